@@ -1,0 +1,125 @@
+//! Which path is asked for, and whether its method is served.
+
+use http::Method;
+
+use crate::parameters;
+
+/// What a path stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// `/nic/update` and its aliases.
+    Update,
+    /// The caller's address in Dyn's page.
+    CheckIp,
+    /// The caller's address alone.
+    PlainIp,
+    /// Whether we are up.
+    Health,
+}
+
+impl Endpoint {
+    /// The endpoint of a path, if there is one. `asks` says whether a query or a form came with it.
+    ///
+    /// The path is percent-decoded, repeated and trailing slashes do not count, and one unknown
+    /// first segment, such as a stage, is passed over where a known path follows.
+    pub fn of(path: &str, asks: bool) -> Option<Self> {
+        let path = parameters::decode(path);
+        let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
+        match segments.as_slice() {
+            [] if asks => Some(Self::Update),
+            [] => Some(Self::CheckIp),
+            segments => Self::known(segments).or_else(|| Self::behind_stage(&segments[1..], asks)),
+        }
+    }
+
+    /// The methods served, as `Allow` lists them (RFC 9110 §10.2.1).
+    pub fn allow(self) -> &'static str {
+        match self {
+            Self::Update => "GET, POST, PUT",
+            Self::CheckIp | Self::PlainIp | Self::Health => "GET, HEAD",
+        }
+    }
+
+    /// Whether this method is served.
+    pub fn allows(self, method: &Method) -> bool {
+        self.allow().split(", ").any(|allowed| allowed == method.as_str())
+    }
+
+    /// The endpoint of the segments of a path, to the letter.
+    fn known(segments: &[&str]) -> Option<Self> {
+        match segments {
+            ["nic" | "v2" | "v3", "update"] | ["update"] => Some(Self::Update),
+            ["checkip"] | ["nic", "checkip"] => Some(Self::CheckIp),
+            ["ip" | "myip"] => Some(Self::PlainIp),
+            ["healthz"] => Some(Self::Health),
+            _ => None,
+        }
+    }
+
+    /// The endpoint of what follows an unknown first segment.
+    fn behind_stage(rest: &[&str], asks: bool) -> Option<Self> {
+        if rest.is_empty() { asks.then_some(Self::Update) } else { Self::known(rest) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_known_however_it_is_slashed_and_staged() {
+        for path in [
+            "/nic/update",
+            "/v2/update",
+            "/v3/update",
+            "/update",
+            "//nic/update",
+            "/nic/update/",
+            "/nic//update//",
+            "/nic%2Fupdate",
+            "/%6eic/update",
+            "/prod/nic/update",
+            "/Production/update",
+            "nic/update",
+        ] {
+            assert_eq!(Endpoint::of(path, false), Some(Endpoint::Update), "{path}");
+        }
+    }
+
+    #[test]
+    fn the_root_and_a_stage_alone_are_an_update_when_they_ask_for_something() {
+        for (path, asks, endpoint) in [
+            ("/", true, Some(Endpoint::Update)),
+            ("/", false, Some(Endpoint::CheckIp)),
+            ("", false, Some(Endpoint::CheckIp)),
+            ("/Production", true, Some(Endpoint::Update)),
+            ("/Production", false, None),
+            ("/checkip", true, Some(Endpoint::CheckIp)),
+            ("/stage/nic/checkip/", false, Some(Endpoint::CheckIp)),
+            ("/ip", false, Some(Endpoint::PlainIp)),
+            ("/prod/myip", true, Some(Endpoint::PlainIp)),
+            ("/healthz", false, Some(Endpoint::Health)),
+            ("/a/b/update", true, None),
+            ("/prod/unknown", true, None),
+            ("/nic", false, None),
+            ("/NIC/UPDATE", true, None),
+        ] {
+            assert_eq!(Endpoint::of(path, asks), endpoint, "{path} {asks}");
+        }
+    }
+
+    #[test]
+    fn an_update_is_no_head() {
+        for (endpoint, method, allowed) in [
+            (Endpoint::Update, Method::GET, true),
+            (Endpoint::Update, Method::POST, true),
+            (Endpoint::Update, Method::PUT, true),
+            (Endpoint::Update, Method::HEAD, false),
+            (Endpoint::Update, Method::DELETE, false),
+            (Endpoint::CheckIp, Method::HEAD, true),
+            (Endpoint::CheckIp, Method::POST, false),
+        ] {
+            assert_eq!(endpoint.allows(&method), allowed, "{endpoint:?} {method}");
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! The parameters of a request: its query, and for POST and PUT its form.
+
+use http::{Method, header::CONTENT_TYPE, request::Parts};
+use percent_encoding::percent_decode_str;
+
+/// Names and values in the order sent, names in lower case.
+#[derive(Debug, Default)]
+pub struct Parameters(Vec<(String, String)>);
+
+impl Parameters {
+    /// Reads the query, then the form of a POST or PUT.
+    ///
+    /// Nothing fails: `+` is a space, a broken escape is text, bytes that are not UTF-8 become
+    /// U+FFFD, and a piece without a name is dropped.
+    pub fn read(parts: &Parts, body: &[u8]) -> Self {
+        let form = if has_form(parts) { String::from_utf8_lossy(body) } else { "".into() };
+        let query = parts.uri.query().unwrap_or_default();
+        Self([query, &form].iter().flat_map(|text| text.split('&')).filter_map(parameter).collect())
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The first value under any of these names that is not empty.
+    pub fn first<'a>(&'a self, names: &[&str]) -> Option<&'a str> {
+        self.all(names).map(|(_, value)| value.trim()).find(|value| !value.is_empty())
+    }
+
+    /// All names and values under these names, in the order sent.
+    pub fn all<'a, 'n>(&'a self, names: &'n [&str]) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a, 'n> {
+        self.0
+            .iter()
+            .filter(|(name, _)| names.contains(&name.as_str()))
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+}
+
+/// Percent-decodes, broken escapes and other bytes kept as far as they are text.
+pub fn decode(text: &str) -> String {
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
+}
+
+/// Whether the body is a form: a POST or PUT that says so, or says nothing.
+fn has_form(parts: &Parts) -> bool {
+    let declared = parts.headers.get(CONTENT_TYPE).map(|value| value.as_bytes().to_ascii_lowercase());
+    [Method::POST, Method::PUT].contains(&parts.method)
+        && declared.is_none_or(|declared| declared.starts_with(b"application/x-www-form-urlencoded"))
+}
+
+/// One `name=value`.
+fn parameter(piece: &str) -> Option<(String, String)> {
+    let piece = piece.replace('+', " ");
+    let (name, value) = piece.split_once('=').unwrap_or((&piece, ""));
+    let name = decode(name).trim().to_ascii_lowercase();
+    (!name.is_empty()).then(|| (name, decode(value)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is read of a POST with this query and body.
+    fn read(query: &str, content_type: Option<&str>, body: &[u8]) -> Vec<(String, String)> {
+        let mut request = http::Request::post(format!("/nic/update?{query}"));
+        if let Some(content_type) = content_type {
+            request = request.header(CONTENT_TYPE, content_type);
+        }
+        Parameters::read(&request.body(()).unwrap().into_parts().0, body).0
+    }
+
+    #[test]
+    fn nothing_in_a_query_fails() {
+        for (query, parameters) in [
+            ("", &[][..]),
+            ("&&=&=x&", &[]),
+            ("HostName=a.b&myip", &[("hostname", "a.b"), ("myip", "")]),
+            ("a=b=c&a=1%2C2,3%3a4:5*", &[("a", "b=c"), ("a", "1,2,3:4:5*")]),
+            ("a=x+y%2Bz%20", &[("a", "x y+z ")]),
+            ("a=%i&b=%&c=%zz%4", &[("a", "%i"), ("b", "%"), ("c", "%zz%4")]),
+            ("a=%ff%fe&%66qdn=x", &[("a", "\u{fffd}\u{fffd}"), ("fqdn", "x")]),
+        ] {
+            let expected: Vec<_> =
+                parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            assert_eq!(read(query, None, b""), expected, "{query}");
+        }
+    }
+
+    #[test]
+    fn a_form_comes_after_the_query() {
+        let form = "application/x-www-form-urlencoded; charset=utf-8";
+        for (content_type, both) in [(None, true), (Some(form), true), (Some("application/json"), false)] {
+            assert_eq!(read("a=1", content_type, b"b=2%\xff").len(), if both { 2 } else { 1 }, "{content_type:?}");
+        }
+    }
+
+    #[test]
+    fn the_first_that_is_not_empty_counts() {
+        let parameters =
+            Parameters(vec![("u".into(), " ".into()), ("user".into(), "x ".into()), ("u".into(), "y".into())]);
+        assert_eq!(parameters.first(&["u", "user"]), Some("x"));
+        assert_eq!(parameters.first(&["p"]), None);
+    }
+}

@@ -1,0 +1,162 @@
+//! Record sets and changes of them, in Route 53's own words.
+
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
+
+use crate::{access::Grant, zone::Zone};
+
+/// The address families, which are also the record types that nic53 writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Family {
+    /// IPv4, record type A.
+    V4,
+    /// IPv6, record type AAAA.
+    V6,
+}
+
+impl Family {
+    /// Both, IPv4 first.
+    pub const BOTH: [Self; 2] = [Self::V4, Self::V6];
+
+    /// The family of an address.
+    pub fn of(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(_) => Self::V4,
+            IpAddr::V6(_) => Self::V6,
+        }
+    }
+
+    /// The record type: `A` or `AAAA`.
+    pub fn record_type(self) -> &'static str {
+        match self {
+            Self::V4 => "A",
+            Self::V6 => "AAAA",
+        }
+    }
+}
+
+/// The A or the AAAA records of one name: what DNS calls an RRset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordSet {
+    /// A or AAAA.
+    pub family: Family,
+    /// Seconds.
+    pub ttl: u32,
+    /// The values as they are written in the zone. Whoever else writes to the zone may have
+    /// spelled an address in another way than we do, and a deletion must repeat it.
+    pub values: Vec<String>,
+}
+
+impl RecordSet {
+    /// A record set of these addresses.
+    pub fn new(family: Family, ttl: u32, addresses: &[IpAddr]) -> Self {
+        Self { family, ttl, values: addresses.iter().map(IpAddr::to_string).collect() }
+    }
+
+    /// The values that are addresses of this family, in numeric order, each once.
+    pub fn addresses(&self) -> Vec<IpAddr> {
+        let mut addresses: Vec<IpAddr> = self.values.iter().filter_map(|value| self.address(value)).collect();
+        addresses.sort_unstable();
+        addresses.dedup();
+        addresses
+    }
+
+    /// Whether the values are exactly these addresses, in any order and spelling.
+    pub fn holds(&self, addresses: &[IpAddr]) -> bool {
+        let mut wanted = addresses.to_vec();
+        wanted.sort_unstable();
+        wanted.dedup();
+        self.values.iter().all(|value| self.address(value).is_some()) && self.addresses() == wanted
+    }
+
+    /// A value as an address of this family.
+    fn address(&self, value: &str) -> Option<IpAddr> {
+        match self.family {
+            Family::V4 => value.parse::<Ipv4Addr>().ok().map(IpAddr::V4),
+            Family::V6 => value.parse::<Ipv6Addr>().ok().map(IpAddr::V6),
+        }
+    }
+}
+
+/// What a zone holds at one name, as far as it concerns us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Present {
+    /// Plain record sets, or none: ours to change.
+    Plain {
+        /// The A record set.
+        v4: Option<RecordSet>,
+        /// The AAAA record set.
+        v6: Option<RecordSet>,
+    },
+    /// A CNAME, an alias or a routing policy: somebody else's, with the word for the log.
+    LeftAlone(&'static str),
+}
+
+impl Present {
+    /// A name with no record set of ours.
+    pub const NOTHING: Self = Self::Plain { v4: None, v6: None };
+}
+
+/// One change of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change<'a> {
+    /// The leave to make it; its host is the record set's name.
+    pub grant: &'a Grant<'a>,
+    /// What is done.
+    pub action: Action,
+    /// The record set that is there afterwards, or was there before a deletion, to the letter.
+    pub record_set: RecordSet,
+}
+
+/// What a change does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Makes the record set or replaces the one of its name and type.
+    Upsert,
+    /// Removes it.
+    Delete,
+}
+
+/// The changes of one request in one hosted zone: applied as a whole or not at all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangeBatch<'a> {
+    /// The zone of every grant in it.
+    pub zone: &'a Zone,
+    /// At least one.
+    pub changes: Vec<Change<'a>>,
+}
+
+impl fmt::Display for RecordSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.ttl, self.family.record_type(), self.values.join(" "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_compared_parsed_and_as_a_set() {
+        let set = RecordSet { family: Family::V6, ttl: 60, values: vec!["2001:DB8:0::7".into(), "2001:db8::1".into()] };
+        for (wanted, same) in [
+            (&["2001:db8::1", "2001:db8::7"][..], true),
+            (&["2001:db8::7", "2001:db8::1", "2001:db8::1"], true),
+            (&["2001:db8::7"], false),
+            (&["2001:db8::7", "2001:db8::1", "2001:db8::2"], false),
+        ] {
+            let wanted: Vec<IpAddr> = wanted.iter().map(|text| text.parse().unwrap()).collect();
+            assert_eq!(set.holds(&wanted), same, "{wanted:?}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_is_no_address_of_the_family_is_never_as_wanted() {
+        for value in ["2001:db8::7", "999.1.1.1", ""] {
+            let set = RecordSet { family: Family::V4, ttl: 60, values: vec!["192.0.2.1".into(), value.into()] };
+            assert!(!set.holds(&["192.0.2.1".parse().unwrap()]), "{value}");
+        }
+    }
+}

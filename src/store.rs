@@ -1,0 +1,65 @@
+//! Where the records are: Route 53, or the embedded store.
+
+#[cfg(feature = "cli")]
+pub mod embedded;
+pub mod route53;
+
+use std::{
+    fmt,
+    future::Future,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use crate::{
+    access::Grant,
+    record::{ChangeBatch, Present},
+};
+
+/// A place that holds record sets. Both are given leave, host by host, and nothing else.
+pub trait Store: Send + Sync + 'static {
+    /// What is present at each granted host, in their order. All are of one zone.
+    ///
+    /// # Errors
+    ///
+    /// Where one of them could not be read.
+    fn record_sets(
+        &self,
+        grants: &[&Grant<'_>],
+        calls: &Calls,
+    ) -> impl Future<Output = Result<Vec<Present>, Error>> + Send;
+
+    /// Applies the batch, as a whole or not at all, durably.
+    ///
+    /// # Errors
+    ///
+    /// Where it was refused, or it is not known whether it was applied.
+    fn apply(&self, batch: &ChangeBatch<'_>, calls: &Calls) -> impl Future<Output = Result<(), Error>> + Send;
+}
+
+/// Calls to Route 53 that one request made, retries included.
+#[derive(Debug, Default)]
+pub struct Calls(AtomicU32);
+
+impl Calls {
+    /// One more.
+    pub fn count(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// So far.
+    pub fn so_far(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Why a store did not answer or did not change: one line for the log.
+#[derive(Debug)]
+pub struct Error(pub String);
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,184 @@
+//! Tokens: what a host's token is, and the secret that makes them.
+
+use std::fmt;
+
+use data_encoding::{Encoding, Specification};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use subtle::{Choice, ConstantTimeEq};
+use zeroize::Zeroizing;
+
+use crate::{hostname::HostName, zone::Zone};
+
+/// The fewest characters of a secret.
+pub const MIN_SECRET_LENGTH: usize = 32;
+
+/// A secret that only the gateway knows, as the key it is: its text is not kept, the key is wiped
+/// when dropped.
+#[derive(Clone)]
+pub struct Secret(Hmac<Sha256>);
+
+impl Secret {
+    /// Takes the secret's text, white space around it trimmed.
+    ///
+    /// # Errors
+    ///
+    /// What was expected, where it is shorter than [`MIN_SECRET_LENGTH`] or not printable ASCII.
+    pub fn new(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        if text.len() < MIN_SECRET_LENGTH || !text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') {
+            return Err(format!(
+                "expected at least {MIN_SECRET_LENGTH} printable ASCII characters, such as 43 of base64"
+            ));
+        }
+        #[expect(clippy::expect_used, reason = "HMAC takes a key of any length (RFC 2104 §2)")]
+        Ok(Self(Hmac::new_from_slice(text.as_bytes()).expect("any key length")))
+    }
+
+    /// The token that covers the scope in the zone.
+    pub fn mint(&self, scope: Scope, name: &HostName, zone: &Zone, generation: u32) -> Token {
+        let mut mac = self.0.clone();
+        let generation = generation.to_string();
+        for (index, part) in ["nic53 token 1", scope.word(), name.as_str(), &zone.id, &generation].iter().enumerate() {
+            if index > 0 {
+                mac.update(&[0]);
+            }
+            mac.update(part.as_bytes());
+        }
+        Token(Zeroizing::new(base32().encode(&mac.finalize().into_bytes()[..15])))
+    }
+}
+
+/// The secrets that tokens may be minted under.
+#[derive(Clone)]
+pub struct Secrets {
+    /// The one that new tokens are minted under.
+    pub current: Secret,
+    /// The one before it, accepted while routers are moved one by one.
+    pub previous: Option<Secret>,
+}
+
+impl Secrets {
+    /// Current and previous.
+    pub fn iter(&self) -> impl Iterator<Item = &Secret> {
+        std::iter::once(&self.current).chain(&self.previous)
+    }
+}
+
+/// What a token covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// One name.
+    Host,
+    /// A name and everything below it in its zone.
+    Subtree,
+}
+
+impl Scope {
+    /// The word in the token's making.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::Subtree => "subtree",
+        }
+    }
+}
+
+/// A token: 24 characters of lower-case Crockford base32. It has no `Debug` and is wiped when
+/// dropped.
+pub struct Token(Zeroizing<String>);
+
+impl Token {
+    /// The token's text, to hand to its owner.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A password as a client sent it, which may be a token.
+pub struct Password(Zeroizing<String>);
+
+impl Password {
+    /// Folds what clients do to a token: white space around it, ddclient's trailing comma, case.
+    ///
+    /// `None` where nothing is left: an empty token is never valid.
+    pub fn new(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let text = text.strip_suffix(',').unwrap_or(text).trim();
+        (!text.is_empty()).then(|| Self(Zeroizing::new(text.to_ascii_lowercase())))
+    }
+
+    /// Whether this is that token, in a time that does not depend on how much of it is right.
+    pub fn is(&self, token: &Token) -> Choice {
+        self.0.as_bytes().ct_eq(token.0.as_bytes())
+    }
+
+    /// Whether a text that is about to be logged has it inside.
+    pub fn is_in(&self, text: &str) -> bool {
+        text.contains(self.0.as_str())
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(…)")
+    }
+}
+
+/// Crockford's base32 in lower case, no padding.
+fn base32() -> Encoding {
+    let mut specification = Specification::new();
+    specification.symbols.push_str("0123456789abcdefghjkmnpqrstvwxyz");
+    #[expect(clippy::expect_used, reason = "32 distinct symbols are a valid base32 alphabet")]
+    specification.encoding().expect("a valid alphabet")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secret(text: &str) -> Secret {
+        Secret::new(text).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    #[test]
+    fn a_token_is_what_the_design_says() {
+        // Computed with Python's hmac and hashlib from the words of docs/design.md.
+        let secret = secret("0123456789abcdefghijklmnopqrstuvwxyzABCDEFG");
+        let zone = Zone { name: "example.org".parse().unwrap(), id: "Z0123ABC".to_owned() };
+        let name = "home.example.org".parse().unwrap();
+        for (scope, generation, token) in EXPECTED {
+            assert_eq!(secret.mint(scope, &name, &zone, generation).reveal(), token);
+        }
+    }
+
+    /// Scope, generation and token of `home.example.org` in the zone Z0123ABC.
+    const EXPECTED: [(Scope, u32, &str); 3] = [
+        (Scope::Host, 0, "p76tf75ar94am7g7pcjzryjr"),
+        (Scope::Subtree, 0, "fxb4n9azc0vc2d067krm4d0r"),
+        (Scope::Host, 12, "t1npv346kfrvwqgw2zw33qvm"),
+    ];
+
+    #[test]
+    fn a_secret_is_long_and_printable() {
+        for bad in ["", "short", &"x".repeat(31), &"é".repeat(32), &format!("{}\n{}", "x".repeat(20), "x".repeat(20))]
+        {
+            assert!(Secret::new(bad).is_err(), "{bad}");
+        }
+        assert!(Secret::new(&format!("\t{}\r\n", "x".repeat(32))).is_ok());
+    }
+
+    #[test]
+    fn a_password_is_folded_as_clients_need() {
+        for (given, folded) in [
+            ("tok", Some("tok")),
+            (" TOK,\n", Some("tok")),
+            ("tok,,", Some("tok,")),
+            ("to k", Some("to k")),
+            ("", None),
+            (" , ", None),
+        ] {
+            assert_eq!(Password::new(given).map(|password| password.0.to_string()).as_deref(), folded, "{given}");
+        }
+    }
+}
