@@ -40,6 +40,16 @@ impl Endpoint {
         }
     }
 
+    /// The word in the log.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Update => "update",
+            Self::CheckIp => "checkip",
+            Self::PlainIp => "ip",
+            Self::Health => "healthz",
+        }
+    }
+
     /// Whether this method is served.
     pub fn allows(self, method: &Method) -> bool {
         self.allow().split(", ").any(|allowed| allowed == method.as_str())

@@ -1,12 +1,21 @@
 //! nic53.
 pub mod access;
 pub mod address;
+pub mod aws;
 pub mod endpoint;
+pub mod gateway;
 pub mod hostname;
+#[cfg(feature = "lambda")]
+pub mod lambda;
+pub mod log;
 pub mod parameters;
 pub mod plan;
 pub mod record;
 pub mod reply;
+pub mod secrets;
+#[cfg(feature = "cli")]
+pub mod serve;
+pub mod settings;
 pub mod source;
 pub mod store;
 pub mod token;

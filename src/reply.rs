@@ -94,6 +94,11 @@ pub fn checkip(source: IpAddr) -> Response<String> {
     response
 }
 
+/// The caller's own address alone.
+pub fn plain_ip(source: IpAddr) -> Response<String> {
+    text(StatusCode::OK, source.to_string())
+}
+
 /// `404`, in words that no client takes for success.
 pub fn not_found() -> Response<String> {
     text(StatusCode::NOT_FOUND, "not found".to_owned())

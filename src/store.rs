@@ -7,7 +7,10 @@ pub mod route53;
 use std::{
     fmt,
     future::Future,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use crate::{
@@ -36,9 +39,19 @@ pub trait Store: Send + Sync + 'static {
     fn apply(&self, batch: &ChangeBatch<'_>, calls: &Calls) -> impl Future<Output = Result<(), Error>> + Send;
 }
 
-/// Calls to Route 53 that one request made, retries included.
-#[derive(Debug, Default)]
-pub struct Calls(AtomicU32);
+impl<S: Store> Store for Arc<S> {
+    async fn record_sets(&self, grants: &[&Grant<'_>], calls: &Calls) -> Result<Vec<Present>, Error> {
+        self.as_ref().record_sets(grants, calls).await
+    }
+
+    async fn apply(&self, batch: &ChangeBatch<'_>, calls: &Calls) -> Result<(), Error> {
+        self.as_ref().apply(batch, calls).await
+    }
+}
+
+/// Calls to Route 53 that one request made, retries included. Clones count together.
+#[derive(Clone, Debug, Default)]
+pub struct Calls(Arc<AtomicU32>);
 
 impl Calls {
     /// One more.

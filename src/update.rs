@@ -91,6 +91,15 @@ impl Update {
             ttl: parameters.first(&["ttl"]).and_then(parse_ttl),
         })
     }
+
+    /// The hosts as they may be logged: malformed ones, and one that has the password in it, as `?`.
+    pub fn loggable_hosts(&self) -> Vec<String> {
+        let loggable = |host: &&HostName| !self.password.is_in(host.as_str());
+        let shown = |host: &Result<HostName, _>| {
+            host.as_ref().ok().filter(loggable).map_or_else(|| "?".to_owned(), ToString::to_string)
+        };
+        self.hosts.iter().take(MAX_HOSTS).map(shown).collect()
+    }
 }
 
 /// The user name and the password: of the `Authorization` header where there is one, else of the

@@ -1,1 +1,96 @@
-fn main() {}
+//! The Lambda: `/nic/update` in front of Route 53, on `provided.al2023`.
+
+use std::{
+    env,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use lambda_runtime::{LambdaEvent, service_fn};
+use nic53::{
+    aws,
+    gateway::Gateway,
+    lambda,
+    log::{Format, Level, Log},
+    reply::{self, ReturnCode},
+    secrets::Keeper,
+    settings::Settings,
+    store::route53::Route53,
+};
+use serde_json::Value;
+use tokio::sync::Mutex;
+
+/// How long a start that failed is not tried again.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// The gateway, or when it last failed to start.
+enum State {
+    /// It started.
+    Ready(Arc<Gateway<Route53>>),
+    /// It did not; a later request tries again.
+    Failed(SystemTime),
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    // Clients, secret and connection are made here, where Lambda gives a whole CPU.
+    let state = &Mutex::new(State::start().await);
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
+        let event = event.payload;
+        let gateway = state.lock().await.gateway().await;
+        let response = match gateway {
+            Some(gateway) => {
+                let request = lambda::request(&event);
+                gateway.answer(&request.parts, &request.body, request.peer).await
+            }
+            None => reply::response(&[ReturnCode::ServerError]),
+        };
+        Ok::<_, lambda_runtime::Error>(lambda::response(&event, response))
+    }))
+    .await
+}
+
+impl State {
+    /// Starts the gateway; a failure is one line in the log.
+    async fn start() -> Self {
+        match gateway().await {
+            Ok(gateway) => Self::Ready(Arc::new(gateway)),
+            Err(problem) => {
+                Log { level: Level::Error, format: Format::Json }.error(&problem);
+                Self::Failed(SystemTime::now())
+            }
+        }
+    }
+
+    /// The gateway, started again where that failed some seconds ago.
+    async fn gateway(&mut self) -> Option<Arc<Gateway<Route53>>> {
+        if let Self::Failed(at) = self
+            && at.elapsed().is_ok_and(|since| since < RETRY_AFTER)
+        {
+            return None;
+        }
+        if let Self::Failed(_) = self {
+            *self = Self::start().await;
+        }
+        match self {
+            Self::Ready(gateway) => Some(Arc::clone(gateway)),
+            Self::Failed(_) => None,
+        }
+    }
+}
+
+/// Makes the gateway of the environment's settings.
+async fn gateway() -> Result<Gateway<Route53>, String> {
+    let settings = Settings::read(|name| env::var(name).ok()).map_err(|error| error.to_string())?;
+    let log = Log { level: settings.log, format: Format::Json };
+    let source = settings.secret.as_ref().ok_or("NIC53_SECRET_ARN is not set: expected it, or NIC53_SECRET")?;
+    let aws = aws::config().await?;
+    let store = Route53::new(&aws);
+    let warm_up = async {
+        if let Some(zone) = settings.zones.iter().next() {
+            store.warm_up(zone).await;
+        }
+    };
+    let (secrets, ()) = tokio::join!(Keeper::read(source, Some(&aws), log), warm_up);
+    Ok(Gateway::new(settings.clone(), secrets?, store, log))
+}

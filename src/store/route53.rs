@@ -1,1 +1,219 @@
+//! Route 53: reads record sets and writes change batches through the AWS SDK.
 
+use std::{borrow::Cow, future::Future, time::Duration};
+
+use aws_config::SdkConfig;
+use aws_sdk_route53::{
+    Client,
+    config::{ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeTransmitInterceptorContextRef},
+    error::BoxError,
+    types::{self, ResourceRecord, ResourceRecordSet, RrType},
+};
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use super::{Calls, Error, Store};
+use crate::{
+    access::Grant,
+    aws,
+    hostname::HostName,
+    record::{Action, Change, ChangeBatch, Family, Present, RecordSet},
+    zone::Zone,
+};
+
+/// How many record sets one read asks for: more than a name has, as a rule.
+const PAGE: i32 = 10;
+
+/// How many hosts are read at once.
+const READS_AT_ONCE: usize = 8;
+
+/// The most that opening the connection ahead of the first request may take.
+const WARM_UP_LIMIT: Duration = Duration::from_secs(2);
+
+/// Route 53, as the credentials of the environment may use it.
+pub struct Route53 {
+    client: Client,
+}
+
+impl Route53 {
+    /// Takes the SDK's configuration; makes no call.
+    pub fn new(config: &SdkConfig) -> Self {
+        Self { client: Client::new(config) }
+    }
+
+    /// Opens the connection that the first request will need, by reading one record set of a zone.
+    /// Whether it works shows at the first request.
+    pub async fn warm_up(&self, zone: &Zone) {
+        let read = self.client.list_resource_record_sets().hosted_zone_id(&zone.id).max_items(1).send();
+        let _ = tokio::time::timeout(WARM_UP_LIMIT, read).await;
+    }
+
+    /// What is present at one host.
+    async fn present(&self, grant: &Grant<'_>, calls: &Calls) -> Result<Present, Error> {
+        let name = escaped(grant.host());
+        let mut sets = Vec::new();
+        let (mut from_type, mut from_identifier) = (None, None);
+        loop {
+            let page = self
+                .client
+                .list_resource_record_sets()
+                .hosted_zone_id(&grant.zone().id)
+                .start_record_name(&name)
+                .set_start_record_type(from_type)
+                .set_start_record_identifier(from_identifier)
+                .max_items(PAGE)
+                .customize()
+                .interceptor(calls.clone())
+                .send()
+                .await
+                .map_err(|error| failure("could not read the record sets", &error))?;
+            let more = page.is_truncated && page.next_record_name().is_some_and(|next| is_name(next, grant.host()));
+            sets.extend(page.resource_record_sets.into_iter().filter(|set| is_name(&set.name, grant.host())));
+            if !more {
+                return present_of(&sets);
+            }
+            (from_type, from_identifier) = (page.next_record_type, page.next_record_identifier);
+        }
+    }
+}
+
+impl Store for Route53 {
+    async fn record_sets(&self, grants: &[&Grant<'_>], calls: &Calls) -> Result<Vec<Present>, Error> {
+        let reads: Vec<_> = grants.iter().map(|grant| self.present(grant, calls)).collect();
+        let reads = stream::iter(reads).buffered(READS_AT_ONCE).try_collect();
+        in_time("could not read the record sets", reads).await
+    }
+
+    async fn apply(&self, batch: &ChangeBatch<'_>, calls: &Calls) -> Result<(), Error> {
+        let changes = batch.changes.iter().map(change).collect::<Result<_, _>>()?;
+        let change = self
+            .client
+            .change_resource_record_sets()
+            .hosted_zone_id(&batch.zone.id)
+            .change_batch(types::ChangeBatch::builder().set_changes(Some(changes)).build().map_err(incomplete)?)
+            .customize()
+            .interceptor(calls.clone());
+        in_time("could not confirm the change", async {
+            change.send().await.map_err(|error| failure("could not confirm the change", &error))
+        })
+        .await?;
+        Ok(())
+    }
+}
+
+/// Counts every attempt, retries included.
+impl Intercept for Calls {
+    fn name(&self) -> &'static str {
+        "Calls"
+    }
+
+    fn read_before_transmit(
+        &self,
+        _context: &BeforeTransmitInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        self.count();
+        Ok(())
+    }
+}
+
+/// Waits no longer than one call may take, however many calls it is.
+async fn in_time<T>(what: &str, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    match tokio::time::timeout(aws::CALL_LIMIT, work).await {
+        Ok(result) => result,
+        Err(_) => Err(Error(format!("{what}: no answer from Route 53 within {} ms", aws::CALL_LIMIT.as_millis()))),
+    }
+}
+
+/// What the record sets of one name come to.
+fn present_of(sets: &[ResourceRecordSet]) -> Result<Present, Error> {
+    let (mut v4, mut v6) = (None, None);
+    for set in sets {
+        let slot = match &set.r#type {
+            RrType::Cname => return Ok(Present::LeftAlone("a CNAME is there")),
+            RrType::A => &mut v4,
+            RrType::Aaaa => &mut v6,
+            _ => continue,
+        };
+        if set.alias_target.is_some() {
+            return Ok(Present::LeftAlone("it is an alias"));
+        }
+        if set.set_identifier.is_some() {
+            return Ok(Present::LeftAlone("it has a routing policy"));
+        }
+        let family = if set.r#type == RrType::A { Family::V4 } else { Family::V6 };
+        let values = set.resource_records().iter().map(|record| record.value.clone()).collect();
+        let ttl = set.ttl.and_then(|ttl| u32::try_from(ttl).ok());
+        let ttl = ttl.ok_or_else(|| Error(format!("could not read the record sets: {} has no TTL", set.name)))?;
+        *slot = Some(RecordSet { family, ttl, values });
+    }
+    Ok(Present::Plain { v4, v6 })
+}
+
+/// A change in the SDK's words.
+fn change(change: &Change<'_>) -> Result<types::Change, Error> {
+    let records = change
+        .record_set
+        .values
+        .iter()
+        .map(|value| ResourceRecord::builder().value(value).build().map_err(incomplete))
+        .collect::<Result<_, _>>()?;
+    let set = ResourceRecordSet::builder()
+        .name(escaped(change.grant.host()))
+        .r#type(match change.record_set.family {
+            Family::V4 => RrType::A,
+            Family::V6 => RrType::Aaaa,
+        })
+        .ttl(change.record_set.ttl.into())
+        .set_resource_records(Some(records))
+        .build()
+        .map_err(incomplete)?;
+    let action = match change.action {
+        Action::Upsert => types::ChangeAction::Upsert,
+        Action::Delete => types::ChangeAction::Delete,
+    };
+    types::Change::builder().action(action).resource_record_set(set).build().map_err(incomplete)
+}
+
+/// A name as Route 53 lists it: with a trailing dot, `*` as `\052`
+/// (Developer Guide, "DNS domain name format").
+fn escaped(host: &HostName) -> String {
+    format!("{}.", host.as_str().replacen('*', "\\052", 1))
+}
+
+/// Whether a name in a reply of Route 53 is that host.
+fn is_name(listed: &str, host: &HostName) -> bool {
+    let listed: Cow<'_, str> = match listed.strip_prefix("\\052") {
+        Some(rest) => format!("*{rest}").into(),
+        None => listed.into(),
+    };
+    listed.strip_suffix('.').unwrap_or(&listed).eq_ignore_ascii_case(host.as_str())
+}
+
+/// What we were doing and why it failed, as one line.
+fn failure(what: &str, error: &(dyn std::error::Error + 'static)) -> Error {
+    Error(format!("{what}: {}", aws::causes(error)))
+}
+
+/// A value that the SDK wanted and we did not give: a mistake of ours.
+fn incomplete(error: aws_sdk_route53::error::BuildError) -> Error {
+    failure("could not make the change", &error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wildcard_is_written_and_read_as_route_53_has_it() {
+        for (name, listed) in [("home.example.org", "home.example.org."), ("*.example.org", "\\052.example.org.")] {
+            let host: HostName = name.parse().unwrap();
+            assert_eq!(escaped(&host), listed);
+            assert!(is_name(listed, &host), "{listed}");
+        }
+        let wildcard = "*.example.org".parse().unwrap();
+        for (listed, same) in [("*.example.org.", true), ("\\052.EXAMPLE.org", true), ("a.example.org.", false)] {
+            assert_eq!(is_name(listed, &wildcard), same, "{listed}");
+        }
+    }
+}

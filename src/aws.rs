@@ -1,0 +1,75 @@
+//! How we reach AWS: credentials, region and endpoints the SDK's usual way, TLS by Amazon's own
+//! roots, and limits so that a reply is out in time.
+
+use std::{env, fs, time::Duration};
+
+use aws_config::{
+    BehaviorVersion, Region, SdkConfig, environment::EnvironmentVariableRegionProvider,
+    meta::region::RegionProviderChain, profile::ProfileFileRegionProvider, retry::RetryConfig, timeout::TimeoutConfig,
+};
+use aws_smithy_http_client::{
+    Builder,
+    tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
+};
+
+/// The most that one call to AWS may take, retries included.
+pub const CALL_LIMIT: Duration = Duration::from_millis(4500);
+
+/// The most that one attempt may take.
+const ATTEMPT_LIMIT: Duration = Duration::from_millis(2500);
+
+/// The most that a connection may take to open.
+const CONNECT_LIMIT: Duration = Duration::from_millis(2000);
+
+/// The wait before the first retry, at the most; it doubles for the next.
+const FIRST_BACKOFF: Duration = Duration::from_millis(100);
+
+/// The certificates that AWS's endpoints chain to (amazontrust.com/repository).
+const AMAZON_ROOTS: &str = include_str!("aws/amazon-roots.pem");
+
+/// The configuration that all AWS clients share. Makes no call.
+///
+/// # Errors
+///
+/// `AWS_CA_BUNDLE`, where it cannot be read.
+pub async fn config() -> Result<SdkConfig, String> {
+    let trust_store = TrustStore::empty().with_pem_certificate(roots()?);
+    let tls = TlsContext::builder().with_trust_store(trust_store).build().map_err(|error| error.to_string())?;
+    let http_client = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls).build_https();
+    // The SDK's own chain would ask the instance metadata service, which a home does not have.
+    let region = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
+        .or_else(ProfileFileRegionProvider::new())
+        .or_else(Region::from_static("us-east-1"));
+    let limits = TimeoutConfig::builder()
+        .connect_timeout(CONNECT_LIMIT)
+        .operation_attempt_timeout(ATTEMPT_LIMIT)
+        .operation_timeout(CALL_LIMIT)
+        .build();
+    let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .http_client(http_client)
+        .region(region)
+        .timeout_config(limits)
+        .retry_config(RetryConfig::standard().with_max_attempts(3).with_initial_backoff(FIRST_BACKOFF));
+    Ok(config.load().await)
+}
+
+/// The roots to trust, in PEM: those of `AWS_CA_BUNDLE` where it is set, as every SDK has it.
+fn roots() -> Result<String, String> {
+    let Some(bundle) = env::var_os("AWS_CA_BUNDLE").filter(|bundle| !bundle.is_empty()) else {
+        return Ok(AMAZON_ROOTS.to_owned());
+    };
+    let expected = "expected a readable file of PEM certificates";
+    let problem =
+        |problem: &dyn std::fmt::Display| format!("AWS_CA_BUNDLE={}: {problem}: {expected}", bundle.display());
+    let pem = fs::read_to_string(&bundle).map_err(|error| problem(&error))?;
+    if pem.contains("-----BEGIN CERTIFICATE-----") { Ok(pem) } else { Err(problem(&"no certificate in it")) }
+}
+
+/// An error of the SDK with all its causes, as one line.
+pub fn causes(error: &dyn std::error::Error) -> String {
+    let chain = std::iter::successors(Some(error), |error| error.source());
+    let mut lines: Vec<String> = chain.map(ToString::to_string).collect();
+    // Many a cause repeats the one behind it.
+    lines.dedup();
+    lines.join(": ")
+}

@@ -1,0 +1,203 @@
+//! The gateway: from a request to its reply.
+
+use std::{net::IpAddr, time::Instant};
+
+use futures_util::future;
+use http::{Response, request::Parts};
+
+use crate::{
+    access::{Access, Grant, Refusal},
+    endpoint::Endpoint,
+    log::{Entry, Log},
+    parameters::Parameters,
+    plan::Plan,
+    record::{Change, ChangeBatch},
+    reply::{self, ReturnCode},
+    secrets::Keeper,
+    settings::Settings,
+    store::{Calls, Error, Store},
+    update::{Update, Wish},
+    zone::Zone,
+};
+
+/// Settings, secrets and a store: all it takes to answer.
+pub struct Gateway<S> {
+    settings: Settings,
+    secrets: Keeper,
+    store: S,
+    log: Log,
+}
+
+/// What one host is told, and why.
+#[derive(Clone)]
+struct Line {
+    code: ReturnCode,
+    reason: Option<String>,
+}
+
+impl<S: Store> Gateway<S> {
+    /// Puts the parts together.
+    pub fn new(settings: Settings, secrets: Keeper, store: S, log: Log) -> Self {
+        Self { settings, secrets, store, log }
+    }
+
+    /// The settings it was made with.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Answers a request. `peer` is the address that the socket or the event names, if any.
+    pub async fn answer(&self, parts: &Parts, body: &[u8], peer: Option<IpAddr>) -> Response<String> {
+        let started = Instant::now();
+        let source = self.settings.proxies.source(&parts.headers, peer);
+        let parameters = Parameters::read(parts, body);
+        let endpoint = Endpoint::of(parts.uri.path(), !parameters.is_empty());
+        let mut entry = Entry::new(endpoint.map_or("unknown", Endpoint::word), source);
+        let response = match endpoint {
+            None => reply::not_found(),
+            Some(endpoint) if !endpoint.allows(&parts.method) => reply::method_not_allowed(endpoint.allow()),
+            Some(Endpoint::Health) => reply::text(http::StatusCode::OK, "ok".to_owned()),
+            Some(Endpoint::CheckIp) => source.map_or_else(|| unknown_source(&mut entry), reply::checkip),
+            Some(Endpoint::PlainIp) => source.map_or_else(|| unknown_source(&mut entry), reply::plain_ip),
+            Some(Endpoint::Update) => reply::response(&self.update(parts, &parameters, &mut entry).await),
+        };
+        entry.status = response.status().as_u16();
+        self.log.request(entry, started.elapsed());
+        response
+    }
+
+    /// Carries an update out and says what comes of each host.
+    async fn update(&self, parts: &Parts, parameters: &Parameters, entry: &mut Entry) -> Vec<ReturnCode> {
+        let calls = Calls::default();
+        let update = Update::parse(&parts.headers, parameters, entry.source, self.settings.policy);
+        let lines = match update {
+            Ok(update) => {
+                entry.hosts = update.loggable_hosts();
+                self.lines(&update, &calls).await
+            }
+            Err(refusal) => vec![refusal.into()],
+        };
+        entry.calls = calls.so_far();
+        tell(entry, &lines);
+        lines.into_iter().map(|line| line.code).collect()
+    }
+
+    /// Decides on each host, then changes each zone by itself.
+    async fn lines(&self, update: &Update, calls: &Calls) -> Vec<Line> {
+        let secrets = self.secrets.current().await;
+        let Settings { zones, generations, allow_offline, .. } = &self.settings;
+        let access = Access { zones, secrets: &secrets, generations };
+        let decisions = match access.authorize(update) {
+            Ok(decisions) => decisions,
+            // Dyn: codes that concern the whole request are given only once.
+            Err(refusal) => return vec![refusal.into()],
+        };
+        if update.wish == Wish::Offline && !allow_offline {
+            return vec![Line::new(ReturnCode::NotDonator, "offline is not allowed here")];
+        }
+        let granted: Vec<&Grant<'_>> = decisions.iter().flatten().collect();
+        let zones = by_zone(&granted);
+        let changes = zones.iter().map(|(zone, grants)| self.change(zone, grants, update, calls));
+        let changed = future::join_all(changes).await.concat();
+        let line_of = |grant: &Grant<'_>| {
+            let hosts = zones.iter().flat_map(|(_, grants)| grants).map(|grant| grant.host());
+            hosts.zip(&changed).find(|(host, _)| *host == grant.host()).map(|(_, line)| line.clone())
+        };
+        decisions
+            .iter()
+            .map(|decision| match decision {
+                Ok(grant) => line_of(grant).unwrap_or_else(|| Line::new(ReturnCode::ServerError, "no line of a host")),
+                Err(refusal) => refusal.clone().into(),
+            })
+            .collect()
+    }
+
+    /// Changes the granted hosts of one zone, all or none, and says what comes of each.
+    async fn change(&self, zone: &Zone, grants: &[&Grant<'_>], update: &Update, calls: &Calls) -> Vec<Line> {
+        let failed = |error: &Error| Line::new(ReturnCode::DnsErr, &format!("zone {}: {error}", zone.name));
+        if let Wish::Nothing(reason) = update.wish {
+            return vec![Line::new(ReturnCode::DnsErr, reason); grants.len()];
+        }
+        let present = match self.store.record_sets(grants, calls).await {
+            Ok(present) => present,
+            Err(error) => return vec![failed(&error); grants.len()],
+        };
+        let plan = |present| Plan::new(&update.wish, update.ttl, present, self.settings.ttl);
+        let plans: Vec<Plan> = present.iter().map(plan).collect();
+        let applied = match batch(zone, grants, &plans) {
+            Some(batch) => self.store.apply(&batch, calls).await,
+            None => Ok(()),
+        };
+        grants
+            .iter()
+            .zip(plans)
+            .map(|(grant, plan)| match &applied {
+                Err(error) if !plan.changes.is_empty() => failed(error),
+                _ => Line { code: plan.code, reason: plan.reason.map(|reason| format!("{}: {reason}", grant.host())) },
+            })
+            .collect()
+    }
+}
+
+/// The reply where the caller asks for an address that we do not know.
+fn unknown_source(entry: &mut Entry) -> Response<String> {
+    let code = ReturnCode::ServerError;
+    entry.codes = vec![code.word()];
+    entry.reasons = vec!["the source address is unknown".to_owned()];
+    reply::response(&[code])
+}
+
+/// All changes of one zone as one batch; `None` where there are none.
+fn batch<'a>(zone: &'a Zone, grants: &[&'a Grant<'a>], plans: &[Plan]) -> Option<ChangeBatch<'a>> {
+    let changes: Vec<_> = grants
+        .iter()
+        .zip(plans)
+        .flat_map(|(grant, plan)| {
+            let change =
+                |(action, record_set): &(_, _)| Change { grant, action: *action, record_set: Clone::clone(record_set) };
+            plan.changes.iter().map(change)
+        })
+        .collect();
+    (!changes.is_empty()).then_some(ChangeBatch { zone, changes })
+}
+
+/// The grants of each zone, each host once.
+fn by_zone<'a>(granted: &[&'a Grant<'a>]) -> Vec<(&'a Zone, Vec<&'a Grant<'a>>)> {
+    let mut zones: Vec<(&Zone, Vec<&Grant<'_>>)> = Vec::new();
+    for grant in granted {
+        match zones.iter_mut().find(|(zone, _)| *zone == grant.zone()) {
+            Some((_, grants)) if grants.iter().any(|other| other.host() == grant.host()) => {}
+            Some((_, grants)) => grants.push(grant),
+            None => zones.push((grant.zone(), vec![grant])),
+        }
+    }
+    zones
+}
+
+impl Line {
+    /// A line with its reason.
+    fn new(code: ReturnCode, reason: &str) -> Self {
+        Self { code, reason: Some(reason.to_owned()) }
+    }
+}
+
+impl From<Refusal> for Line {
+    fn from(refusal: Refusal) -> Self {
+        Self::new(refusal.code, refusal.reason)
+    }
+}
+
+/// The code words, addresses and reasons of a reply, for the log.
+fn tell(entry: &mut Entry, lines: &[Line]) {
+    for line in lines {
+        entry.codes.push(line.code.word());
+        if let ReturnCode::Good(addresses) | ReturnCode::NoChg(addresses) = &line.code {
+            entry.addresses.extend(addresses);
+        }
+        entry.reasons.extend(line.reason.clone());
+    }
+    entry.addresses.sort_unstable();
+    entry.addresses.dedup();
+    // Hosts of one zone fail for one reason.
+    entry.reasons.dedup();
+}

@@ -1,0 +1,199 @@
+//! The log: one line a request, and what happens beside requests.
+
+use std::{fmt::Write as _, io::Write as _, net::IpAddr, str::FromStr, time::Duration};
+
+use serde::Serialize;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use crate::reply::ReturnCode;
+
+/// Which lines are written (`NIC53_LOG`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// None.
+    Off,
+    /// Requests that ended in `dnserr` or `911`, and what went wrong beside requests.
+    Error,
+    /// All.
+    Info,
+}
+
+impl FromStr for Level {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "off" => Ok(Self::Off),
+            "error" => Ok(Self::Error),
+            "info" => Ok(Self::Info),
+            _ => Err("expected off, error or info".to_owned()),
+        }
+    }
+}
+
+/// How lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// For a terminal or a journal.
+    Text,
+    /// One JSON object, for CloudWatch Logs.
+    Json,
+}
+
+/// Writes the log to standard error.
+#[derive(Clone, Copy, Debug)]
+pub struct Log {
+    /// Which lines.
+    pub level: Level,
+    /// In which form.
+    pub format: Format,
+}
+
+/// What is said of one request. It holds no header and no query: nothing that could be a secret.
+#[derive(Debug, Serialize)]
+pub struct Entry {
+    /// The caller's address, where it is known.
+    pub source: Option<IpAddr>,
+    /// What was asked for: `update`, `checkip` and so on.
+    pub endpoint: &'static str,
+    /// The reply's status.
+    pub status: u16,
+    /// The hosts, in the order asked, malformed ones as `?`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<String>,
+    /// The code words, in the order answered.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub codes: Vec<&'static str>,
+    /// The addresses that were set, or were there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<IpAddr>,
+    /// Why something was refused or failed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<String>,
+    /// Calls to Route 53, retries included.
+    pub calls: u32,
+    /// Milliseconds until the reply.
+    pub ms: f64,
+}
+
+impl Entry {
+    /// What can be said before anything is decided.
+    pub fn new(endpoint: &'static str, source: Option<IpAddr>) -> Self {
+        Self {
+            source,
+            endpoint,
+            status: 0,
+            hosts: Vec::new(),
+            codes: Vec::new(),
+            addresses: Vec::new(),
+            reasons: Vec::new(),
+            calls: 0,
+            ms: 0.0,
+        }
+    }
+
+    /// Whether it tells of a failure that is not the client's.
+    fn is_error(&self) -> bool {
+        self.codes.iter().any(|word| [ReturnCode::DnsErr.word(), ReturnCode::ServerError.word()].contains(word))
+    }
+
+    /// The line for a terminal.
+    fn text(&self) -> String {
+        let source = self.source.map_or_else(|| "-".to_owned(), |source| source.to_string());
+        let mut line = format!("{source} {} {}", self.endpoint, self.status);
+        for (label, words) in
+            [("", self.codes.join(",")), ("hosts=", self.hosts.join(",")), ("addresses=", join(&self.addresses))]
+        {
+            if !words.is_empty() {
+                let _ = write!(line, " {label}{words}");
+            }
+        }
+        let _ = write!(line, " calls={} ms={:.1}", self.calls, self.ms);
+        if !self.reasons.is_empty() {
+            let _ = write!(line, ": {}", self.reasons.join("; "));
+        }
+        line
+    }
+}
+
+impl Log {
+    /// Writes the line of a request that took this long.
+    pub fn request(self, mut entry: Entry, took: Duration) {
+        entry.ms = (took.as_secs_f64() * 10_000.0).round() / 10.0;
+        if self.level >= if entry.is_error() { Level::Error } else { Level::Info } {
+            write_line(&match self.format {
+                Format::Text => format!("{} {}", now(), printable(&entry.text())),
+                Format::Json => serde_json::to_string(&entry).unwrap_or_default(),
+            });
+        }
+    }
+
+    /// Writes what went wrong beside requests.
+    pub fn error(self, message: &str) {
+        if self.level >= Level::Error {
+            self.message("error", message);
+        }
+    }
+
+    /// Writes what is worth knowing beside requests.
+    pub fn info(self, message: &str) {
+        if self.level >= Level::Info {
+            self.message("info", message);
+        }
+    }
+
+    /// A line that is not of a request.
+    fn message(self, level: &'static str, message: &str) {
+        write_line(&match self.format {
+            Format::Text => format!("{} {level}: {}", now(), printable(message)),
+            Format::Json => serde_json::json!({ "level": level, "message": message }).to_string(),
+        });
+    }
+}
+
+/// Writes a line at once, so that lines of several threads do not mix. A log that cannot be written
+/// stops nothing.
+fn write_line(line: &str) {
+    let _ = std::io::stderr().lock().write_all(format!("{line}\n").as_bytes());
+}
+
+/// The text with control characters, which could forge a line or steer a terminal, as `?`.
+fn printable(text: &str) -> String {
+    text.chars().map(|character| if character.is_control() { '?' } else { character }).collect()
+}
+
+/// Addresses as a comma list.
+fn join(addresses: &[IpAddr]) -> String {
+    addresses.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(",")
+}
+
+/// The time in UTC as RFC 3339 has it, to the second.
+fn now() -> String {
+    let now = OffsetDateTime::now_utc().truncate_to_second();
+    now.format(&Rfc3339).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_shows_what_happened_and_why() {
+        let mut entry = Entry::new("update", Some("203.0.113.9".parse().unwrap()));
+        entry.status = 503;
+        entry.hosts = vec!["home.example.org".into(), "?".into()];
+        entry.codes = vec!["dnserr", "notfqdn"];
+        entry.reasons = vec!["home.example.org: Throttling".into()];
+        entry.calls = 3;
+        assert_eq!(
+            entry.text(),
+            "203.0.113.9 update 503 dnserr,notfqdn hosts=home.example.org,? calls=3 ms=0.0: home.example.org: Throttling"
+        );
+        assert!(entry.is_error());
+    }
+
+    #[test]
+    fn no_control_character_reaches_the_log() {
+        assert_eq!(printable("a\n\u{1b}[2Jb\r"), "a??[2Jb?");
+    }
+}

@@ -1,0 +1,171 @@
+//! Where the token secrets come from, and keeping them fresh.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use aws_config::SdkConfig;
+use aws_sdk_secretsmanager::Client;
+use tokio::sync::Mutex;
+use zeroize::Zeroizing;
+
+use crate::{
+    aws,
+    log::Log,
+    token::{Secret, Secrets},
+};
+
+/// How long secrets of Secrets Manager are used before they are read again.
+const MAX_AGE: Duration = Duration::from_mins(5);
+
+/// How long the secrets we have are used after they could not be read again.
+const RETRY_AFTER: Duration = Duration::from_secs(30);
+
+/// The most that reading them again may hold up a request.
+const REFRESH_LIMIT: Duration = Duration::from_millis(900);
+
+/// Where the secrets come from.
+#[derive(Clone)]
+pub enum Source {
+    /// `NIC53_SECRET`, `NIC53_SECRET_PREVIOUS`.
+    Text {
+        /// The current one.
+        current: Secret,
+        /// The one before it.
+        previous: Option<Secret>,
+    },
+    /// `NIC53_SECRET_FILE`, `NIC53_SECRET_PREVIOUS_FILE`.
+    File {
+        /// Holds the current one.
+        current: PathBuf,
+        /// Holds the one before it.
+        previous: Option<PathBuf>,
+    },
+    /// `NIC53_SECRET_ARN`: `AWSCURRENT`, and `AWSPREVIOUS` where it is there.
+    SecretsManager(String),
+}
+
+/// The secrets as they are now.
+pub enum Keeper {
+    /// Read once.
+    Fixed(Arc<Secrets>),
+    /// Read from Secrets Manager, again from time to time.
+    SecretsManager {
+        /// Reads them.
+        client: Client,
+        /// Which secret.
+        arn: String,
+        /// What was read, and when to read again.
+        held: Mutex<Held>,
+        /// Where a failure is told.
+        log: Log,
+    },
+}
+
+/// Secrets and until when they are fresh.
+pub struct Held {
+    /// What was read last.
+    secrets: Arc<Secrets>,
+    /// By the wall clock: a frozen Lambda's other clocks stand still.
+    fresh_from: SystemTime,
+    /// Counted from then.
+    fresh_for: Duration,
+}
+
+impl Keeper {
+    /// Reads the secrets.
+    ///
+    /// # Errors
+    ///
+    /// What could not be read, or is no secret; never the secret.
+    pub async fn read(source: &Source, aws: Option<&SdkConfig>, log: Log) -> Result<Self, String> {
+        match source {
+            Source::Text { current, previous } => {
+                Ok(Self::fixed(Secrets { current: current.clone(), previous: previous.clone() }))
+            }
+            Source::File { current, previous } => {
+                let previous = previous.as_deref().map(read_file).transpose()?;
+                Ok(Self::fixed(Secrets { current: read_file(current)?, previous }))
+            }
+            Source::SecretsManager(arn) => {
+                let loaded;
+                let aws = if let Some(aws) = aws {
+                    aws
+                } else {
+                    loaded = aws::config().await?;
+                    &loaded
+                };
+                let client = Client::new(aws);
+                let secrets = Arc::new(read_versions(&client, arn, aws::CALL_LIMIT).await?);
+                let held = Held { secrets, fresh_from: SystemTime::now(), fresh_for: MAX_AGE };
+                Ok(Self::SecretsManager { client, arn: arn.clone(), held: Mutex::new(held), log })
+            }
+        }
+    }
+
+    /// Secrets that do not change while we run.
+    pub fn fixed(secrets: Secrets) -> Self {
+        Self::Fixed(Arc::new(secrets))
+    }
+
+    /// The secrets, read again first where they are old. Where that fails, the old ones go on.
+    pub async fn current(&self) -> Arc<Secrets> {
+        let (client, arn, held, log) = match self {
+            Self::Fixed(secrets) => return Arc::clone(secrets),
+            Self::SecretsManager { client, arn, held, log } => (client, arn, held, log),
+        };
+        let mut held = held.lock().await;
+        // A clock that was set back makes them old too.
+        if held.fresh_from.elapsed().is_ok_and(|age| age < held.fresh_for) {
+            return Arc::clone(&held.secrets);
+        }
+        held.fresh_from = SystemTime::now();
+        match read_versions(client, arn, REFRESH_LIMIT).await {
+            Ok(secrets) => {
+                held.secrets = Arc::new(secrets);
+                held.fresh_for = MAX_AGE;
+            }
+            Err(error) => {
+                held.fresh_for = RETRY_AFTER;
+                log.error(&format!("{error}; the secrets read before are used"));
+            }
+        }
+        Arc::clone(&held.secrets)
+    }
+}
+
+/// Reads a secret from a file.
+fn read_file(path: &Path) -> Result<Secret, String> {
+    let text = fs::read_to_string(path).map(Zeroizing::new).map_err(|error| {
+        format!("{}: could not read the secret: {error}: expected a file that nic53 may read", path.display())
+    })?;
+    Secret::new(&text).map_err(|problem| format!("{}: {problem}", path.display()))
+}
+
+/// Reads the current and the previous version of a secret in Secrets Manager.
+async fn read_versions(client: &Client, arn: &str, limit: Duration) -> Result<Secrets, String> {
+    let both =
+        async { tokio::try_join!(read_version(client, arn, "AWSCURRENT"), read_version(client, arn, "AWSPREVIOUS")) };
+    let (current, previous) = tokio::time::timeout(limit, both)
+        .await
+        .map_err(|_| format!("{arn}: no answer from Secrets Manager within {} ms", limit.as_millis()))??;
+    let current = current.ok_or_else(|| format!("{arn}: Secrets Manager has no AWSCURRENT of it"))?;
+    Ok(Secrets { current, previous })
+}
+
+/// Reads one version; `None` where there is none.
+async fn read_version(client: &Client, arn: &str, stage: &str) -> Result<Option<Secret>, String> {
+    let answer = client.get_secret_value().secret_id(arn).version_stage(stage).send().await;
+    let value = match answer {
+        Ok(value) => value,
+        Err(error) if error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) => {
+            return Ok(None);
+        }
+        Err(error) => return Err(format!("{arn}: could not read {stage}: {}", aws::causes(&error))),
+    };
+    let text = value.secret_string().ok_or_else(|| format!("{arn}: {stage} is binary: expected text"))?;
+    Secret::new(text).map(Some).map_err(|problem| format!("{arn}: {stage}: {problem}"))
+}

@@ -1,0 +1,323 @@
+//! The settings: environment variables, the same for the Lambda and for `nic53`.
+
+use std::fmt;
+
+use ipnet::IpNet;
+use zeroize::Zeroizing;
+
+use crate::{
+    access::Generations, hostname::HostName, log::Level, plan::TtlBounds, secrets, source::Proxies, update::Policy,
+    zone::Zones,
+};
+
+/// A variable of the environment, which `nic53` takes as a flag too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Variable {
+    /// Its name, such as `NIC53_ZONES`.
+    pub name: &'static str,
+    /// What a value looks like.
+    pub example: &'static str,
+    /// One line for the help text.
+    pub help: &'static str,
+    /// Whether its value is a secret, so that it is no flag and stands in no message.
+    pub secret: bool,
+}
+
+impl Variable {
+    /// A setting that anybody may read.
+    const fn open(name: &'static str, example: &'static str, help: &'static str) -> Self {
+        Self { name, example, help, secret: false }
+    }
+
+    /// A setting that nobody may read.
+    const fn secret(name: &'static str, example: &'static str, help: &'static str) -> Self {
+        Self { name, example, help, secret: true }
+    }
+}
+
+/// Every setting of the gateway; those of `nic53 serve` alone are its own.
+pub const VARIABLES: [Variable; 16] = [
+    Variable::open("NIC53_ZONES", "example.org=Z0123ABC,…", "The hosted zones and their ids"),
+    Variable::secret("NIC53_SECRET", "43 of base64", "The secret that makes the tokens"),
+    Variable::secret("NIC53_SECRET_PREVIOUS", "43 of base64", "The secret before it, still accepted"),
+    Variable::open("NIC53_SECRET_FILE", "PATH", "A file that holds the secret"),
+    Variable::open("NIC53_SECRET_PREVIOUS_FILE", "PATH", "A file that holds the secret before it"),
+    Variable::open("NIC53_SECRET_ARN", "arn:aws:secretsmanager:…", "The secret in AWS Secrets Manager"),
+    Variable::open("NIC53_GENERATIONS", "home.example.org=1,…", "How often a name's tokens were revoked"),
+    Variable::open("NIC53_TTL", "60", "Seconds of a new record set"),
+    Variable::open("NIC53_TTL_MIN", "60", "The fewest seconds a request may ask for"),
+    Variable::open("NIC53_TTL_MAX", "86400", "The most seconds a request may ask for"),
+    Variable::open("NIC53_ALLOW_PRIVATE", "false", "Whether private addresses may be published"),
+    Variable::open("NIC53_ALLOW_OFFLINE", "false", "Whether offline=YES may remove a host's addresses"),
+    Variable::open("NIC53_QUERY_CREDENTIALS", "true", "Whether credentials may come in the query or form"),
+    Variable::open("NIC53_TRUSTED_PROXIES", "192.0.2.0/24,…", "Networks whose X-Forwarded-For counts"),
+    Variable::secret("NIC53_ORIGIN_SECRET", "text", "What CloudFront carries in X-Nic53-Origin"),
+    Variable::open("NIC53_LOG", "info", "off, error (what failed) or info (one line a request)"),
+];
+
+/// What the gateway is told.
+#[derive(Clone)]
+pub struct Settings {
+    /// `NIC53_ZONES`.
+    pub zones: Zones,
+    /// `NIC53_GENERATIONS`.
+    pub generations: Generations,
+    /// `NIC53_TTL`, `NIC53_TTL_MIN`, `NIC53_TTL_MAX`.
+    pub ttl: TtlBounds,
+    /// `NIC53_ALLOW_OFFLINE`.
+    pub allow_offline: bool,
+    /// `NIC53_ALLOW_PRIVATE`, `NIC53_QUERY_CREDENTIALS`.
+    pub policy: Policy,
+    /// `NIC53_TRUSTED_PROXIES`, `NIC53_ORIGIN_SECRET`.
+    pub proxies: Proxies,
+    /// `NIC53_LOG`.
+    pub log: Level,
+    /// `NIC53_SECRET…`; `None` where there is none.
+    pub secret: Option<secrets::Source>,
+}
+
+impl Settings {
+    /// Reads all settings through `variable`, which looks a name up. An empty value is none.
+    ///
+    /// # Errors
+    ///
+    /// The first setting that makes no sense.
+    pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
+        let reader = Reader { variable: &variable };
+        let zones = reader.required("NIC53_ZONES", Zones::parse, "NAME=ZONEID, such as example.org=Z0123ABC")?;
+        Ok(Self {
+            generations: reader.optional("NIC53_GENERATIONS", parse_generations)?.unwrap_or_default(),
+            ttl: reader.ttl()?,
+            allow_offline: reader.switch("NIC53_ALLOW_OFFLINE", false)?,
+            policy: Policy {
+                allow_private: reader.switch("NIC53_ALLOW_PRIVATE", false)?,
+                query_credentials: reader.switch("NIC53_QUERY_CREDENTIALS", true)?,
+            },
+            proxies: Proxies {
+                trusted: reader.optional("NIC53_TRUSTED_PROXIES", parse_networks)?.unwrap_or_default(),
+                origin_secret: reader.value("NIC53_ORIGIN_SECRET").map(Zeroizing::new),
+            },
+            log: reader.optional("NIC53_LOG", str::parse)?.unwrap_or(Level::Info),
+            secret: reader.secret()?,
+            zones,
+        })
+    }
+}
+
+/// A setting that makes no sense: its name, its value where that is no secret, and what was
+/// expected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error(pub String);
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Looks settings up.
+struct Reader<'a> {
+    /// Value of a name.
+    variable: &'a dyn Fn(&str) -> Option<String>,
+}
+
+impl Reader<'_> {
+    /// The value, where there is one that is not blank.
+    fn value(&self, name: &str) -> Option<String> {
+        (self.variable)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+    }
+
+    /// A setting that may be absent.
+    fn optional<T>(&self, name: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<Option<T>, Error> {
+        let Some(value) = self.value(name) else { return Ok(None) };
+        parse(&value).map(Some).map_err(|problem| Error(format!("{name}={value}: {problem}")))
+    }
+
+    /// A setting that must be there.
+    fn required<T>(&self, name: &str, parse: impl Fn(&str) -> Result<T, String>, expected: &str) -> Result<T, Error> {
+        self.optional(name, parse)?.ok_or_else(|| Error(format!("{name} is not set: expected {expected}")))
+    }
+
+    /// `true` or `false`.
+    fn switch(&self, name: &str, default: bool) -> Result<bool, Error> {
+        let parse = |value: &str| match value.to_ascii_lowercase().as_str() {
+            "true" | "yes" | "on" | "1" => Ok(true),
+            "false" | "no" | "off" | "0" => Ok(false),
+            _ => Err("expected true or false".to_owned()),
+        };
+        Ok(self.optional(name, parse)?.unwrap_or(default))
+    }
+
+    /// The TTL's bounds and default.
+    fn ttl(&self) -> Result<TtlBounds, Error> {
+        let seconds = |name, default| {
+            let parse = |value: &str| {
+                let seconds = value.parse().ok().filter(|seconds| *seconds <= 2_147_483_647_u32);
+                seconds.ok_or_else(|| "expected seconds, 0 to 2147483647".to_owned())
+            };
+            Ok(self.optional(name, parse)?.unwrap_or(default))
+        };
+        let min = seconds("NIC53_TTL_MIN", 60)?;
+        let max = seconds("NIC53_TTL_MAX", 86400)?;
+        if min > max {
+            return Err(Error(format!("NIC53_TTL_MIN={min}: expected at most NIC53_TTL_MAX, which is {max}")));
+        }
+        let default = seconds("NIC53_TTL", 60_u32.clamp(min, max))?;
+        if !(min..=max).contains(&default) {
+            return Err(Error(format!(
+                "NIC53_TTL={default}: expected {min} to {max}, the bounds of NIC53_TTL_MIN and NIC53_TTL_MAX"
+            )));
+        }
+        Ok(TtlBounds { default, min, max })
+    }
+
+    /// Where the secret comes from; more than one place is an error.
+    fn secret(&self) -> Result<Option<secrets::Source>, Error> {
+        let text = |name: &str| {
+            let parse = |value: &str| crate::token::Secret::new(value);
+            let Some(value) = self.value(name) else { return Ok(None) };
+            parse(&value).map(Some).map_err(|problem| Error(format!("{name}: {problem}")))
+        };
+        let names = ["NIC53_SECRET", "NIC53_SECRET_FILE", "NIC53_SECRET_ARN"];
+        let given: Vec<&str> = names.into_iter().filter(|name| self.value(name).is_some()).collect();
+        if let [first, second, ..] = given.as_slice() {
+            return Err(Error(format!("{first} and {second} are both set: expected one place for the secret")));
+        }
+        for (previous, beside) in
+            [("NIC53_SECRET_PREVIOUS", "NIC53_SECRET"), ("NIC53_SECRET_PREVIOUS_FILE", "NIC53_SECRET_FILE")]
+        {
+            if self.value(previous).is_some() && given != [beside] {
+                return Err(Error(format!("{previous} is set: expected {beside} beside it")));
+            }
+        }
+        Ok(match given.first() {
+            None => None,
+            Some(&"NIC53_SECRET") => text("NIC53_SECRET")?
+                .map(|current| {
+                    Ok::<_, Error>(secrets::Source::Text { current, previous: text("NIC53_SECRET_PREVIOUS")? })
+                })
+                .transpose()?,
+            Some(&"NIC53_SECRET_FILE") => self.value("NIC53_SECRET_FILE").map(|current| secrets::Source::File {
+                current: current.into(),
+                previous: self.value("NIC53_SECRET_PREVIOUS_FILE").map(Into::into),
+            }),
+            Some(_) => self.value("NIC53_SECRET_ARN").map(secrets::Source::SecretsManager),
+        })
+    }
+}
+
+/// Reads `home.example.org=1,www.example.org=3`.
+fn parse_generations(text: &str) -> Result<Generations, String> {
+    let mut generations = Generations::new();
+    for element in elements(text) {
+        let parsed = element.split_once('=').and_then(|(name, generation)| {
+            Some((name.trim().parse::<HostName>().ok()?, generation.trim().parse().ok()?))
+        });
+        let (name, generation) =
+            parsed.ok_or_else(|| format!("`{element}`: expected NAME=NUMBER, such as home.example.org=1"))?;
+        if generations.insert(name, generation).is_some() {
+            return Err(format!("`{element}`: expected each name once"));
+        }
+    }
+    Ok(generations)
+}
+
+/// Reads `192.0.2.0/24,2001:db8::/32,203.0.113.9`.
+fn parse_networks(text: &str) -> Result<Vec<IpNet>, String> {
+    let parse = |element: &str| {
+        let address = || element.parse().ok().map(|address: std::net::IpAddr| IpNet::from(address));
+        element
+            .parse()
+            .ok()
+            .or_else(address)
+            .ok_or_else(|| format!("`{element}`: expected a network such as 192.0.2.0/24"))
+    };
+    elements(text).map(parse).collect()
+}
+
+/// The elements of a comma list that are not empty.
+fn elements(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|element| !element.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &str = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFG";
+
+    /// Settings of a zone, the secret and these.
+    fn read(given: &[(&str, &str)]) -> Result<Settings, Error> {
+        let base = [("NIC53_ZONES", "example.org=Z1"), ("NIC53_SECRET", SECRET)];
+        Settings::read(|name| {
+            let found = given.iter().chain(&base).find(|(given, _)| *given == name);
+            found.map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    /// What is said of settings that make no sense.
+    fn problem(given: &[(&str, &str)]) -> String {
+        read(given).err().map_or_else(|| panic!("{given:?} makes sense"), |error| error.to_string())
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_design() {
+        let settings = read(&[]).unwrap();
+        assert_eq!(settings.ttl, TtlBounds { default: 60, min: 60, max: 86400 });
+        assert!(!settings.allow_offline && !settings.policy.allow_private && settings.policy.query_credentials);
+        assert_eq!(settings.log, Level::Info);
+    }
+
+    #[test]
+    fn a_setting_that_makes_no_sense_is_named_with_its_value() {
+        for (name, value) in [
+            ("NIC53_ZONES", "example.org"),
+            ("NIC53_GENERATIONS", "home.example.org"),
+            ("NIC53_GENERATIONS", "home.example.org=-1"),
+            ("NIC53_GENERATIONS", "home=1"),
+            ("NIC53_TTL", "5m"),
+            ("NIC53_TTL", "59"),
+            ("NIC53_TTL", "86401"),
+            ("NIC53_TTL_MIN", "86401"),
+            ("NIC53_TTL_MAX", "4294967296"),
+            ("NIC53_ALLOW_PRIVATE", "perhaps"),
+            ("NIC53_ALLOW_OFFLINE", "2"),
+            ("NIC53_QUERY_CREDENTIALS", "nein"),
+            ("NIC53_TRUSTED_PROXIES", "192.0.2.0/33"),
+            ("NIC53_LOG", "loud"),
+        ] {
+            let problem = problem(&[(name, value)]);
+            assert!(problem.starts_with(&format!("{name}={value}")) && problem.contains("expected"), "{problem}");
+        }
+    }
+
+    #[test]
+    fn a_secret_stands_in_no_message() {
+        let short = "too-short-a-secret";
+        for name in ["NIC53_SECRET", "NIC53_SECRET_PREVIOUS"] {
+            let problem = problem(&[(name, short)]);
+            assert!(problem.starts_with(name) && !problem.contains(short), "{problem}");
+        }
+    }
+
+    #[test]
+    fn the_secret_has_one_source() {
+        for given in [
+            &[("NIC53_SECRET_FILE", "/x")][..],
+            &[("NIC53_SECRET_ARN", "arn:x")],
+            &[("NIC53_SECRET", ""), ("NIC53_SECRET_FILE", "/x"), ("NIC53_SECRET_ARN", "arn:x")],
+            &[("NIC53_SECRET_PREVIOUS_FILE", "/x")],
+            &[("NIC53_SECRET", ""), ("NIC53_SECRET_PREVIOUS", SECRET)],
+        ] {
+            assert!(problem(given).contains("expected"), "{given:?}");
+        }
+    }
+
+    #[test]
+    fn an_empty_value_is_none() {
+        assert!(read(&[("NIC53_SECRET", " ")]).unwrap().secret.is_none());
+        assert!(problem(&[("NIC53_ZONES", "")]).starts_with("NIC53_ZONES is not set"));
+    }
+}
