@@ -15,7 +15,9 @@ use crate::{
 /// Leave to change one host. Only [`Access`] makes one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant<'a> {
+    /// The host that may be changed.
     host: HostName,
+    /// The zone that holds it.
     zone: &'a Zone,
 }
 

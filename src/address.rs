@@ -67,7 +67,9 @@ impl Element {
 /// An IPv6 prefix: a network whose host bits are zero, and its length of 0 to 127 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Prefix {
+    /// The first address.
     network: Ipv6Addr,
+    /// Bits that are the network's.
     length: u32,
 }
 
@@ -107,11 +109,11 @@ fn is_publishable_v4(address: Ipv4Addr, allow_private: bool) -> bool {
     }
 }
 
-/// Of IPv6: not `::`, `::1`, fe80::/10, fec0::/10, ff00::/8, 64:ff9b::/96, 100::/64.
+/// Of IPv6: not `::`, `::1`, `fe80::/10`, `fec0::/10`, `ff00::/8`, `64:ff9b::/96`, `100::/64`.
 fn is_publishable_v6(address: Ipv6Addr, allow_private: bool) -> bool {
     match address.segments() {
         [0, 0, 0, 0, 0, 0, 0, 0 | 1]
-        | [0xfe80..=0xfeff | 0xff00..=0xffff, ..]
+        | [0xfe80..=0xffff, ..]
         | [0x64, 0xff9b, 0, 0, 0, 0, _, _]
         | [0x100, 0, 0, 0, ..] => false,
         // RFC 4193.

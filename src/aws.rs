@@ -19,7 +19,7 @@ pub const CALL_LIMIT: Duration = Duration::from_millis(4500);
 const ATTEMPT_LIMIT: Duration = Duration::from_millis(2500);
 
 /// The most that a connection may take to open.
-const CONNECT_LIMIT: Duration = Duration::from_millis(2000);
+const CONNECT_LIMIT: Duration = Duration::from_secs(2);
 
 /// The wait before the first retry, at the most; it doubles for the next.
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);

@@ -22,16 +22,22 @@ use crate::{
 
 /// Settings, secrets and a store: all it takes to answer.
 pub struct Gateway<S> {
+    /// What it is told.
     settings: Settings,
+    /// What tokens are minted under.
     secrets: Keeper,
+    /// Where the records are.
     store: S,
+    /// Where each request gets its line.
     log: Log,
 }
 
 /// What one host is told, and why.
 #[derive(Clone)]
 struct Line {
+    /// The line's words.
     code: ReturnCode,
+    /// Why it is not as asked, for the log.
     reason: Option<String>,
 }
 
@@ -98,10 +104,10 @@ impl<S: Store> Gateway<S> {
         let granted: Vec<&Grant<'_>> = decisions.iter().flatten().collect();
         let zones = by_zone(&granted);
         let changes = zones.iter().map(|(zone, grants)| self.change(zone, grants, update, calls));
-        let changed = future::join_all(changes).await.concat();
+        let lines = future::join_all(changes).await.concat();
         let line_of = |grant: &Grant<'_>| {
             let hosts = zones.iter().flat_map(|(_, grants)| grants).map(|grant| grant.host());
-            hosts.zip(&changed).find(|(host, _)| *host == grant.host()).map(|(_, line)| line.clone())
+            hosts.zip(&lines).find(|(host, _)| *host == grant.host()).map(|(_, line)| line.clone())
         };
         decisions
             .iter()

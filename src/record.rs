@@ -37,7 +37,7 @@ impl Family {
     }
 }
 
-/// The A or the AAAA records of one name: what DNS calls an RRset.
+/// The A or the AAAA records of one name: what DNS calls an `RRset`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordSet {
     /// A or AAAA.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use aws_config::SdkConfig;
-use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::{Client, operation::get_secret_value::GetSecretValueError};
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
@@ -31,12 +31,7 @@ const REFRESH_LIMIT: Duration = Duration::from_millis(900);
 #[derive(Clone)]
 pub enum Source {
     /// `NIC53_SECRET`, `NIC53_SECRET_PREVIOUS`.
-    Text {
-        /// The current one.
-        current: Secret,
-        /// The one before it.
-        previous: Option<Secret>,
-    },
+    Text(Arc<Secrets>),
     /// `NIC53_SECRET_FILE`, `NIC53_SECRET_PREVIOUS_FILE`.
     File {
         /// Holds the current one.
@@ -83,12 +78,10 @@ impl Keeper {
     /// What could not be read, or is no secret; never the secret.
     pub async fn read(source: &Source, aws: Option<&SdkConfig>, log: Log) -> Result<Self, String> {
         match source {
-            Source::Text { current, previous } => {
-                Ok(Self::fixed(Secrets { current: current.clone(), previous: previous.clone() }))
-            }
+            Source::Text(secrets) => Ok(Self::Fixed(Arc::clone(secrets))),
             Source::File { current, previous } => {
                 let previous = previous.as_deref().map(read_file).transpose()?;
-                Ok(Self::fixed(Secrets { current: read_file(current)?, previous }))
+                Ok(Self::Fixed(Arc::new(Secrets { current: read_file(current)?, previous })))
             }
             Source::SecretsManager(arn) => {
                 let loaded;
@@ -104,11 +97,6 @@ impl Keeper {
                 Ok(Self::SecretsManager { client, arn: arn.clone(), held: Mutex::new(held), log })
             }
         }
-    }
-
-    /// Secrets that do not change while we run.
-    pub fn fixed(secrets: Secrets) -> Self {
-        Self::Fixed(Arc::new(secrets))
     }
 
     /// The secrets, read again first where they are old. Where that fails, the old ones go on.
@@ -161,7 +149,7 @@ async fn read_version(client: &Client, arn: &str, stage: &str) -> Result<Option<
     let answer = client.get_secret_value().secret_id(arn).version_stage(stage).send().await;
     let value = match answer {
         Ok(value) => value,
-        Err(error) if error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) => {
+        Err(error) if error.as_service_error().is_some_and(GetSecretValueError::is_resource_not_found_exception) => {
             return Ok(None);
         }
         Err(error) => return Err(format!("{arn}: could not read {stage}: {}", aws::causes(&error))),

@@ -164,7 +164,9 @@ struct Seats(Mutex<Taken>);
 /// The seats that are taken, and the number of the next.
 #[derive(Default)]
 struct Taken {
+    /// By number.
     occupants: BTreeMap<u64, Arc<Occupant>>,
+    /// The number of the next.
     next: u64,
 }
 
@@ -179,8 +181,11 @@ struct Occupant {
 
 /// The place of an open connection among those that there may be; given back when dropped.
 struct Seat {
+    /// All seats.
     seats: Arc<Seats>,
+    /// Rises with each connection.
     number: u64,
+    /// The connection.
     occupant: Arc<Occupant>,
 }
 

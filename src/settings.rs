@@ -6,7 +6,14 @@ use ipnet::IpNet;
 use zeroize::Zeroizing;
 
 use crate::{
-    access::Generations, hostname::HostName, log::Level, plan::TtlBounds, secrets, source::Proxies, update::Policy,
+    access::Generations,
+    hostname::HostName,
+    log::Level,
+    plan::TtlBounds,
+    secrets,
+    source::Proxies,
+    token::{Secret, Secrets},
+    update::Policy,
     zone::Zones,
 };
 
@@ -176,9 +183,8 @@ impl Reader<'_> {
     /// Where the secret comes from; more than one place is an error.
     fn secret(&self) -> Result<Option<secrets::Source>, Error> {
         let text = |name: &str| {
-            let parse = |value: &str| crate::token::Secret::new(value);
-            let Some(value) = self.value(name) else { return Ok(None) };
-            parse(&value).map(Some).map_err(|problem| Error(format!("{name}: {problem}")))
+            let secret = self.value(name).map(|value| Secret::new(&value)).transpose();
+            secret.map_err(|problem| Error(format!("{name}: {problem}")))
         };
         let names = ["NIC53_SECRET", "NIC53_SECRET_FILE", "NIC53_SECRET_ARN"];
         let given: Vec<&str> = names.into_iter().filter(|name| self.value(name).is_some()).collect();
@@ -194,11 +200,10 @@ impl Reader<'_> {
         }
         Ok(match given.first() {
             None => None,
-            Some(&"NIC53_SECRET") => text("NIC53_SECRET")?
-                .map(|current| {
-                    Ok::<_, Error>(secrets::Source::Text { current, previous: text("NIC53_SECRET_PREVIOUS")? })
-                })
-                .transpose()?,
+            Some(&"NIC53_SECRET") => {
+                let previous = text("NIC53_SECRET_PREVIOUS")?;
+                text("NIC53_SECRET")?.map(|current| secrets::Source::Text(Secrets { current, previous }.into()))
+            }
             Some(&"NIC53_SECRET_FILE") => self.value("NIC53_SECRET_FILE").map(|current| secrets::Source::File {
                 current: current.into(),
                 previous: self.value("NIC53_SECRET_PREVIOUS_FILE").map(Into::into),

@@ -74,13 +74,14 @@ fn without_port(text: &str) -> Option<IpAddr> {
             let (address, port) = rest.split_once(']')?;
             (address.parse::<Ipv6Addr>().ok()?.into(), port)
         }
-        None => match text.parse() {
-            Ok(address) => (address, ""),
-            Err(_) => {
+        None => {
+            if let Ok(address) = text.parse() {
+                (address, "")
+            } else {
                 let (address, port) = text.split_at_checked(text.find(':')?)?;
                 (address.parse::<Ipv4Addr>().ok()?.into(), port)
             }
-        },
+        }
     };
     let port_is_fine = port.is_empty() || port.strip_prefix(':')?.parse::<u16>().is_ok();
     port_is_fine.then(|| IpAddr::to_canonical(&address))

@@ -164,7 +164,7 @@ fn wish(parameters: &Parameters, source: Option<IpAddr>, allow_private: bool) ->
     let asked = Asked::read(parameters, allow_private);
     let prefix = asked.prefix;
     if asked.says_something() {
-        return Wish::publish(asked.addresses, prefix);
+        return Wish::publish(&asked.addresses, prefix);
     }
     match source {
         None => Wish::Nothing("no usable address given, and the source address is unknown"),
@@ -174,13 +174,13 @@ fn wish(parameters: &Parameters, source: Option<IpAddr>, allow_private: bool) ->
         Some(source) if !is_publishable(source, allow_private) => {
             Wish::Nothing("no usable address given, and the source address is not to be published")
         }
-        Some(source) => Wish::publish(vec![source], None),
+        Some(source) => Wish::publish(&[source], None),
     }
 }
 
 impl Wish {
     /// The wish for these addresses, which are in the order asked.
-    fn publish(asked: Vec<IpAddr>, prefix: Option<Prefix>) -> Self {
+    fn publish(asked: &[IpAddr], prefix: Option<Prefix>) -> Self {
         let mut addresses: Vec<IpAddr> = Vec::new();
         for family in Family::BOTH {
             let start = addresses.len();

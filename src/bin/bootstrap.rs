@@ -53,7 +53,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
 impl State {
     /// Starts the gateway; a failure is one line in the log.
     async fn start() -> Self {
-        match gateway().await {
+        match Box::pin(gateway()).await {
             Ok(gateway) => Self::Ready(Arc::new(gateway)),
             Err(problem) => {
                 Log { level: Level::Error, format: Format::Json }.error(&problem);

@@ -31,6 +31,7 @@ const WARM_UP_LIMIT: Duration = Duration::from_secs(2);
 
 /// Route 53, as the credentials of the environment may use it.
 pub struct Route53 {
+    /// The SDK's client.
     client: Client,
 }
 
@@ -196,6 +197,7 @@ fn failure(what: &str, error: &(dyn std::error::Error + 'static)) -> Error {
 }
 
 /// A value that the SDK wanted and we did not give: a mistake of ours.
+#[expect(clippy::needless_pass_by_value, reason = "it is what map_err hands over")]
 fn incomplete(error: aws_sdk_route53::error::BuildError) -> Error {
     failure("could not make the change", &error)
 }
