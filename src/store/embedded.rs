@@ -1,1 +1,548 @@
-//! The embedded store.
+//! The embedded store: record sets in one file, which the DNS server of this process reads.
+//!
+//! Readers see the file as it was at one moment ([`Snapshot`]) and wait for nobody. Batches go to
+//! one thread that writes, and are answered when what they changed would survive a power cut.
+
+mod file;
+mod key;
+mod records;
+mod snapshot;
+mod writer;
+
+use std::{
+    mem,
+    net::IpAddr,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{self, Sender},
+    },
+    thread::{self, JoinHandle},
+};
+
+use redb::{Database, ReadableDatabase};
+use tokio::sync::oneshot;
+
+pub use self::{
+    key::Key,
+    records::{Addresses, Records},
+    snapshot::Snapshot,
+};
+use self::{
+    file::{DataFile, failed},
+    writer::{Batch, Writer},
+};
+use crate::{
+    access::Grant,
+    record::{self, ChangeBatch, Family, Present, RecordSet},
+    store::{Calls, Error, Store},
+    zone::{Zone, Zones},
+};
+
+/// Record sets in a file.
+pub struct Embedded {
+    shared: Arc<Shared>,
+    /// There until the store is dropped.
+    queue: Option<Sender<Batch>>,
+    /// There until the store is dropped.
+    writer: Option<JoinHandle<()>>,
+}
+
+impl Embedded {
+    /// Opens the file in this folder. Folder and file are made where they are missing; nobody else
+    /// can have them open as long as this lives.
+    ///
+    /// # Errors
+    ///
+    /// Where another process has it open, where the file is damaged, and where the disk fails.
+    pub fn open(data: &Path, zones: Zones) -> Result<Self, Error> {
+        Self::start(DataFile::in_folder(data)?, zones)
+    }
+
+    /// Whether there is a file in this folder.
+    pub fn is_in(data: &Path) -> bool {
+        file::path(data).exists()
+    }
+
+    /// The zones that it holds.
+    pub fn zones(&self) -> &Zones {
+        &self.shared.zones
+    }
+
+    /// The zone that holds a name, which need not be one that a host can have.
+    pub fn zone_holding(&self, name: &Key) -> Option<&Zone> {
+        let zones = self.shared.apexes.iter().zip(self.zones().iter());
+        let holding = zones.filter(|(apex, _)| name.is_within(apex));
+        holding.max_by_key(|(apex, _)| apex.as_bytes().len()).map(|(_, zone)| zone)
+    }
+
+    /// What the file holds now.
+    ///
+    /// # Errors
+    ///
+    /// Where the file could not be read.
+    pub fn snapshot(&self) -> Result<Snapshot<'_>, Error> {
+        let Shared { apexes, path, .. } = &*self.shared;
+        self.shared.with(|database| {
+            let snapshot = database.begin_read().map_err(redb::Error::from);
+            let snapshot = snapshot.and_then(|transaction| Snapshot::new(&transaction, apexes, path));
+            snapshot.map_err(|error| failed(path, &error))
+        })
+    }
+
+    /// Transactions committed since it was opened. Each takes two fsyncs, for however many batches.
+    pub fn commits(&self) -> u64 {
+        self.shared.commits.load(Ordering::Relaxed)
+    }
+
+    /// Opens the file and starts the thread that writes.
+    fn start(file: DataFile, zones: Zones) -> Result<Self, Error> {
+        let apexes: Vec<Key> = zones.iter().map(|zone| Key::from(&zone.name)).collect();
+        let database = file.open_checked(&apexes)?;
+        let shared = Arc::new(Shared {
+            path: file.path.clone(),
+            zones,
+            apexes,
+            state: RwLock::new(State::Open(database)),
+            commits: AtomicU64::new(0),
+        });
+        let (queue, batches) = mpsc::channel();
+        let writer = Writer { file, shared: Arc::clone(&shared), queue: batches };
+        let writer = thread::Builder::new().name("records".to_owned()).spawn(move || writer.run());
+        let writer = writer.map_err(|error| Error(format!("could not start the thread that writes: {error}")))?;
+        Ok(Self { shared, queue: Some(queue), writer: Some(writer) })
+    }
+}
+
+impl Store for Embedded {
+    async fn record_sets(&self, grants: &[&Grant<'_>], _: &Calls) -> Result<Vec<Present>, Error> {
+        let snapshot = self.snapshot()?;
+        let present = grants.iter().map(|grant| {
+            let records = snapshot.at(&Key::from(grant.host()))?.unwrap_or_default();
+            Ok(Present::Plain { v4: records.record_set(Family::V4), v6: records.record_set(Family::V6) })
+        });
+        present.collect()
+    }
+
+    async fn apply(&self, batch: &ChangeBatch<'_>, _: &Calls) -> Result<(), Error> {
+        let (done, outcome) = oneshot::channel();
+        let changes = batch.changes.iter().map(change).collect::<Result<_, _>>()?;
+        let batch = Batch { zone: Key::from(&batch.zone.name), changes, done };
+        let gone = |what: &str| Error(format!("{what}: the thread that writes has ended: start nic53 again"));
+        let queue = self.queue.as_ref().ok_or_else(|| gone("nothing was changed"))?;
+        queue.send(batch).map_err(|_| gone("nothing was changed"))?;
+        outcome.await.map_err(|_| gone("could not confirm the change"))?
+    }
+}
+
+impl Drop for Embedded {
+    /// Writes what was asked for before, and closes the file.
+    fn drop(&mut self) {
+        drop(self.queue.take());
+        if let Some(writer) = self.writer.take() {
+            let _ = writer.join();
+        }
+    }
+}
+
+/// What readers and the thread that writes have in common.
+struct Shared {
+    path: PathBuf,
+    zones: Zones,
+    /// The keys of the zones, in their order.
+    apexes: Vec<Key>,
+    /// Changed by the thread that writes alone, and never for longer than it takes to swap.
+    state: RwLock<State>,
+    commits: AtomicU64,
+}
+
+/// Whether the file is open.
+enum State {
+    Open(Database),
+    /// It is not, and why.
+    Closed(String),
+}
+
+impl Shared {
+    /// Does something with the open file.
+    fn with<T>(&self, what: impl FnOnce(&Database) -> Result<T, Error>) -> Result<T, Error> {
+        match &*self.state.read().unwrap_or_else(PoisonError::into_inner) {
+            State::Open(database) => what(database),
+            State::Closed(why) => Err(Error(format!("{}: not open: {why}", self.path.display()))),
+        }
+    }
+
+    /// Whether the file is open.
+    fn is_open(&self) -> bool {
+        matches!(*self.state.read().unwrap_or_else(PoisonError::into_inner), State::Open(_))
+    }
+
+    /// Changes the state. The file that was open before is closed when nobody is kept waiting.
+    fn set(&self, state: State) {
+        let before = mem::replace(&mut *self.state.write().unwrap_or_else(PoisonError::into_inner), state);
+        drop(before);
+    }
+
+    /// One more.
+    fn count_commit(&self) {
+        self.commits.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A change of a batch, in the table's words.
+fn change(change: &record::Change<'_>) -> Result<writer::Change, Error> {
+    let RecordSet { family, ttl, values } = &change.record_set;
+    let host = change.grant.host();
+    let addresses: Vec<IpAddr> = values.iter().filter_map(|value| value.parse().ok()).collect();
+    let fitting = addresses.iter().filter(|address| Family::of(**address) == *family).count();
+    if fitting != values.len() || !(1..=records::MOST).contains(&fitting) {
+        return Err(Error(format!(
+            "{host}: `{}`: expected 1 to {} {} addresses",
+            change.record_set,
+            records::MOST,
+            family.record_type()
+        )));
+    }
+    let addresses = Addresses { ttl: *ttl, addresses };
+    Ok(writer::Change { host: host.clone(), action: change.action, family: *family, addresses })
+}
+
+#[cfg(test)]
+pub(crate) mod testing;
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt, sync::atomic::Ordering, time::Duration};
+
+    use futures_util::future::join_all;
+
+    use super::{
+        testing::{Disk, block_on, change, in_memory, on_disk},
+        *,
+    };
+
+    const ZONES: &str = "example.org=Z1,example.com=Z2";
+
+    fn open(data: &Path) -> Result<Embedded, Error> {
+        Embedded::open(data, Zones::parse(ZONES).unwrap())
+    }
+
+    /// The records at a host, or none, as text.
+    fn at(store: &Embedded, host: &str) -> String {
+        let records = store.snapshot().unwrap().at(&Key::from(&host.parse().unwrap())).unwrap().unwrap_or_default();
+        let sets = Family::BOTH.iter().filter_map(|family| records.record_set(*family));
+        sets.map(|set| set.to_string()).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The serial of a zone.
+    fn serial(store: &Embedded, name: &str) -> u32 {
+        let zone = store.zones().iter().find(|zone| zone.name.as_str() == name).unwrap();
+        store.snapshot().unwrap().serial(zone).unwrap()
+    }
+
+    #[test]
+    fn what_was_changed_is_there_after_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("made/nic53");
+        let store = open(&data).unwrap();
+        block_on(change(&store, &["a.example.org 60 A 192.0.2.1 192.0.2.2", "a.example.org 300 AAAA 2001:db8::1"])).unwrap();
+        block_on(change(&store, &["*.b.example.org 60 A 192.0.2.3", "c.example.org 60 A 192.0.2.4"])).unwrap();
+        block_on(change(&store, &["-c.example.org 60 A 192.0.2.4", "a.example.org 120 A 192.0.2.5"])).unwrap();
+        let serial_before = serial(&store, "example.org");
+        drop(store);
+
+        let store = open(&data).unwrap();
+        assert_eq!(at(&store, "a.example.org"), "120 A 192.0.2.5, 300 AAAA 2001:db8::1");
+        assert_eq!(at(&store, "*.b.example.org"), "60 A 192.0.2.3");
+        assert_eq!(at(&store, "c.example.org"), "");
+        assert_eq!(serial(&store, "example.org"), serial_before);
+        assert_eq!(fs::metadata(&data).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn what_was_changed_is_there_after_a_crash() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(folder.path()).unwrap();
+        block_on(change(&store, &["a.example.org 60 A 192.0.2.1"])).unwrap();
+        // As kill -9 leaves the folder: the file was not closed.
+        let crashed = tempfile::tempdir().unwrap();
+        fs::copy(file::path(folder.path()), file::path(crashed.path())).unwrap();
+        drop(store);
+
+        let store = open(crashed.path()).unwrap();
+        assert_eq!(at(&store, "a.example.org"), "60 A 192.0.2.1");
+    }
+
+    #[test]
+    fn a_batch_of_which_one_change_is_refused_changes_nothing() {
+        let store = in_memory(ZONES);
+        block_on(change(&store, &["a.example.org 60 A 192.0.2.1"])).unwrap();
+        let before = serial(&store, "example.org");
+        for (refused, says) in [
+            // Somebody else has changed it in between.
+            ("-a.example.org 60 A 192.0.2.9", "a.example.org: the A record set to delete is not there any more"),
+            ("-a.example.org 61 A 192.0.2.1", "a.example.org: the A record set to delete is not there any more"),
+            ("-a.example.org 60 AAAA 2001:db8::1", "a.example.org: the AAAA record set to delete"),
+            ("c.example.org 60 A 2001:db8::1", "c.example.org: `60 A 2001:db8::1`: expected 1 to 255 A addresses"),
+            ("c.example.org 60 A nonsense", "c.example.org: `60 A nonsense`: expected"),
+            ("c.example.org 60 A", "c.example.org: `60 A `: expected"),
+        ] {
+            let error = block_on(change(&store, &["b.example.org 60 A 192.0.2.2", refused])).unwrap_err();
+            assert!(error.0.contains(says), "{refused}: {error}");
+            assert_eq!([at(&store, "a.example.org"), at(&store, "b.example.org")], ["60 A 192.0.2.1", ""], "{refused}");
+            assert_eq!(serial(&store, "example.org"), before, "{refused}");
+        }
+    }
+
+    #[test]
+    fn the_serial_rises_with_each_batch_of_its_zone_alone() {
+        let store = in_memory(ZONES);
+        let (org, com) = (serial(&store, "example.org"), serial(&store, "example.com"));
+        let mut last = org;
+        for _ in 0..5 {
+            block_on(change(&store, &["a.example.org 60 A 192.0.2.1", "b.example.org 60 A 192.0.2.2"])).unwrap();
+            assert!(serial(&store, "example.org") > last);
+            last = serial(&store, "example.org");
+        }
+        assert!(last >= org + 5);
+        assert_eq!(serial(&store, "example.com"), com);
+    }
+
+    #[test]
+    fn a_snapshot_does_not_change() {
+        let store = in_memory(ZONES);
+        let zone = store.zones().iter().next().unwrap();
+        let key = Key::from(&"a.example.org".parse().unwrap());
+        let before = store.snapshot().unwrap();
+        let serial_before = before.serial(zone).unwrap();
+        block_on(change(&store, &["a.example.org 60 A 192.0.2.1"])).unwrap();
+        assert_eq!(before.at(&key).unwrap(), None);
+        assert_eq!(before.serial(zone).unwrap(), serial_before);
+        assert!(store.snapshot().unwrap().at(&key).unwrap().is_some());
+    }
+
+    #[test]
+    fn batches_that_wait_share_a_commit_and_are_refused_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = Arc::new(Disk::default());
+        let store = on_disk(folder.path(), ZONES, &disk).unwrap();
+        disk.slowness.store(50, Ordering::SeqCst);
+        let syncs = disk.syncs.load(Ordering::SeqCst);
+        let changes: Vec<_> = (0..64).map(|n| format!("h{n}.example.org 60 A 192.0.2.{n}")).collect();
+        let outcomes = block_on(async {
+            let refused = change(&store, &["x.example.org 60 A 192.0.2.1", "-y.example.org 60 A 192.0.2.1"]);
+            let first = join_all(changes[..32].iter().map(|line| async { change(&store, &[line]).await }));
+            let second = join_all(changes[32..].iter().map(|line| async { change(&store, &[line]).await }));
+            let (first, refused, second) = tokio::join!(first, refused, second);
+            assert!(refused.is_err());
+            first.into_iter().chain(second).collect::<Vec<_>>()
+        });
+        assert!(outcomes.iter().all(Result::is_ok));
+        for n in 0..64 {
+            assert_eq!(at(&store, &format!("h{n}.example.org")), format!("60 A 192.0.2.{n}"));
+        }
+        assert_eq!(at(&store, "x.example.org"), "");
+        // The first alone, those that came meanwhile, and whatever came while they were taken.
+        assert!(store.commits() <= 4, "{}", store.commits());
+        assert_eq!(disk.syncs.load(Ordering::SeqCst) - syncs, 2 * store.commits());
+    }
+
+    #[test]
+    fn readers_do_not_wait_for_the_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = Arc::new(Disk::default());
+        let store = on_disk(folder.path(), ZONES, &disk).unwrap();
+        block_on(change(&store, &["a.example.org 60 A 192.0.2.1"])).unwrap();
+        disk.slowness.store(1000, Ordering::SeqCst);
+        block_on(async {
+            let change = change(&store, &["a.example.org 60 A 192.0.2.2"]);
+            tokio::pin!(change);
+            let started = std::time::Instant::now();
+            let read = async {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                at(&store, "a.example.org")
+            };
+            tokio::select! {
+                biased;
+                _ = &mut change => panic!("the change was to take two seconds"),
+                read = read => assert_eq!(read, "60 A 192.0.2.1"),
+            }
+            assert!(started.elapsed() < Duration::from_millis(900), "{:?}", started.elapsed());
+            change.await.unwrap();
+        });
+        assert_eq!(at(&store, "a.example.org"), "60 A 192.0.2.2");
+    }
+
+    #[test]
+    fn a_change_that_a_full_disk_stopped_is_never_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = Arc::new(Disk::default());
+        let store = on_disk(folder.path(), ZONES, &disk).unwrap();
+        block_on(change(&store, &["a.example.org 60 A 192.0.2.1"])).unwrap();
+        let before = serial(&store, "example.org");
+
+        disk.full.store(true, Ordering::SeqCst);
+        for _ in 0..3 {
+            let error = block_on(change(&store, &["a.example.org 60 A 192.0.2.2", "b.example.org 60 A 192.0.2.2"]));
+            let error = error.unwrap_err().0;
+            assert!(error.contains("records.redb"), "{error}");
+        }
+        disk.full.store(false, Ordering::SeqCst);
+        let error = block_on(change(&store, &["c.example.org 60 A 192.0.2.3"]));
+        assert!(error.is_ok(), "{error:?}");
+        assert_eq!(at(&store, "a.example.org"), "60 A 192.0.2.1");
+        assert_eq!(at(&store, "b.example.org"), "");
+        assert!(serial(&store, "example.org") > before);
+        drop(store);
+
+        let store = open(folder.path()).unwrap();
+        assert_eq!(at(&store, "a.example.org"), "60 A 192.0.2.1");
+        assert_eq!(at(&store, "b.example.org"), "");
+        assert_eq!(at(&store, "c.example.org"), "60 A 192.0.2.3");
+    }
+
+    #[test]
+    fn a_change_whose_pages_were_not_made_durable_is_never_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = Arc::new(Disk::default());
+        let store = on_disk(folder.path(), ZONES, &disk).unwrap();
+        for attempt in 0..5 {
+            let kept = format!("k{attempt}.example.org 60 A 192.0.2.1");
+            block_on(change(&store, &[&kept])).unwrap();
+            disk.failing_sync.store(1, Ordering::SeqCst);
+            let error = block_on(change(&store, &["a.example.org 60 A 192.0.2.2"])).unwrap_err().0;
+            assert!(error.starts_with("could not confirm the change: "), "{error}");
+            assert_eq!(at(&store, "a.example.org"), "", "{attempt}");
+            assert_eq!(at(&store, &format!("k{attempt}.example.org")), "60 A 192.0.2.1", "{attempt}");
+        }
+        drop(store);
+        assert_eq!(at(&open(folder.path()).unwrap(), "a.example.org"), "");
+    }
+
+    #[test]
+    fn a_change_of_which_the_last_fsync_failed_is_there_as_a_whole_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = Arc::new(Disk::default());
+        let store = on_disk(folder.path(), ZONES, &disk).unwrap();
+        disk.failing_sync.store(2, Ordering::SeqCst);
+        let both = ["a.example.org 60 A 192.0.2.2", "b.example.org 60 A 192.0.2.2"];
+        let error = block_on(change(&store, &both)).unwrap_err().0;
+        assert!(error.starts_with("could not confirm the change: "), "{error}");
+        let seen = at(&store, "a.example.org");
+        assert_eq!(at(&store, "b.example.org"), seen);
+        block_on(change(&store, &["c.example.org 60 A 192.0.2.3"])).unwrap();
+        assert_eq!(at(&store, "a.example.org"), seen);
+        drop(store);
+        let store = open(folder.path()).unwrap();
+        assert_eq!([at(&store, "a.example.org"), at(&store, "b.example.org")], [seen.clone(), seen]);
+    }
+
+    #[test]
+    fn a_disk_that_comes_back_is_used_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = Arc::new(Disk::default());
+        let store = on_disk(folder.path(), ZONES, &disk).unwrap();
+        block_on(change(&store, &["a.example.org 60 A 192.0.2.1"])).unwrap();
+        disk.full.store(true, Ordering::SeqCst);
+        disk.gone.store(true, Ordering::SeqCst);
+        for _ in 0..2 {
+            assert!(block_on(change(&store, &["a.example.org 60 A 192.0.2.2"])).is_err());
+        }
+        let error = store.snapshot().map(drop).unwrap_err().0;
+        assert!(error.contains("not open") && error.contains("the disk is gone"), "{error}");
+
+        disk.full.store(false, Ordering::SeqCst);
+        disk.gone.store(false, Ordering::SeqCst);
+        // Without any change: those who read are waiting too.
+        let started = std::time::Instant::now();
+        while store.snapshot().is_err() {
+            assert!(started.elapsed() < Duration::from_secs(10));
+            thread::sleep(Duration::from_millis(10));
+        }
+        assert_eq!(at(&store, "a.example.org"), "60 A 192.0.2.1");
+        block_on(change(&store, &["a.example.org 60 A 192.0.2.3"])).unwrap();
+        assert_eq!(at(&store, "a.example.org"), "60 A 192.0.2.3");
+    }
+
+    #[test]
+    fn a_folder_that_is_in_use_is_refused_until_it_is_free() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(folder.path()).unwrap();
+        let error = open(folder.path()).map(drop).unwrap_err().0;
+        assert!(error.contains(&*folder.path().to_string_lossy()) && error.contains("another nic53"), "{error}");
+        drop(store);
+        assert!(open(folder.path()).is_ok());
+    }
+
+    #[test]
+    fn a_first_start_that_was_cut_short_is_begun_again() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("records.new"), "half").unwrap();
+        assert!(open(folder.path()).is_ok());
+    }
+
+    /// A folder with some records.
+    fn filled() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(folder.path()).unwrap();
+        let changes: Vec<_> = (0..200).map(|n| format!("h{n}.example.org 60 A 192.0.2.{n}")).collect();
+        block_on(change(&store, &changes.iter().map(String::as_str).collect::<Vec<_>>())).unwrap();
+        folder
+    }
+
+    #[test]
+    fn a_damaged_file_is_reported_and_left_as_it_is() {
+        let folder = filled();
+        let path = file::path(folder.path());
+        let whole = fs::read(&path).unwrap();
+        let middle = whole.windows(4).position(|octets| octets == b"h100").unwrap();
+        let mut flipped = whole.clone();
+        flipped[middle] ^= 1;
+        let mut zeroed = whole.clone();
+        zeroed[middle / 4096 * 4096..][..4096].fill(0);
+        for (damage, file) in [
+            ("empty", Vec::new()),
+            ("one octet", whole[..1].to_vec()),
+            ("text", b"these are not the records you are looking for".repeat(1000)),
+            ("header alone", whole[..4096].to_vec()),
+            ("half", whole[..whole.len() / 8192 * 4096].to_vec()),
+            ("one octet missing", whole[..whole.len() - 1].to_vec()),
+            ("no header", [vec![0; 4096], whole[4096..].to_vec()].concat()),
+            ("all zeros", vec![0; whole.len()]),
+            ("one bit of a record", flipped),
+            ("a page of zeros", zeroed),
+        ] {
+            fs::write(&path, &file).unwrap();
+            let error = open(folder.path()).map(drop).expect_err(damage).0;
+            assert!(error.contains(&*path.to_string_lossy()) && error.contains("damaged"), "{damage}: {error}");
+            assert!(fs::read(&path).unwrap() == file, "{damage}");
+        }
+        fs::write(&path, &whole).unwrap();
+        assert_eq!(at(&open(folder.path()).unwrap(), "h100.example.org"), "60 A 192.0.2.100");
+    }
+
+    #[test]
+    fn whatever_bit_of_the_file_is_wrong_no_record_is_lost_in_silence() {
+        let folder = filled();
+        let path = file::path(folder.path());
+        let whole = fs::read(&path).unwrap();
+        for position in (0..whole.len()).step_by(if cfg!(debug_assertions) { 331 } else { 31 }) {
+            let mut file = whole.clone();
+            file[position] ^= 1 << (position % 8);
+            fs::write(&path, &file).unwrap();
+            match open(folder.path()) {
+                // Not every octet of the file is of use.
+                Ok(store) => {
+                    for n in 0..200 {
+                        assert_eq!(at(&store, &format!("h{n}.example.org")), format!("60 A 192.0.2.{n}"), "{position}");
+                    }
+                }
+                Err(error) => {
+                    assert!(error.0.contains(&*path.to_string_lossy()), "{position}: {error}");
+                    assert!(fs::read(&path).unwrap() == file, "{position}");
+                }
+            }
+        }
+    }
+}

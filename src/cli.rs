@@ -1,0 +1,75 @@
+//! The command line: `nic53` and its commands.
+
+mod export;
+mod serve;
+mod settings;
+mod token;
+
+use std::{fmt, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+/// A dyndns2 gateway to Amazon Route 53.
+///
+/// Without a command, `nic53 serve`.
+#[derive(Parser)]
+#[command(name = "nic53", version, after_help = "Example:\n  nic53 serve --http 127.0.0.1:8053 --dns 127.0.0.1:8054")]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// What it can do.
+#[derive(Subcommand)]
+enum Command {
+    Serve(serve::Serve),
+    Token(token::Token),
+    Export(export::Export),
+}
+
+/// Why a command ended, for the person who typed it.
+#[derive(Debug)]
+pub struct Failure(pub String);
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<String> for Failure {
+    fn from(problem: String) -> Self {
+        Self(problem)
+    }
+}
+
+/// Exit code of a usage or a setting that makes no sense.
+const USAGE: u8 = 2;
+
+/// Runs the command line of this process.
+pub fn run() -> ExitCode {
+    let command = Cli::parse().command.or_else(|| Cli::parse_from(["nic53", "serve"]).command);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&Failure(format!("could not start: {error}"))),
+    };
+    let done = runtime.block_on(async {
+        match command {
+            Some(Command::Serve(command)) => command.run().await,
+            Some(Command::Token(command)) => command.run().await,
+            Some(Command::Export(command)) => command.run(),
+            None => Ok(()),
+        }
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => fail(&failure),
+    }
+}
+
+/// Says why, and ends.
+#[expect(clippy::print_stderr, reason = "the person who typed the command reads it there")]
+fn fail(failure: &Failure) -> ExitCode {
+    eprintln!("nic53: {failure}");
+    ExitCode::from(USAGE)
+}

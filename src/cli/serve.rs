@@ -1,0 +1,223 @@
+//! `nic53 serve`: the gateway on a socket of this machine.
+
+use std::{fmt, io::Write, net::SocketAddr, str::FromStr, sync::Arc};
+
+use clap::Args;
+use tokio::{
+    net::{TcpListener, UdpSocket},
+    signal::unix::{Signal, SignalKind, signal},
+    sync::watch,
+};
+
+use super::{
+    Failure,
+    settings::{DEFAULT_ZONES, SettingArgs, StoreArgs, StoreKind},
+};
+use crate::{
+    aws, dns,
+    gateway::Gateway,
+    hostname::HostName,
+    log::{Format, Log},
+    secrets::Keeper,
+    serve::{Limits, serve},
+    settings::Settings,
+    store::{Store, embedded::Embedded, route53::Route53},
+    token::Scope,
+    zone_file,
+};
+
+/// Serve /nic/update, and with the embedded store DNS
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  nic53 serve\n  nic53 serve --http 192.168.1.2:80 --store route53 --zones example.org=Z0123ABC"
+)]
+pub(super) struct Serve {
+    /// Where HTTP is served
+    #[arg(long, env = "NIC53_HTTP", value_name = "ADDR", default_value = "127.0.0.1:8053")]
+    http: SocketAddr,
+    /// Where the embedded store's DNS is served, over UDP and TCP; `off` for nowhere
+    #[arg(long, env = "NIC53_DNS", value_name = "ADDR|off", default_value = "127.0.0.1:8054")]
+    dns: DnsAddress,
+    #[command(flatten)]
+    store: StoreArgs,
+    #[command(flatten)]
+    settings: SettingArgs,
+}
+
+/// An address, or `off`.
+#[derive(Clone, Copy, Debug)]
+struct DnsAddress(Option<SocketAddr>);
+
+impl FromStr for DnsAddress {
+    type Err = std::net::AddrParseError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "off" { Ok(Self(None)) } else { text.parse().map(|address| Self(Some(address))) }
+    }
+}
+
+impl fmt::Display for DnsAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(address) => write!(f, "dns {address}"),
+            None => f.write_str("no dns"),
+        }
+    }
+}
+
+impl Serve {
+    /// Serves until SIGTERM or SIGINT.
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let (settings, first_start) = self.settings.settings(&self.store, true)?;
+        let log = Log { level: settings.log, format: Format::Text };
+        let http = TcpListener::bind(self.http).await.map_err(|error| cannot_bind("--http", self.http, &error))?;
+        match self.store.store {
+            StoreKind::Route53 => {
+                let aws = aws::config().await?;
+                let source = settings.secret.as_ref().ok_or_else(|| "there is no secret".to_owned())?;
+                let secrets = Keeper::read(source, Some(&aws), log).await?;
+                announce(&http, DnsAddress(None))?;
+                until_stopped(http, Gateway::new(settings, secrets, Route53::new(&aws), log), log, stop_signal()?).await;
+            }
+            StoreKind::Embedded => self.embedded(settings, first_start, http, log).await?,
+        }
+        Ok(())
+    }
+
+    /// Serves the embedded store: HTTP, DNS and the export.
+    async fn embedded(&self, settings: Settings, first_start: bool, http: TcpListener, log: Log) -> Result<(), Failure> {
+        let store = Embedded::open(&self.store.data, settings.zones.clone()).map_err(|error| error.to_string())?;
+        let store = Arc::new(store);
+        let source = settings.secret.as_ref().ok_or_else(|| "there is no secret".to_owned())?;
+        let secrets = Keeper::read(source, None, log).await?;
+        let dns_sockets = match self.dns.0 {
+            Some(address) => Some(bind_dns(address).await.map_err(|error| cannot_bind("--dns", address, &error))?),
+            None => None,
+        };
+        let dns_address = dns_sockets.as_ref().and_then(|(udp, _)| udp.local_addr().ok());
+        let stop = stop_signal()?;
+        let export = zone_file::listen(&self.store.data).map_err(|error| error.to_string())?;
+        announce(&http, DnsAddress(dns_address))?;
+        if first_start && settings.zones.to_string() == DEFAULT_ZONES {
+            let http = http.local_addr().unwrap_or(self.http);
+            say(&recipe(&settings, &secrets, http, dns_address).await.unwrap_or_default());
+        }
+        let (stopping, stopped) = watch::channel(false);
+        let gateway = Gateway::new(settings, secrets, Arc::clone(&store), log);
+        let dns = async {
+            if let Some((udp, tcp)) = dns_sockets {
+                dns::serve(udp, tcp, Arc::clone(&store), log, until(stopped.clone())).await;
+            }
+        };
+        let export = zone_file::serve(export, Arc::clone(&store), until(stopped.clone()));
+        let http = async {
+            until_stopped(http, gateway, log, stop).await;
+            stopping.send_replace(true);
+        };
+        tokio::join!(http, dns, export);
+        Ok(())
+    }
+}
+
+/// Serves HTTP until stopped.
+async fn until_stopped<S: Store>(http: TcpListener, gateway: Gateway<S>, log: Log, mut stop: StopSignal) {
+    serve(http, Arc::new(gateway), Limits::default(), log, async move { stop.received().await }).await;
+}
+
+/// Waits until the value turns true.
+async fn until(mut stopped: watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+/// The signals that stop us.
+struct StopSignal {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignal {
+    /// Waits for either.
+    async fn received(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Listens for SIGTERM and SIGINT from now on.
+fn stop_signal() -> Result<StopSignal, Failure> {
+    let listen = |kind| signal(kind).map_err(|error| Failure(format!("could not listen for signals: {error}")));
+    Ok(StopSignal { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+}
+
+/// Binds one address for UDP and TCP, the port chosen by the system where it is 0.
+async fn bind_dns(address: SocketAddr) -> std::io::Result<(UdpSocket, TcpListener)> {
+    let mut tries = 0;
+    loop {
+        let tcp = TcpListener::bind(address).await?;
+        match UdpSocket::bind(tcp.local_addr()?).await {
+            Ok(udp) => return Ok((udp, tcp)),
+            // The port that TCP was given may be taken for UDP.
+            Err(_) if address.port() == 0 && tries < 10 => tries += 1,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Why an address could not be listened on.
+fn cannot_bind(flag: &str, address: SocketAddr, error: &std::io::Error) -> Failure {
+    Failure(format!("{flag} {address}: {error}: expected an address of this machine with a free port"))
+}
+
+/// Says where we listen, before the first request is served.
+fn announce(http: &TcpListener, dns: DnsAddress) -> Result<(), Failure> {
+    let http = http.local_addr().map_err(|error| Failure(format!("--http: {error}")))?;
+    say(&format!("nic53 listening on http://{http} and {dns}\n"));
+    Ok(())
+}
+
+/// Writes to standard output. Nobody reading is no reason to stop.
+fn say(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes()).and_then(|()| std::io::stdout().flush());
+}
+
+/// What to paste on the first start: a host, its token, and how to see it move.
+async fn recipe(settings: &Settings, secrets: &Keeper, http: SocketAddr, dns: Option<SocketAddr>) -> Option<String> {
+    let host: HostName = "router.home.example".parse().ok()?;
+    let zone = settings.zones.holding(&host)?;
+    let secrets = secrets.current().await;
+    let token = secrets.current.mint(Scope::Host, &host, zone, 0);
+    let token = token.reveal();
+    let mut recipe = format!(
+        "
+Move {host} to 203.0.113.7:
+
+    curl -u {host}:{token} 'http://{http}/nic/update?hostname={host}&myip=203.0.113.7'
+"
+    );
+    if let Some(dns) = dns {
+        recipe += &format!(
+            "
+See it in DNS:
+
+    dig +short @{} -p {} {host} A
+",
+            dns.ip(),
+            dns.port()
+        );
+    }
+    recipe += &format!(
+        "
+In a router's form (dyndns2, or custom):
+
+    Server     {http}
+    Host name  {host}
+    User name  {host}
+    Password   {token}
+
+The next start does not repeat this; `nic53 token {host}` prints the token again.
+"
+    );
+    Some(recipe)
+}

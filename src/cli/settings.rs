@@ -1,0 +1,136 @@
+//! The settings as the command line has them: each variable of the environment, and its flag.
+
+use std::{
+    collections::HashMap,
+    fs::{self, DirBuilder, OpenOptions},
+    io::Write,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, ValueEnum};
+use data_encoding::BASE64URL_NOPAD;
+use zeroize::Zeroizing;
+
+use super::Failure;
+use crate::{
+    secrets,
+    settings::{Settings, VARIABLES, Variable},
+};
+
+/// The zone of the embedded store where none is configured.
+pub(super) const DEFAULT_ZONES: &str = "home.example=EMBEDDED";
+
+/// Where the records are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum StoreKind {
+    /// In the data folder, served by a DNS server in this process.
+    Embedded,
+    /// In Amazon Route 53, with the credentials that the AWS SDK finds.
+    Route53,
+}
+
+/// Which store, and where.
+#[derive(Args)]
+pub(super) struct StoreArgs {
+    /// Where the records are
+    #[arg(long, env = "NIC53_STORE", default_value = "embedded")]
+    pub store: StoreKind,
+    /// The folder of the embedded store and of its secret
+    #[arg(long, env = "NIC53_DATA", value_name = "DIR", default_value = "./nic53-data")]
+    pub data: PathBuf,
+}
+
+/// The gateway's settings, as flags or from the environment.
+pub(super) struct SettingArgs(HashMap<&'static str, String>);
+
+impl SettingArgs {
+    /// The settings of this store. Where they name no secret, the embedded store has one in its
+    /// folder; `make` says whether it is made where it is missing, and the result whether it was.
+    pub(super) fn settings(&self, store: &StoreArgs, make: bool) -> Result<(Settings, bool), Failure> {
+        let mut settings = self.read(store)?;
+        if settings.secret.is_some() {
+            return Ok((settings, false));
+        }
+        if store.store != StoreKind::Embedded {
+            return Err(Failure(
+                "NIC53_SECRET is not set: expected it, NIC53_SECRET_FILE or NIC53_SECRET_ARN with --store route53"
+                    .to_owned(),
+            ));
+        }
+        let path = store.data.join("secret");
+        let missing = !path.exists();
+        if missing && !make {
+            return Err(Failure(format!(
+                "there is no secret: expected NIC53_SECRET, NIC53_SECRET_FILE, NIC53_SECRET_ARN or {}, which `nic53 serve` makes",
+                path.display()
+            )));
+        }
+        if missing {
+            make_secret(&store.data, &path)
+                .map_err(|error| format!("{}: could not make the secret: {error}: expected a folder that nic53 may write", path.display()))?;
+        }
+        settings.secret = Some(secrets::Source::File { current: path, previous: None });
+        Ok((settings, missing))
+    }
+
+    /// The settings as they are given; the embedded store has a zone where there is none.
+    pub(super) fn read(&self, store: &StoreArgs) -> Result<Settings, Failure> {
+        let embedded = store.store == StoreKind::Embedded;
+        let default = |name: &str| (embedded && name == "NIC53_ZONES").then(|| DEFAULT_ZONES.to_owned());
+        let given = |name: &str| self.0.get(name).filter(|value| !value.trim().is_empty()).cloned();
+        let settings = Settings::read(|name| given(name).or_else(|| default(name)));
+        settings.map_err(|error| Failure(error.to_string()))
+    }
+}
+
+impl Args for SettingArgs {
+    fn augment_args(command: Command) -> Command {
+        command.args(VARIABLES.iter().filter(|variable| !variable.secret).map(arg))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for SettingArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let value = |variable: &Variable| {
+            if variable.secret { std::env::var(variable.name).ok() } else { matches.get_one(variable.name).cloned() }
+        };
+        Ok(Self(VARIABLES.iter().filter_map(|variable| Some((variable.name, value(variable)?))).collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+/// The flag of a variable: `NIC53_TTL_MIN` is `--ttl-min`.
+fn arg(variable: &Variable) -> Arg {
+    let flag = variable.name.trim_start_matches("NIC53_").to_ascii_lowercase().replace('_', "-");
+    Arg::new(variable.name)
+        .long(flag)
+        .env(variable.name)
+        .hide_env_values(true)
+        .value_name(variable.example)
+        .help(variable.help)
+        .help_heading("Settings")
+}
+
+/// Makes a secret of 256 random bits, as 43 characters that only its owner may read.
+fn make_secret(folder: &Path, path: &Path) -> std::io::Result<()> {
+    let mut random = Zeroizing::new([0; 32]);
+    getrandom::fill(random.as_mut()).map_err(std::io::Error::other)?;
+    let secret = Zeroizing::new(BASE64URL_NOPAD.encode(random.as_ref()));
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    // Whole or not at all, even if the power fails now.
+    let draft = folder.join("secret.new");
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    file.write_all(secret.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&draft, path)?;
+    fs::File::open(folder)?.sync_all()
+}

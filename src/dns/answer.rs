@@ -1,0 +1,117 @@
+//! What is answered to a message.
+
+use hickory_server::{
+    proto::{
+        ProtoError,
+        op::{OpCode, ResponseCode},
+        rr::{
+            DNSClass, Name, RData, Record, RecordType,
+            rdata::{NS, SOA},
+        },
+    },
+    zone_handler::MessageRequest,
+};
+
+use crate::{
+    apex::{self, EXPIRE, NS_TTL, REFRESH, RETRY, SOA_TTL},
+    record::Family,
+    store::{
+        Error,
+        embedded::{Embedded, Key, Records},
+    },
+    zone::Zone,
+};
+
+/// What is answered.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) code: ResponseCode,
+    /// Whether it is for a name of our zones.
+    pub(super) authoritative: bool,
+    /// Records at the name that was asked for.
+    pub(super) answers: Vec<Record>,
+    /// The SOA, where there is no answer.
+    pub(super) authority: Option<Record>,
+}
+
+impl Answer {
+    /// A code and no record.
+    pub(super) fn nothing(code: ResponseCode) -> Self {
+        Self { code, authoritative: false, answers: Vec::new(), authority: None }
+    }
+}
+
+/// The answer to a message.
+///
+/// # Errors
+///
+/// Where the store could not be read.
+pub(super) fn answer(request: &MessageRequest, store: &Embedded) -> Result<Answer, Error> {
+    if request.version() > 0 {
+        return Ok(Answer::nothing(ResponseCode::BADVERS));
+    }
+    if request.metadata.op_code != OpCode::Query {
+        return Ok(Answer::nothing(ResponseCode::NotImp));
+    }
+    let [query] = request.queries.queries() else { return Ok(Answer::nothing(ResponseCode::FormErr)) };
+    let refused = matches!(query.query_type(), RecordType::AXFR | RecordType::IXFR);
+    if refused || query.query_class() != DNSClass::IN {
+        return Ok(Answer::nothing(ResponseCode::Refused));
+    }
+    let asked = query.original();
+    let name = Key::of_labels(asked.name().iter().rev());
+    match store.zone_holding(&name) {
+        Some(zone) => in_zone(store, zone, asked.name(), &name, asked.query_type()),
+        None => Ok(Answer::nothing(ResponseCode::Refused)),
+    }
+}
+
+/// The answer to a question for a name within a zone. In it, the name is written as it was asked
+/// for: some resolvers insist on their own upper and lower case.
+fn in_zone(store: &Embedded, zone: &Zone, asked: &Name, name: &Key, kind: RecordType) -> Result<Answer, Error> {
+    let snapshot = store.snapshot()?;
+    let records = snapshot.answer(name)?;
+    let code = if records.is_some() { ResponseCode::NoError } else { ResponseCode::NXDomain };
+    let apex = asked.trim_to(zone.name.labels().count());
+    let soa = soa(zone, apex, snapshot.serial(zone)?).map_err(|error| Error(format!("{}: {error}", zone.name)))?;
+    let of = |family| records.as_ref().map(|records| addresses(asked, records, family)).unwrap_or_default();
+    let at_apex = *name == Key::from(&zone.name);
+    let answers = match kind {
+        RecordType::A => of(Family::V4),
+        RecordType::AAAA => of(Family::V6),
+        RecordType::SOA if at_apex => vec![soa.clone()],
+        RecordType::NS if at_apex => {
+            vec![ns(zone, asked).map_err(|error| Error(format!("{}: {error}", zone.name)))?]
+        }
+        // RFC 8482 §4.1: "A DNS responder that receives an ANY query MAY decline to provide a
+        // conventional ANY response or, instead, MAY send a response with a single RRset".
+        RecordType::ANY => Family::BOTH
+            .into_iter()
+            .map(of)
+            .find(|answers| !answers.is_empty())
+            .unwrap_or_else(|| if at_apex { vec![soa.clone()] } else { Vec::new() }),
+        _ => Vec::new(),
+    };
+    let authority = answers.is_empty().then_some(soa);
+    Ok(Answer { code, authoritative: true, answers, authority })
+}
+
+/// The address records of one family.
+fn addresses(name: &Name, records: &Records, family: Family) -> Vec<Record> {
+    let Some(set) = records.of(family) else { return Vec::new() };
+    let record = |address| Record::from_rdata(name.clone(), set.ttl, RData::from(address));
+    set.addresses.iter().copied().map(record).collect()
+}
+
+/// A zone's SOA record.
+fn soa(zone: &Zone, apex: Name, serial: u32) -> Result<Record, ProtoError> {
+    let name_server = Name::from_ascii(apex::name_server(zone))?;
+    let mailbox = Name::from_ascii(apex::mailbox(zone))?;
+    let soa = SOA::new(name_server, mailbox, serial, REFRESH, RETRY, EXPIRE, SOA_TTL);
+    Ok(Record::from_rdata(apex, SOA_TTL, RData::SOA(soa)))
+}
+
+/// A zone's NS record.
+fn ns(zone: &Zone, apex: &Name) -> Result<Record, ProtoError> {
+    Ok(Record::from_rdata(apex.clone(), NS_TTL, RData::NS(NS(Name::from_ascii(apex::name_server(zone))?))))
+}

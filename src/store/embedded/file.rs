@@ -1,0 +1,240 @@
+//! The file that the records are kept in: made, opened, and what is said where that fails.
+//!
+//! A file is made under another name and takes its own only when it is whole, so that a file that is
+//! there is never a new one, whatever state it is in. When nic53 starts, the file is read through
+//! and every page compared with its checksum (a quarter of a second for a million records): redb
+//! promises no more than a panic for a damaged file that it was told to trust.
+
+use std::{
+    fmt::Display,
+    fs::{self, DirBuilder, File, TryLockError},
+    io::{self, ErrorKind},
+    os::unix::fs::DirBuilderExt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use redb::{
+    Builder, Database, DatabaseError, ReadableDatabase, StorageError, TableDefinition, TableError,
+    WriteTransaction,
+};
+
+use super::key::Key;
+use crate::store::Error;
+
+/// Each name's key and [`super::Records`].
+pub(super) const RECORDS: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("records");
+/// The key and the SOA serial of each zone.
+pub(super) const SERIALS: TableDefinition<'static, &[u8], u32> = TableDefinition::new("serials");
+/// One row, by which the file is known to be ours.
+const FORMAT: TableDefinition<'static, &str, u32> = TableDefinition::new("nic53");
+/// The key of that row.
+const VERSION: &str = "format";
+/// Its value, which a change of the form of keys or values raises.
+const OURS: u32 = 1;
+
+/// Memory for pages of the file. The system caches them as well.
+const CACHE: usize = 16 << 20;
+
+/// How the file is opened: tests do it through a disk that can be told to fail.
+pub(super) type Opener = Box<dyn Fn(&Builder, &Path) -> Result<Database, DatabaseError> + Send + Sync>;
+
+/// The file in its folder, which is ours alone as long as this lives.
+pub(super) struct DataFile {
+    pub(super) path: PathBuf,
+    pub(super) open: Opener,
+    /// Held, where the file is in a folder that another process could open.
+    pub(super) _lock: Option<File>,
+}
+
+impl DataFile {
+    /// The file in this folder. Folder and file are made where they are missing.
+    pub(super) fn in_folder(data: &Path) -> Result<Self, Error> {
+        let could_not = |what: &str, error: io::Error| {
+            Error(format!("{}: could not {what}: {error}: expected a folder that nic53 may write", data.display()))
+        };
+        make_folder(data).map_err(|error| could_not("make it", error))?;
+        let lock = data.join("lock");
+        let lock = File::options().create(true).truncate(false).write(true).open(lock);
+        let lock = lock.map_err(|error| could_not("make its lock", error))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(in_use(data)),
+            Err(TryLockError::Error(error)) => return Err(could_not("lock it", error)),
+        }
+        let path = path(data);
+        if !path.try_exists().map_err(|error| could_not("look into it", error))? {
+            make_file(&path)?;
+            sync_folder(data).map_err(|error| could_not("make its file last", error))?;
+        }
+        Ok(Self { path, open: Box::new(|builder, path| builder.open(path)), _lock: Some(lock) })
+    }
+
+    /// Opens the file for the first time: nothing in it is taken on trust.
+    pub(super) fn open_checked(&self, zones: &[Key]) -> Result<Database, Error> {
+        let mut builder = Builder::new();
+        builder.set_cache_size(CACHE).set_check_integrity_on_open(true);
+        // redb reports damage that it finds here; built for debugging, it may assert first.
+        let opened = catch_unwind(AssertUnwindSafe(|| (self.open)(&builder, &self.path)));
+        let database = opened.map_err(|_| damaged(&self.path, "unreadable"))?;
+        let database = database.map_err(|error| could_not_open(&self.path, &error))?;
+        self.check_format(&database)?;
+        give_serials(&database, zones).map_err(|error| failed(&self.path, &error))?;
+        Ok(database)
+    }
+
+    /// Opens the file again, which this process had open.
+    pub(super) fn reopen(&self) -> Result<Database, Error> {
+        let mut builder = Builder::new();
+        builder.set_cache_size(CACHE);
+        (self.open)(&builder, &self.path).map_err(|error| could_not_open(&self.path, &error))
+    }
+
+    /// Whether the file is one of ours.
+    fn check_format(&self, database: &Database) -> Result<(), Error> {
+        let path = self.path.display();
+        match format(database) {
+            Ok(Some(OURS)) => Ok(()),
+            Ok(Some(version)) => Err(Error(format!("{path}: format {version}, expected {OURS}: use the nic53 it is of"))),
+            Ok(None) => Err(Error(format!("{path}: not a file of nic53: move it away, or choose another folder"))),
+            Err(error) => Err(failed(&self.path, &error)),
+        }
+    }
+}
+
+/// The file in a folder.
+pub(super) fn path(data: &Path) -> PathBuf {
+    data.join("records.redb")
+}
+
+/// A transaction that is durable when its commit returns.
+///
+/// It is committed in two phases, each with an fsync: all new pages, then the header that points to
+/// them. When the first fails, the file still holds what it held, and nothing that was lost is used;
+/// committed in one, it could go on from pages that never reached the disk. It also saves what redb
+/// needs to know to open the file again without reading it.
+pub(super) fn begin(database: &Database) -> Result<WriteTransaction, redb::Error> {
+    let mut transaction = database.begin_write()?;
+    transaction.set_quick_repair(true);
+    Ok(transaction)
+}
+
+/// What is said where the file was open and then could not be read or written.
+pub(super) fn failed(path: &Path, error: &redb::Error) -> Error {
+    match error {
+        redb::Error::Corrupted(_) => damaged(path, error),
+        _ => Error(format!("{}: {error}", path.display())),
+    }
+}
+
+/// What is said of a file that is not as it was written.
+pub(super) fn damaged(path: &Path, error: impl Display) -> Error {
+    Error(format!(
+        "{}: damaged: {error}: put a copy in its place, or move it away to start without records",
+        path.display()
+    ))
+}
+
+/// Seconds since 1970, as a serial counts them.
+pub(super) fn now() -> u32 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u32::try_from(now.as_secs() & u64::from(u32::MAX)).unwrap_or_default()
+}
+
+/// Why the file could not be opened.
+fn could_not_open(path: &Path, error: &DatabaseError) -> Error {
+    let kind = match error {
+        DatabaseError::Storage(StorageError::Io(error)) => Some(error.kind()),
+        DatabaseError::Storage(StorageError::Corrupted(_)) | DatabaseError::UpgradeRequired(_) => {
+            Some(ErrorKind::InvalidData)
+        }
+        _ => None,
+    };
+    match (kind, error) {
+        (Some(ErrorKind::InvalidData | ErrorKind::UnexpectedEof), _) => damaged(path, error),
+        (_, DatabaseError::DatabaseAlreadyOpen) => in_use(path),
+        _ => Error(format!("{}: could not open it: {error}", path.display())),
+    }
+}
+
+/// What is said to the second process on one folder.
+fn in_use(path: &Path) -> Error {
+    Error(format!(
+        "{}: in use by another nic53: stop that one first, or give this one a folder of its own",
+        path.display()
+    ))
+}
+
+/// Makes the folder, for its owner alone, where it is missing.
+fn make_folder(data: &Path) -> io::Result<()> {
+    if data.is_dir() {
+        return Ok(());
+    }
+    DirBuilder::new().recursive(true).mode(0o700).create(data)?;
+    match data.parent() {
+        Some(parent) if parent != Path::new("") => sync_folder(parent),
+        _ => sync_folder(Path::new(".")),
+    }
+}
+
+/// Makes a file without records.
+fn make_file(path: &Path) -> Result<(), Error> {
+    let new = path.with_extension("new");
+    let could_not = |error: &dyn Display| Error(format!("{}: could not make it: {error}", new.display()));
+    // What is left of an attempt that was cut short: no record was ever in it.
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(could_not(&error)),
+        _ => {}
+    }
+    let database = Builder::new().set_cache_size(CACHE).create(&new).map_err(|error| could_not(&error))?;
+    make_tables(&database).map_err(|error| could_not(&error))?;
+    database.close().map_err(|error| could_not(&error))?;
+    fs::rename(&new, path).map_err(|error| could_not(&error))
+}
+
+/// Makes the names in a folder durable.
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// Makes the tables, empty.
+pub(super) fn make_tables(database: &Database) -> Result<(), redb::Error> {
+    let transaction = begin(database)?;
+    transaction.open_table(RECORDS)?;
+    transaction.open_table(SERIALS)?;
+    transaction.open_table(FORMAT)?.insert(VERSION, OURS)?;
+    transaction.commit()?;
+    Ok(())
+}
+
+/// The format of the file, if it has one.
+fn format(database: &Database) -> Result<Option<u32>, redb::Error> {
+    match database.begin_read()?.open_table(FORMAT) {
+        Ok(table) => Ok(table.get(VERSION)?.map(|version| version.value())),
+        Err(TableError::TableDoesNotExist(_) | TableError::TableTypeMismatch { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Gives each zone that has no serial one.
+fn give_serials(database: &Database, zones: &[Key]) -> Result<(), redb::Error> {
+    let serials = database.begin_read()?.open_table(SERIALS)?;
+    let mut without = Vec::new();
+    for zone in zones {
+        if serials.get(zone.as_bytes())?.is_none() {
+            without.push(zone);
+        }
+    }
+    if without.is_empty() {
+        return Ok(());
+    }
+    let transaction = begin(database)?;
+    let mut serials = transaction.open_table(SERIALS)?;
+    for zone in without {
+        serials.insert(zone.as_bytes(), now())?;
+    }
+    drop(serials);
+    transaction.commit()?;
+    Ok(())
+}

@@ -1,0 +1,144 @@
+//! What is kept at a name, in the table's own form.
+//!
+//! A value is one run a family: the family (4 or 6), the TTL in four octets, the number of addresses
+//! in one, and the addresses. A family that is not there has no run, and a name that has no run is
+//! not in the table.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::record::{Family, RecordSet};
+
+/// The address records at one name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Records {
+    v4: Option<Addresses>,
+    v6: Option<Addresses>,
+}
+
+/// The addresses of one family at one name, in the order they were written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Addresses {
+    /// Seconds.
+    pub ttl: u32,
+    /// At least one, at most [`MOST`], and of one family.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// Addresses that a record set may have.
+pub const MOST: usize = u8::MAX as usize;
+
+impl Records {
+    /// The records of one family.
+    pub fn of(&self, family: Family) -> Option<&Addresses> {
+        match family {
+            Family::V4 => self.v4.as_ref(),
+            Family::V6 => self.v6.as_ref(),
+        }
+    }
+
+    /// Puts other records in the place of a family's, or none.
+    pub fn set(&mut self, family: Family, addresses: Option<Addresses>) {
+        match family {
+            Family::V4 => self.v4 = addresses,
+            Family::V6 => self.v6 = addresses,
+        }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.v4.is_none() && self.v6.is_none()
+    }
+
+    /// As Route 53 would describe those of one family.
+    pub fn record_set(&self, family: Family) -> Option<RecordSet> {
+        self.of(family).map(|set| RecordSet::new(family, set.ttl, &set.addresses))
+    }
+
+    /// As they are kept.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for (kind, set) in [(4, &self.v4), (6, &self.v6)] {
+            let Some(Addresses { ttl, addresses }) = set else { continue };
+            bytes.push(kind);
+            bytes.extend(ttl.to_be_bytes());
+            bytes.push(u8::try_from(addresses.len()).unwrap_or(u8::MAX));
+            for address in addresses.iter().take(MOST) {
+                match address {
+                    IpAddr::V4(address) => bytes.extend(address.octets()),
+                    IpAddr::V6(address) => bytes.extend(address.octets()),
+                }
+            }
+        }
+        bytes
+    }
+
+    /// Reads what [`Records::encode`] wrote; `None` where it did not.
+    pub fn decode(mut bytes: &[u8]) -> Option<Self> {
+        let mut records = Self::default();
+        while let [kind, rest @ ..] = bytes {
+            let (ttl, rest) = rest.split_first_chunk()?;
+            let (count, rest) = rest.split_first()?;
+            let count = usize::from(*count);
+            let (family, addresses, rest) = match kind {
+                4 => {
+                    let (octets, rest) = rest.split_at_checked(count * 4)?;
+                    (Family::V4, octets.as_chunks().0.iter().map(v4).collect(), rest)
+                }
+                6 => {
+                    let (octets, rest) = rest.split_at_checked(count * 16)?;
+                    (Family::V6, octets.as_chunks().0.iter().map(v6).collect(), rest)
+                }
+                _ => return None,
+            };
+            records.set(family, Some(Addresses { ttl: u32::from_be_bytes(*ttl), addresses }));
+            bytes = rest;
+        }
+        Some(records)
+    }
+}
+
+/// An IPv4 address from its octets.
+fn v4(octets: &[u8; 4]) -> IpAddr {
+    Ipv4Addr::from(*octets).into()
+}
+
+/// An IPv6 address from its octets.
+fn v6(octets: &[u8; 16]) -> IpAddr {
+    Ipv6Addr::from(*octets).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Records of these addresses, a TTL for each family.
+    fn records(v4: Option<(u32, &[&str])>, v6: Option<(u32, &[&str])>) -> Records {
+        let addresses = |(ttl, texts): (u32, &[&str])| Addresses {
+            ttl,
+            addresses: texts.iter().map(|text| text.parse().unwrap()).collect(),
+        };
+        Records { v4: v4.map(addresses), v6: v6.map(addresses) }
+    }
+
+    #[test]
+    fn records_come_back_as_they_were_kept() {
+        for kept in [
+            records(None, None),
+            records(Some((60, &["192.0.2.1"])), None),
+            records(None, Some((86400, &["2001:db8::1", "2001:db8::"]))),
+            records(Some((u32::MAX, &["192.0.2.2", "192.0.2.1"])), Some((0, &["2001:db8::1"]))),
+        ] {
+            assert_eq!(Records::decode(&kept.encode()), Some(kept.clone()), "{kept:?}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_was_cut_or_is_of_another_kind_is_not_read() {
+        let whole = records(Some((60, &["192.0.2.1"])), Some((60, &["2001:db8::1"]))).encode();
+        // Cut after the first run, it is that of a name with an IPv4 address alone.
+        for length in (1..whole.len()).filter(|&length| length != 10) {
+            assert_eq!(Records::decode(&whole[..length]), None, "{length}");
+        }
+        assert_eq!(Records::decode(&[5, 0, 0, 0, 60, 0]), None);
+    }
+}

@@ -1,0 +1,293 @@
+//! What the file holds at one moment, looked up as DNS looks names up.
+//!
+//! A name exists if it has records, or if a name below it has (RFC 4592 §2.2.2); the apex of a zone
+//! exists in any case. For a name that does not exist, `*` below its closest encloser stands, and no
+//! other wildcard: the closest encloser is its longest ancestor that exists (RFC 4592 §3.3.1). In
+//! the order of keys all of that is found beside the name. What comes right after it is below it, if
+//! anything is; and no existing name has a longer ancestor in common with it than either what comes
+//! right before or what comes right after. So any answer takes four look-ups at most, however many
+//! records there are.
+
+use std::path::Path;
+
+use redb::{ReadOnlyTable, ReadTransaction};
+
+use super::{
+    file::{RECORDS, SERIALS, damaged, failed},
+    key::Key,
+    records::Records,
+};
+use crate::{hostname::HostName, store::Error, zone::Zone};
+
+/// What the file holds at one moment: later changes do not show in it.
+pub struct Snapshot<'a> {
+    records: ReadOnlyTable<&'static [u8], &'static [u8]>,
+    serials: ReadOnlyTable<&'static [u8], u32>,
+    apexes: &'a [Key],
+    path: &'a Path,
+}
+
+impl<'a> Snapshot<'a> {
+    /// What a transaction sees.
+    pub(super) fn new(transaction: &ReadTransaction, apexes: &'a [Key], path: &'a Path) -> Result<Self, redb::Error> {
+        let (records, serials) = (transaction.open_table(RECORDS)?, transaction.open_table(SERIALS)?);
+        Ok(Self { records, serials, apexes, path })
+    }
+
+    /// The records that answer a question for this name, which is within a zone of ours: its own, or
+    /// those of the wildcard that stands for it. There may be none. `None`: there is no such name.
+    ///
+    /// # Errors
+    ///
+    /// Where the file could not be read.
+    pub fn answer(&self, name: &Key) -> Result<Option<Records>, Error> {
+        if let Some(own) = self.at(name)? {
+            return Ok(Some(own));
+        }
+        let beside = [self.before(name)?, self.after(name)?];
+        let existing = || beside.iter().flatten().chain(self.apexes);
+        if existing().any(|other| other.is_within(name)) {
+            return Ok(Some(Records::default()));
+        }
+        let enclosers = existing().map(|other| name.common_ancestor(other));
+        match enclosers.max_by_key(|encloser| encloser.as_bytes().len()) {
+            Some(closest) => self.at(&closest.child(b"*")),
+            None => Ok(None),
+        }
+    }
+
+    /// The records at this very name, if it has any.
+    ///
+    /// # Errors
+    ///
+    /// Where the file could not be read.
+    pub fn at(&self, name: &Key) -> Result<Option<Records>, Error> {
+        let value = self.records.get(name.as_bytes()).map_err(|error| self.failed(error))?;
+        value.map(|value| self.decode(value.value())).transpose()
+    }
+
+    /// The hosts at or below a zone's apex that have records, in canonical order. Those of a zone
+    /// within it are among them.
+    ///
+    /// # Errors
+    ///
+    /// Where the file could not be read.
+    pub fn hosts(&self, zone: &Zone) -> Result<impl Iterator<Item = Result<(HostName, Records), Error>>, Error> {
+        let apex = Key::from(&zone.name);
+        let range = self.records.range(apex.as_bytes()..).map_err(|error| self.failed(error))?;
+        Ok(range
+            .map(|entry| {
+                let (name, value) = entry.map_err(|error| self.failed(error))?;
+                Ok((Key::from(name.value()), self.decode(value.value())?))
+            })
+            .take_while(move |entry| entry.as_ref().map_or(true, |(name, _)| name.is_within(&apex)))
+            .map(|entry| {
+                let (name, records) = entry?;
+                Ok((name.host().ok_or_else(|| damaged(self.path, "a name that is none"))?, records))
+            }))
+    }
+
+    /// A zone's SOA serial.
+    ///
+    /// # Errors
+    ///
+    /// Where the file could not be read, or holds no such zone.
+    pub fn serial(&self, zone: &Zone) -> Result<u32, Error> {
+        let serial = self.serials.get(Key::from(&zone.name).as_bytes()).map_err(|error| self.failed(error))?;
+        serial.map(|serial| serial.value()).ok_or_else(|| damaged(self.path, "a zone without a serial"))
+    }
+
+    /// The last name before this one.
+    fn before(&self, name: &Key) -> Result<Option<Key>, Error> {
+        let mut range = self.records.range(..name.as_bytes()).map_err(|error| self.failed(error))?;
+        let entry = range.next_back().transpose().map_err(|error| self.failed(error))?;
+        Ok(entry.map(|(name, _)| Key::from(name.value())))
+    }
+
+    /// The first name from this one on.
+    fn after(&self, name: &Key) -> Result<Option<Key>, Error> {
+        let mut range = self.records.range(name.as_bytes()..).map_err(|error| self.failed(error))?;
+        let entry = range.next().transpose().map_err(|error| self.failed(error))?;
+        Ok(entry.map(|(name, _)| Key::from(name.value())))
+    }
+
+    /// Reads the records of one name.
+    fn decode(&self, value: &[u8]) -> Result<Records, Error> {
+        Records::decode(value).ok_or_else(|| damaged(self.path, "records that are none"))
+    }
+
+    /// What is said where a read failed.
+    fn failed(&self, error: impl Into<redb::Error>) -> Error {
+        failed(self.path, &error.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::{
+        super::{
+            Embedded,
+            testing::{block_on, change, in_memory},
+        },
+        *,
+    };
+    use crate::record::Family;
+
+    /// The key of a name, in which a label may be anything but hold a dot.
+    fn key(name: &str) -> Key {
+        Key::of_labels(name.rsplit('.').map(str::as_bytes))
+    }
+
+    /// The answer for a name in a word: its first IPv4 address, or what it is instead.
+    fn answered(store: &Embedded, name: &str) -> String {
+        match store.snapshot().unwrap().answer(&key(name)).unwrap() {
+            None => "no such name".to_owned(),
+            Some(records) => match records.of(Family::V4) {
+                None => "no data".to_owned(),
+                Some(set) => set.addresses[0].to_string(),
+            },
+        }
+    }
+
+    #[test]
+    fn a_wildcard_stands_for_what_rfc_4592_says() {
+        // The zone of RFC 4592 §2.2.1, as far as hosts can have its names.
+        let store = in_memory("example.org=Z1");
+        block_on(change(
+            &store,
+            &[
+                "*.example.org 60 A 192.0.2.1",
+                "host1.example.org 60 A 192.0.2.2",
+                "_ssh._tcp.host1.example.org 60 A 192.0.2.3",
+                "_ssh._tcp.host2.example.org 60 A 192.0.2.4",
+                "*.deep.example.org 60 A 192.0.2.5",
+                "six.example.org 60 AAAA 2001:db8::6",
+            ],
+        ))
+        .unwrap();
+        for (name, expected) in [
+            ("host3.example.org", "192.0.2.1"),
+            ("HOST3.Example.ORG", "192.0.2.1"),
+            ("foo.bar.example.org", "192.0.2.1"),
+            ("0.example.org", "192.0.2.1"),
+            ("zzz.example.org", "192.0.2.1"),
+            ("\0.example.org", "192.0.2.1"),
+            ("host1\0_tcp.example.org", "192.0.2.1"),
+            ("*.example.org", "192.0.2.1"),
+            ("host1.example.org", "192.0.2.2"),
+            ("_ssh._tcp.host1.example.org", "192.0.2.3"),
+            // A name that exists blocks the wildcard, whatever it has.
+            ("six.example.org", "no data"),
+            ("host2.example.org", "no data"),
+            ("_tcp.host1.example.org", "no data"),
+            ("_tcp.host2.example.org", "no data"),
+            ("deep.example.org", "no data"),
+            ("example.org", "no data"),
+            // Below it, the wildcard of another encloser stands for nothing.
+            ("_telnet._tcp.host1.example.org", "no such name"),
+            ("x.host1.example.org", "no such name"),
+            ("x.host2.example.org", "no such name"),
+            ("x.y.six.example.org", "no such name"),
+            ("ghost.*.example.org", "no such name"),
+            ("*.*.example.org", "no such name"),
+            ("x.deep.example.org", "192.0.2.5"),
+            ("y.x.deep.example.org", "192.0.2.5"),
+        ] {
+            assert_eq!(answered(&store, name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_zone_within_another_exists_there_and_shares_no_record() {
+        let store = in_memory("example.org=Z1,b.a.example.org=Z2");
+        block_on(change(&store, &["*.example.org 60 A 192.0.2.1"])).unwrap();
+        for (name, expected) in [
+            ("x.example.org", "192.0.2.1"),
+            // What is above the apex of a zone exists: else nothing below it would.
+            ("a.example.org", "no data"),
+            ("x.a.example.org", "no such name"),
+            ("b.a.example.org", "no data"),
+            ("x.b.a.example.org", "no such name"),
+        ] {
+            assert_eq!(answered(&store, name), expected, "{name}");
+        }
+        block_on(change(&store, &["*.b.a.example.org 60 A 192.0.2.2"])).unwrap();
+        assert_eq!(answered(&store, "x.b.a.example.org"), "192.0.2.2");
+        assert_eq!(answered(&store, "x.example.org"), "192.0.2.1");
+    }
+
+    #[test]
+    fn a_name_that_lost_its_records_is_no_name() {
+        let store = in_memory("example.org=Z1");
+        block_on(change(&store, &["a.b.example.org 60 A 192.0.2.1", "a.b.example.org 60 AAAA 2001:db8::1"])).unwrap();
+        block_on(change(&store, &["-a.b.example.org 60 AAAA 2001:db8::1"])).unwrap();
+        assert_eq!(answered(&store, "a.b.example.org"), "192.0.2.1");
+        block_on(change(&store, &["-a.b.example.org 60 A 192.0.2.1"])).unwrap();
+        for name in ["a.b.example.org", "b.example.org"] {
+            assert_eq!(answered(&store, name), "no such name", "{name}");
+        }
+    }
+
+    #[test]
+    fn hosts_of_a_zone_come_in_canonical_order() {
+        let store = in_memory("example.org=Z1,example.com=Z2");
+        let names = ["example.org", "*.example.org", "a.example.org", "z.a.example.org", "a-.b.a.example.org"];
+        for name in ["z.a.example.org", "example.org", "a.example.org", "x.example.com", "*.example.org"] {
+            block_on(change(&store, &[&format!("{name} 60 A 192.0.2.1")])).unwrap();
+        }
+        let snapshot = store.snapshot().unwrap();
+        let zone = store.zones().iter().next().unwrap();
+        let hosts: Vec<_> = snapshot.hosts(zone).unwrap().map(|host| host.unwrap().0.to_string()).collect();
+        assert_eq!(hosts, names[..4]);
+    }
+
+    /// A name within `example.org`, of few labels, so that names meet.
+    fn name(labels: &'static [&'static str]) -> impl Strategy<Value = String> {
+        prop::collection::vec(prop::sample::select(labels), 0..5).prop_map(|labels| {
+            labels.into_iter().map(|label| format!("{label}.")).collect::<String>() + "example.org"
+        })
+    }
+
+    /// RFC 4592 to the letter, over all names there are.
+    fn model(names: &BTreeMap<String, u8>, apexes: &[&str], asked: &str) -> String {
+        let below = |name: &str, other: &str| name == other || name.ends_with(&format!(".{other}"));
+        let exists = |name: &str| names.keys().map(String::as_str).chain(apexes.iter().copied()).any(|n| below(n, name));
+        let at = |name: &str| names.get(name).map(|last| format!("192.0.2.{last}"));
+        if exists(asked) {
+            return at(asked).unwrap_or_else(|| "no data".to_owned());
+        }
+        let mut encloser = asked;
+        while !exists(encloser) {
+            encloser = encloser.split_once('.').unwrap().1;
+        }
+        at(&format!("*.{encloser}")).unwrap_or_else(|| "no such name".to_owned())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+
+        #[test]
+        fn what_is_found_beside_a_name_is_what_a_search_of_all_names_finds(
+            names in prop::collection::btree_map(name(&["a", "b", "a-", "ab"]), 1..255u8, 0..8),
+            wildcards in prop::collection::btree_map(name(&["a", "b"]), 1..255u8, 0..4),
+            nested in prop::option::of(name(&["a", "b"])),
+            asked in prop::collection::vec(name(&["a", "b", "a-", "ab", "*", "\0", "0", "a\0b", "\u{ff}"]), 20),
+        ) {
+            let wildcards = wildcards.into_iter().map(|(name, last)| (format!("*.{name}"), last));
+            let names: BTreeMap<_, _> = names.into_iter().chain(wildcards).collect();
+            let apexes: Vec<_> = nested.iter().map(String::as_str).filter(|name| *name != "example.org").chain(["example.org"]).collect();
+            let zones: Vec<_> = apexes.iter().map(|apex| format!("{apex}=Z1")).collect();
+            let store = in_memory(&zones.join(","));
+            for (name, last) in &names {
+                block_on(change(&store, &[&format!("{name} 60 A 192.0.2.{last}")])).unwrap();
+            }
+            for asked in asked.iter().chain(names.keys()) {
+                prop_assert_eq!(answered(&store, asked), model(&names, &apexes, asked), "{:?} in {:?} {:?}", asked, names, apexes);
+            }
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! The one thread that writes.
+//!
+//! An fsync takes as long for one change as for a hundred, so all batches that wait are written in
+//! one transaction, and while that is made durable the next ones gather. Each batch is by itself all
+//! or nothing: one that is refused leaves those beside it alone.
+//!
+//! After an error redb takes no more work until the file was opened again, so the thread does that
+//! right away, and every second until it can. Then the file holds all of the transaction that failed
+//! or nothing of it: nothing where its pages could not be written or made durable (a full disk), and
+//! what the header says that is found where the last fsync failed, which is the one that points to
+//! the new pages. We cannot tell these apart from outside, and say that we could not confirm it.
+
+use std::{
+    collections::BTreeMap,
+    iter,
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError},
+    },
+    time::Duration,
+};
+
+use redb::{Database, ReadableTable, Table};
+use tokio::sync::oneshot;
+
+use super::{
+    Shared, State,
+    file::{DataFile, RECORDS, SERIALS, begin, failed, now},
+    key::Key,
+    records::{Addresses, Records},
+};
+use crate::{
+    hostname::HostName,
+    record::{Action, Family},
+    store::Error,
+};
+
+/// Batches that are written in one transaction.
+const GROUP: usize = 1024;
+/// How long we wait before we try to open the file again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// A change batch on its way to the file.
+pub(super) struct Batch {
+    pub(super) zone: Key,
+    pub(super) changes: Vec<Change>,
+    /// Where its outcome is waited for.
+    pub(super) done: oneshot::Sender<Result<(), Error>>,
+}
+
+/// One change of a batch.
+pub(super) struct Change {
+    pub(super) host: HostName,
+    pub(super) action: Action,
+    pub(super) family: Family,
+    pub(super) addresses: Addresses,
+}
+
+/// The thread that writes.
+pub(super) struct Writer {
+    pub(super) file: DataFile,
+    pub(super) shared: Arc<Shared>,
+    pub(super) queue: Receiver<Batch>,
+}
+
+impl Writer {
+    /// Writes what comes until nothing can come any more, then closes the file.
+    pub(super) fn run(self) {
+        loop {
+            match self.next() {
+                Ok(first) => self.write(iter::once(first).chain(self.queue.try_iter()).take(GROUP).collect()),
+                Err(RecvTimeoutError::Timeout) => self.reopen(),
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        self.shared.set(State::Closed("stopped".to_owned()));
+    }
+
+    /// The next batch. While the file is not open we wait no longer than until it is tried again.
+    fn next(&self) -> Result<Batch, RecvTimeoutError> {
+        if self.shared.is_open() {
+            self.queue.recv().map_err(|_| RecvTimeoutError::Disconnected)
+        } else {
+            self.queue.recv_timeout(RETRY)
+        }
+    }
+
+    /// Writes batches in one transaction, and says to each what became of it.
+    fn write(&self, group: Vec<Batch>) {
+        if !self.shared.is_open() {
+            self.reopen();
+        }
+        let outcomes = self.shared.with(|database| self.commit(database, &group));
+        if outcomes.is_err() && self.shared.is_open() {
+            self.reopen();
+        }
+        match outcomes {
+            Ok(outcomes) => iter::zip(group, outcomes).for_each(|(batch, outcome)| batch.say(outcome)),
+            Err(Error(reason)) => group.into_iter().for_each(|batch| batch.say(Err(Error(reason.clone())))),
+        }
+    }
+
+    /// Commits the batches that are not refused.
+    fn commit(&self, database: &Database, group: &[Batch]) -> Result<Vec<Result<(), Error>>, Error> {
+        let says = |what: &str, error: &redb::Error| Error(format!("{what}: {}", failed(&self.file.path, error)));
+        let unchanged = |error: redb::Error| says("nothing was changed", &error);
+        let transaction = begin(database).map_err(unchanged)?;
+        let mut outcomes = Vec::new();
+        {
+            let mut records = transaction.open_table(RECORDS).map_err(|error| unchanged(error.into()))?;
+            let mut serials = transaction.open_table(SERIALS).map_err(|error| unchanged(error.into()))?;
+            for batch in group {
+                outcomes.push(batch.apply(&mut records, &mut serials).map_err(unchanged)?);
+            }
+        }
+        transaction.commit().map_err(|error| says("could not confirm the change", &error.into()))?;
+        self.shared.count_commit();
+        Ok(outcomes)
+    }
+
+    /// Opens the file again.
+    fn reopen(&self) {
+        self.shared.set(State::Closed("being opened again".to_owned()));
+        self.shared.set(match self.file.reopen() {
+            Ok(database) => State::Open(database),
+            Err(error) => State::Closed(error.0),
+        });
+    }
+}
+
+impl Batch {
+    /// Makes all of its changes, or none where one is refused.
+    fn apply(
+        &self,
+        records: &mut Table<'_, &[u8], &[u8]>,
+        serials: &mut Table<'_, &[u8], u32>,
+    ) -> Result<Result<(), Error>, redb::Error> {
+        let mut after = BTreeMap::new();
+        for change in &self.changes {
+            let key = Key::from(&change.host);
+            if !after.contains_key(&key) {
+                let Some(present) = present(records, &key)? else {
+                    return Ok(Err(Error(format!("{}: what the file has there cannot be read", change.host))));
+                };
+                after.insert(key.clone(), present);
+            }
+            let Some(at) = after.get_mut(&key) else { continue };
+            if let Err(refusal) = change.apply(at) {
+                return Ok(Err(refusal));
+            }
+        }
+        for (key, at) in after {
+            if at.is_empty() {
+                records.remove(key.as_bytes())?;
+            } else {
+                records.insert(key.as_bytes(), &*at.encode())?;
+            }
+        }
+        let zone = self.zone.as_bytes();
+        let serial = serials.get(zone)?.map(|serial| serial.value());
+        serials.insert(zone, next_serial(serial, now()))?;
+        Ok(Ok(()))
+    }
+
+    /// Says what became of it, if anybody still waits.
+    fn say(self, outcome: Result<(), Error>) {
+        let _ = self.done.send(outcome);
+    }
+}
+
+impl Change {
+    /// Makes the change to what its host has. As in Route 53, a deletion names what it deletes.
+    fn apply(&self, records: &mut Records) -> Result<(), Error> {
+        match self.action {
+            Action::Upsert => records.set(self.family, Some(self.addresses.clone())),
+            Action::Delete if records.of(self.family) == Some(&self.addresses) => records.set(self.family, None),
+            Action::Delete => {
+                return Err(Error(format!(
+                    "{}: the {} record set to delete is not there any more",
+                    self.host,
+                    self.family.record_type()
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The records of a name; `None` where they cannot be read.
+fn present(records: &Table<'_, &[u8], &[u8]>, key: &Key) -> Result<Option<Records>, redb::Error> {
+    Ok(records.get(key.as_bytes())?.map_or_else(|| Some(Records::default()), |value| Records::decode(value.value())))
+}
+
+/// The serial after this one: the time, or where the serial is there already, one more. What comes
+/// later is decided as RFC 1982 §3.2 has it, in a circle.
+fn next_serial(serial: Option<u32>, now: u32) -> u32 {
+    let Some(serial) = serial else { return now };
+    let next = serial.wrapping_add(1);
+    let ahead = now.wrapping_sub(next);
+    if ahead < 1 << 31 { now } else { next }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_serial_is_the_time_and_never_falls_back() {
+        for (serial, now, next) in [
+            (None, 1_700_000_000, 1_700_000_000),
+            (Some(1_600_000_000), 1_700_000_000, 1_700_000_000),
+            (Some(1_699_999_999), 1_700_000_000, 1_700_000_000),
+            (Some(1_700_000_000), 1_700_000_000, 1_700_000_001),
+            (Some(1_700_000_005), 1_700_000_000, 1_700_000_006),
+            // In 2106 the time starts again at 0, and so do serials.
+            (Some(u32::MAX - 1), u32::MAX, u32::MAX),
+            (Some(u32::MAX), u32::MAX, 0),
+            (Some(u32::MAX), 0, 0),
+            (Some(u32::MAX - 7), 3, 3),
+            (Some(3), u32::MAX, 4),
+        ] {
+            assert_eq!(next_serial(serial, now), next, "{serial:?} {now}");
+        }
+    }
+}
