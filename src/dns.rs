@@ -52,13 +52,7 @@ const LIFETIME: Duration = Duration::from_secs(30);
 const MAX_PAYLOAD: u16 = 1232;
 
 /// Serves the records of the store until `stop` is there.
-pub async fn serve(
-    udp: UdpSocket,
-    tcp: TcpListener,
-    store: Arc<Embedded>,
-    log: Log,
-    stop: impl Future<Output = ()>,
-) {
+pub async fn serve(udp: UdpSocket, tcp: TcpListener, store: Arc<Embedded>, log: Log, stop: impl Future<Output = ()>) {
     let responder = Responder { store, log, failing: Arc::default() };
     let mut server = Server::new(responder.clone());
     server.register_socket(udp);

@@ -23,7 +23,8 @@ impl Endpoint {
     /// The path is percent-decoded, repeated and trailing slashes do not count, and one unknown
     /// first segment, such as a stage, is passed over where a known path follows.
     pub fn of(path: &str, asks: bool) -> Option<Self> {
-        let path = parameters::decode(path);
+        // A target without it is a host name that a client took for a path.
+        let path = parameters::decode(path.strip_prefix('/')?);
         let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
         match segments.as_slice() {
             [] if asks => Some(Self::Update),
@@ -90,7 +91,6 @@ mod tests {
             "/%6eic/update",
             "/prod/nic/update",
             "/Production/update",
-            "nic/update",
         ] {
             assert_eq!(Endpoint::of(path, false), Some(Endpoint::Update), "{path}");
         }
@@ -101,7 +101,8 @@ mod tests {
         for (path, asks, endpoint) in [
             ("/", true, Some(Endpoint::Update)),
             ("/", false, Some(Endpoint::CheckIp)),
-            ("", false, Some(Endpoint::CheckIp)),
+            ("", true, None),
+            ("nic/update", true, None),
             ("/Production", true, Some(Endpoint::Update)),
             ("/Production", false, None),
             ("/checkip", true, Some(Endpoint::CheckIp)),

@@ -77,7 +77,8 @@ impl Serve {
                 let source = settings.secret.as_ref().ok_or_else(|| "there is no secret".to_owned())?;
                 let secrets = Keeper::read(source, Some(&aws), log).await?;
                 announce(&http, DnsAddress(None))?;
-                until_stopped(http, Gateway::new(settings, secrets, Route53::new(&aws), log), log, stop_signal()?).await;
+                until_stopped(http, Gateway::new(settings, secrets, Route53::new(&aws), log), log, stop_signal()?)
+                    .await;
             }
             StoreKind::Embedded => self.embedded(settings, first_start, http, log).await?,
         }
@@ -85,7 +86,13 @@ impl Serve {
     }
 
     /// Serves the embedded store: HTTP, DNS and the export.
-    async fn embedded(&self, settings: Settings, first_start: bool, http: TcpListener, log: Log) -> Result<(), Failure> {
+    async fn embedded(
+        &self,
+        settings: Settings,
+        first_start: bool,
+        http: TcpListener,
+        log: Log,
+    ) -> Result<(), Failure> {
         let store = Embedded::open(&self.store.data, settings.zones.clone()).map_err(|error| error.to_string())?;
         let store = Arc::new(store);
         let source = settings.secret.as_ref().ok_or_else(|| "there is no secret".to_owned())?;

@@ -67,8 +67,12 @@ impl SettingArgs {
             )));
         }
         if missing {
-            make_secret(&store.data, &path)
-                .map_err(|error| format!("{}: could not make the secret: {error}: expected a folder that nic53 may write", path.display()))?;
+            make_secret(&store.data, &path).map_err(|error| {
+                format!(
+                    "{}: could not make the secret: {error}: expected a folder that nic53 may write",
+                    path.display()
+                )
+            })?;
         }
         settings.secret = Some(secrets::Source::File { current: path, previous: None });
         Ok((settings, missing))

@@ -41,9 +41,10 @@ impl Token {
     #[expect(clippy::print_stdout, reason = "the token is the command's answer")]
     pub(super) async fn run(self) -> Result<(), Failure> {
         let (settings, _) = self.settings.settings(&self.store, false)?;
-        let host: HostName = self.host.parse().map_err(|_| {
-            format!("`{}`: expected a fully qualified host name, such as home.example.org", self.host)
-        })?;
+        let host: HostName = self
+            .host
+            .parse()
+            .map_err(|_| format!("`{}`: expected a fully qualified host name, such as home.example.org", self.host))?;
         let zone = settings
             .zones
             .holding(&host)
@@ -55,7 +56,10 @@ impl Token {
         let secrets = Keeper::read(source, None, Log { level: settings.log, format: Format::Text }).await?;
         let secrets = secrets.current().await;
         let secret = if self.previous {
-            secrets.previous.as_ref().ok_or_else(|| "--previous: expected a previous secret in the settings".to_owned())?
+            secrets
+                .previous
+                .as_ref()
+                .ok_or_else(|| "--previous: expected a previous secret in the settings".to_owned())?
         } else {
             &secrets.current
         };

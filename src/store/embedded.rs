@@ -24,14 +24,14 @@ use std::{
 use redb::{Database, ReadableDatabase};
 use tokio::sync::oneshot;
 
+use self::{
+    file::{DataFile, failed},
+    writer::{Batch, Writer},
+};
 pub use self::{
     key::Key,
     records::{Addresses, Records},
     snapshot::Snapshot,
-};
-use self::{
-    file::{DataFile, failed},
-    writer::{Batch, Writer},
 };
 use crate::{
     access::Grant,
@@ -246,7 +246,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("made/nic53");
         let store = open(&data).unwrap();
-        block_on(change(&store, &["a.example.org 60 A 192.0.2.1 192.0.2.2", "a.example.org 300 AAAA 2001:db8::1"])).unwrap();
+        block_on(change(&store, &["a.example.org 60 A 192.0.2.1 192.0.2.2", "a.example.org 300 AAAA 2001:db8::1"]))
+            .unwrap();
         block_on(change(&store, &["*.b.example.org 60 A 192.0.2.3", "c.example.org 60 A 192.0.2.4"])).unwrap();
         block_on(change(&store, &["-c.example.org 60 A 192.0.2.4", "a.example.org 120 A 192.0.2.5"])).unwrap();
         let serial_before = serial(&store, "example.org");

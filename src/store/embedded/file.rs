@@ -16,8 +16,7 @@ use std::{
 };
 
 use redb::{
-    Builder, Database, DatabaseError, ReadableDatabase, StorageError, TableDefinition, TableError,
-    WriteTransaction,
+    Builder, Database, DatabaseError, ReadableDatabase, StorageError, TableDefinition, TableError, WriteTransaction,
 };
 
 use super::key::Key;
@@ -96,7 +95,9 @@ impl DataFile {
         let path = self.path.display();
         match format(database) {
             Ok(Some(OURS)) => Ok(()),
-            Ok(Some(version)) => Err(Error(format!("{path}: format {version}, expected {OURS}: use the nic53 it is of"))),
+            Ok(Some(version)) => {
+                Err(Error(format!("{path}: format {version}, expected {OURS}: use the nic53 it is of")))
+            }
             Ok(None) => Err(Error(format!("{path}: not a file of nic53: move it away, or choose another folder"))),
             Err(error) => Err(failed(&self.path, &error)),
         }

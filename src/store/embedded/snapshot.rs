@@ -247,15 +247,15 @@ mod tests {
 
     /// A name within `example.org`, of few labels, so that names meet.
     fn name(labels: &'static [&'static str]) -> impl Strategy<Value = String> {
-        prop::collection::vec(prop::sample::select(labels), 0..5).prop_map(|labels| {
-            labels.into_iter().map(|label| format!("{label}.")).collect::<String>() + "example.org"
-        })
+        prop::collection::vec(prop::sample::select(labels), 0..5)
+            .prop_map(|labels| labels.into_iter().map(|label| format!("{label}.")).collect::<String>() + "example.org")
     }
 
     /// RFC 4592 to the letter, over all names there are.
     fn model(names: &BTreeMap<String, u8>, apexes: &[&str], asked: &str) -> String {
         let below = |name: &str, other: &str| name == other || name.ends_with(&format!(".{other}"));
-        let exists = |name: &str| names.keys().map(String::as_str).chain(apexes.iter().copied()).any(|n| below(n, name));
+        let exists =
+            |name: &str| names.keys().map(String::as_str).chain(apexes.iter().copied()).any(|n| below(n, name));
         let at = |name: &str| names.get(name).map(|last| format!("192.0.2.{last}"));
         if exists(asked) {
             return at(asked).unwrap_or_else(|| "no data".to_owned());
