@@ -25,10 +25,7 @@ use hickory_server::{
         tcp,
         xfer::Protocol,
     },
-    proto::{
-        op::{Edns, Header, HeaderCounts, MessageType, Metadata, ResponseCode},
-        rr::{RData, Record},
-    },
+    proto::op::{Edns, Header, HeaderCounts, MessageType, Metadata, ResponseCode},
     server::{Request, RequestHandler, ResponseHandle, ResponseHandler, ResponseInfo, TimeoutStream},
     zone_handler::MessageResponseBuilder,
 };
@@ -52,7 +49,13 @@ const LIFETIME: Duration = Duration::from_secs(30);
 const MAX_PAYLOAD: u16 = 1232;
 
 /// Serves the records of the store until `stop` is there.
-pub async fn serve(udp: UdpSocket, tcp: TcpListener, store: Arc<Embedded>, log: Log, stop: impl Future<Output = ()>) {
+pub async fn serve(
+    udp: UdpSocket,
+    tcp: TcpListener,
+    store: Arc<Embedded>,
+    log: Log,
+    stop: impl Future<Output = ()>,
+) {
     let responder = Responder { store, log, failing: Arc::default() };
     let mut server = Server::new(responder.clone());
     server.register_socket(udp);
@@ -119,13 +122,9 @@ impl RequestHandler for Responder {
     ) -> ResponseInfo {
         let edns = request.edns.as_ref().map(response_edns);
         let mut metadata = Metadata::response_from_request(&request.metadata);
-        let Answer { code, authoritative, mut answers, authority } = self.answer(request);
+        let Answer { code, authoritative, answers, authority } = self.answer(request);
         metadata.response_code = code;
         metadata.authoritative = authoritative;
-        if request.protocol() == Protocol::Udp && size(request, &answers) > usize::from(max_payload(edns.as_ref())) {
-            metadata.truncation = true;
-            answers.clear();
-        }
         let response =
             MessageResponseBuilder::new(&request.queries, edns.as_ref()).build(metadata, &answers, [], &authority, []);
         // Where it cannot be sent, its asker has gone, or asks again.
@@ -157,17 +156,357 @@ fn response_edns(request: &Edns) -> Edns {
     edns
 }
 
-/// The size that an answer over UDP may have.
-fn max_payload(edns: Option<&Edns>) -> u16 {
-    edns.map_or(512, Edns::max_payload)
-}
+#[cfg(test)]
+mod tests {
+    use std::{net::Ipv4Addr, time::Instant};
 
-/// The size of an answer with these records, whose name is that of the question.
-fn size(request: &Request, answers: &[Record]) -> usize {
-    /// Header, and OPT record.
-    const FRAME: usize = 12 + 11;
-    /// A pointer to the name, type, class, TTL and length.
-    const HEAD: usize = 2 + 2 + 2 + 4 + 2;
-    let data = answers.iter().map(|answer| HEAD + if matches!(answer.data, RData::AAAA(_)) { 16 } else { 4 });
-    FRAME + request.queries.as_bytes().len() + data.sum::<usize>()
+    use hickory_server::proto::{
+        op::{Message, OpCode, Query},
+        rr::{DNSClass, Name, RData, Record, RecordType},
+    };
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        sync::oneshot,
+        task::JoinHandle,
+    };
+
+    use super::*;
+    use crate::{
+        log::{Format, Level},
+        store::embedded::testing::{change, in_memory},
+    };
+
+    /// A server in this process, and its store.
+    struct Served {
+        address: SocketAddr,
+        store: Arc<Embedded>,
+        stop: oneshot::Sender<()>,
+        server: JoinHandle<()>,
+    }
+
+    impl Served {
+        /// Serves these records in `example.org` and, where there are any, `home.example.org`.
+        async fn start(records: &[&str]) -> Self {
+            let store = Arc::new(in_memory("example.org=Z1,home.example.org=Z2"));
+            for record in records {
+                change(&store, &[record]).await.unwrap();
+            }
+            let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+            let address = tcp.local_addr().unwrap();
+            let udp = UdpSocket::bind(address).await.unwrap();
+            let (stop, stopped) = oneshot::channel();
+            let log = Log { level: Level::Off, format: Format::Text };
+            let serving = serve(udp, tcp, Arc::clone(&store), log, async { stopped.await.unwrap_or_default() });
+            Self { address, store, stop, server: tokio::spawn(serving) }
+        }
+
+        /// The octets that answer these, over UDP.
+        async fn udp(&self, question: &[u8]) -> Vec<u8> {
+            let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+            socket.send_to(question, self.address).await.unwrap();
+            let mut answer = vec![0; 65_535];
+            let length = timeout(Duration::from_secs(10), socket.recv(&mut answer)).await.unwrap().unwrap();
+            answer.truncate(length);
+            answer
+        }
+
+        /// The octets that answer these, over TCP.
+        async fn tcp(&self, question: &[u8]) -> Vec<u8> {
+            let mut stream = TcpStream::connect(self.address).await.unwrap();
+            stream.write_all(&framed(question)).await.unwrap();
+            read_framed(&mut stream).await.unwrap()
+        }
+
+        /// The answer to a message, over UDP.
+        async fn ask(&self, question: &Message) -> Message {
+            Message::from_vec(&self.udp(&question.to_vec().unwrap()).await).unwrap()
+        }
+
+        /// The answer to a question of the Internet class, over UDP.
+        async fn lookup(&self, name: &str, kind: RecordType) -> Message {
+            self.ask(&question(name, kind)).await
+        }
+    }
+
+    /// A message over TCP: its length comes first.
+    fn framed(message: &[u8]) -> Vec<u8> {
+        [&u16::try_from(message.len()).unwrap().to_be_bytes(), message].concat()
+    }
+
+    /// Reads a message from a connection; `None` where it was closed.
+    async fn read_framed(stream: &mut TcpStream) -> Option<Vec<u8>> {
+        let length = timeout(Duration::from_secs(30), stream.read_u16()).await.unwrap().ok()?;
+        let mut message = vec![0; usize::from(length)];
+        stream.read_exact(&mut message).await.unwrap();
+        Some(message)
+    }
+
+    /// A question, without EDNS.
+    fn question(name: &str, kind: RecordType) -> Message {
+        let mut message = Message::new(4711, MessageType::Query, OpCode::Query);
+        message.metadata.recursion_desired = true;
+        message.add_query(Query::query(Name::from_ascii(name).unwrap(), kind));
+        message
+    }
+
+    /// A question that takes answers of so many octets.
+    fn question_with_edns(name: &str, kind: RecordType, payload: u16) -> Message {
+        let mut message = question(name, kind);
+        let mut edns = Edns::new();
+        edns.set_max_payload(payload).set_dnssec_ok(true);
+        message.set_edns(edns);
+        message
+    }
+
+    /// The records of an answer as text, or its code, the SOA's serial left out.
+    fn shown(message: &Message) -> String {
+        let show = |records: &[Record]| {
+            let texts = records.iter().map(|record| match &record.data {
+                RData::SOA(soa) => format!("{} {} SOA {} {}", record.name, record.ttl, soa.mname, soa.minimum),
+                data => format!("{} {} {} {data}", record.name, record.ttl, record.record_type()),
+            });
+            texts.collect::<Vec<_>>().join(", ")
+        };
+        assert!(message.additionals.is_empty());
+        format!("{:?} [{}] [{}]", message.metadata.response_code, show(&message.answers), show(&message.authorities))
+    }
+
+    const SOA: &str = "example.org. 60 SOA ns.example.org. 60";
+
+    #[tokio::test]
+    async fn names_of_our_zones_are_answered_with_authority() {
+        let served = Served::start(&[
+            "a.example.org 60 A 192.0.2.1 192.0.2.2",
+            "a.example.org 300 AAAA 2001:db8::1",
+            "*.w.example.org 60 A 192.0.2.3",
+            "x.y.example.org 60 AAAA 2001:db8::2",
+            "home.example.org 60 A 192.0.2.4",
+        ])
+        .await;
+        for (name, kind, expected) in [
+            ("a.example.org.", RecordType::A, "NoError [a.example.org. 60 A 192.0.2.1, a.example.org. 60 A 192.0.2.2] []"),
+            ("a.example.org.", RecordType::AAAA, "NoError [a.example.org. 300 AAAA 2001:db8::1] []"),
+            ("a.example.org.", RecordType::MX, "NoError [] [SOA]"),
+            ("a.example.org.", RecordType::NS, "NoError [] [SOA]"),
+            ("a.example.org.", RecordType::SOA, "NoError [] [SOA]"),
+            ("b.w.example.org.", RecordType::A, "NoError [b.w.example.org. 60 A 192.0.2.3] []"),
+            ("b.w.example.org.", RecordType::AAAA, "NoError [] [SOA]"),
+            ("*.w.example.org.", RecordType::A, "NoError [*.w.example.org. 60 A 192.0.2.3] []"),
+            ("y.example.org.", RecordType::A, "NoError [] [SOA]"),
+            ("z.example.org.", RecordType::A, "NXDomain [] [SOA]"),
+            ("b.a.example.org.", RecordType::A, "NXDomain [] [SOA]"),
+            ("example.org.", RecordType::A, "NoError [] [SOA]"),
+            ("example.org.", RecordType::SOA, "NoError [SOA] []"),
+            ("example.org.", RecordType::NS, "NoError [example.org. 3600 NS ns.example.org.] []"),
+            // The zone within the zone.
+            ("home.example.org.", RecordType::A, "NoError [home.example.org. 60 A 192.0.2.4] []"),
+            ("b.home.example.org.", RecordType::A, "NXDomain [] [home.example.org. 60 SOA ns.home.example.org. 60]"),
+            // RFC 8482: one RRset is enough.
+            ("a.example.org.", RecordType::ANY, "NoError [a.example.org. 60 A 192.0.2.1, a.example.org. 60 A 192.0.2.2] []"),
+            ("x.y.example.org.", RecordType::ANY, "NoError [x.y.example.org. 60 AAAA 2001:db8::2] []"),
+            ("example.org.", RecordType::ANY, "NoError [SOA] []"),
+            ("z.example.org.", RecordType::ANY, "NXDomain [] [SOA]"),
+        ] {
+            let answer = served.lookup(name, kind).await;
+            assert_eq!(shown(&answer), expected.replace("[SOA]", &format!("[{SOA}]")), "{name} {kind}");
+            let header = answer.metadata;
+            assert!(header.authoritative && header.recursion_desired && !header.recursion_available, "{name} {kind}");
+            assert!(!header.truncation && !header.authentic_data && answer.edns.is_none(), "{name} {kind}");
+            assert_eq!((header.id, &answer.queries), (4711, &question(name, kind).queries), "{name} {kind}");
+        }
+    }
+
+    #[tokio::test]
+    async fn all_else_is_refused_without_authority() {
+        let served = Served::start(&["a.example.org 60 A 192.0.2.1"]).await;
+        let mut chaos = question("version.bind.", RecordType::TXT);
+        chaos.queries[0].set_query_class(DNSClass::CH);
+        let mut any_class = question("a.example.org.", RecordType::A);
+        any_class.queries[0].set_query_class(DNSClass::ANY);
+        let mut two = question("a.example.org.", RecordType::A);
+        two.add_query(Query::query(Name::from_ascii("a.example.org.").unwrap(), RecordType::AAAA));
+        let mut none = question("a.example.org.", RecordType::A);
+        none.queries.clear();
+        let with_opcode = |op_code| {
+            let mut message = question("example.org.", RecordType::SOA);
+            message.metadata.op_code = op_code;
+            message
+        };
+        for (question, expected) in [
+            (question("example.com.", RecordType::A), ResponseCode::Refused),
+            (question("org.", RecordType::NS), ResponseCode::Refused),
+            (question(".", RecordType::NS), ResponseCode::Refused),
+            (question("xexample.org.", RecordType::A), ResponseCode::Refused),
+            (question("example.org.", RecordType::AXFR), ResponseCode::Refused),
+            (question("example.org.", RecordType::IXFR), ResponseCode::Refused),
+            (chaos, ResponseCode::Refused),
+            (any_class, ResponseCode::Refused),
+            (two, ResponseCode::FormErr),
+            (none, ResponseCode::FormErr),
+            (with_opcode(OpCode::Update), ResponseCode::NotImp),
+            (with_opcode(OpCode::Notify), ResponseCode::NotImp),
+            (with_opcode(OpCode::Status), ResponseCode::NotImp),
+        ] {
+            let answer = served.ask(&question).await;
+            assert_eq!(shown(&answer), format!("{expected:?} [] []"), "{question}");
+            assert!(!answer.metadata.authoritative && !answer.metadata.recursion_available, "{question}");
+            assert_eq!(answer.metadata.op_code, question.metadata.op_code, "{question}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_comes_back_in_the_case_it_was_asked_in() {
+        let served = Served::start(&["a.example.org 60 A 192.0.2.1", "*.w.example.org 60 A 192.0.2.2"]).await;
+        for (name, kind) in [
+            ("A.exAMPle.Org.", RecordType::A),
+            ("XyZ.w.exAMPle.Org.", RecordType::A),
+            ("exAMPle.Org.", RecordType::SOA),
+            ("nONE.exAMPle.Org.", RecordType::A),
+        ] {
+            let asked = question(name, kind).to_vec().unwrap();
+            let answer = served.udp(&asked).await;
+            assert_eq!(answer[12..asked.len()], asked[12..], "{name}");
+            let answer = Message::from_vec(&answer).unwrap();
+            let owner = answer.answers.iter().chain(&answer.authorities).next().unwrap();
+            assert!(name.ends_with(&owner.name.to_ascii()), "{name}: {owner}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_serial_rises_when_a_record_changes() {
+        let served = Served::start(&[]).await;
+        let serial = async || match &served.lookup("example.org.", RecordType::SOA).await.answers[0].data {
+            RData::SOA(soa) => soa.serial,
+            data => panic!("{data}"),
+        };
+        let before = serial().await;
+        change(&served.store, &["a.example.org 60 A 192.0.2.1"]).await.unwrap();
+        let after = serial().await;
+        assert!(after > before, "{before} {after}");
+        change(&served.store, &["a.example.org 60 A 192.0.2.2"]).await.unwrap();
+        assert!(serial().await > after);
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_no_larger_than_it_may_be_and_comes_whole_over_tcp() {
+        let addresses: Vec<_> = (0..64).map(|n| format!("2001:db8::{n:x}")).collect();
+        let eight = format!("8.example.org 60 AAAA {}", addresses[..8].join(" "));
+        let long = format!("{}.{}.{}.example.org", "x".repeat(63), "y".repeat(63), "z".repeat(63));
+        let eight_long = format!("{long} 60 AAAA {}", addresses[..8].join(" "));
+        let all = format!("64.example.org 60 AAAA {}", addresses.join(" "));
+        let served = Served::start(&[&eight, &eight_long, &all]).await;
+        for (name, payload, truncated, count) in [
+            ("8.example.org.", None, false, 8),
+            (&*format!("{long}."), None, true, 8),
+            (&*format!("{long}."), Some(512), true, 8),
+            (&*format!("{long}."), Some(1232), false, 8),
+            ("64.example.org.", None, true, 64),
+            ("64.example.org.", Some(0), true, 64),
+            ("64.example.org.", Some(512), true, 64),
+            ("64.example.org.", Some(1232), true, 64),
+            ("64.example.org.", Some(65_535), true, 64),
+        ] {
+            let asked = match payload {
+                Some(payload) => question_with_edns(name, RecordType::AAAA, payload),
+                None => question(name, RecordType::AAAA),
+            };
+            let asked = asked.to_vec().unwrap();
+            let octets = served.udp(&asked).await;
+            let most = payload.unwrap_or(512).clamp(512, 1232);
+            assert!(octets.len() <= usize::from(most), "{name} {payload:?}: {}", octets.len());
+            let answer = Message::from_vec(&octets).unwrap();
+            assert_eq!(answer.metadata.truncation, truncated, "{name} {payload:?}");
+            assert_eq!(answer.answers.len() < count, truncated, "{name} {payload:?}");
+
+            let answer = Message::from_vec(&served.tcp(&asked).await).unwrap();
+            assert!(!answer.metadata.truncation && answer.metadata.authoritative, "{name} {payload:?}");
+            assert_eq!(answer.answers.len(), count, "{name} {payload:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn edns_is_answered_with_edns_of_version_0() {
+        let served = Served::start(&["a.example.org 60 A 192.0.2.1"]).await;
+        let answer = served.ask(&question_with_edns("a.example.org.", RecordType::A, 4096)).await;
+        let edns = answer.edns.unwrap();
+        assert_eq!((edns.version(), edns.max_payload(), edns.flags().dnssec_ok), (0, 1232, true));
+        assert!(edns.options().as_ref().is_empty());
+
+        let mut newer = question_with_edns("a.example.org.", RecordType::A, 4096);
+        newer.edns.as_mut().unwrap().set_version(1);
+        let answer = served.ask(&newer).await;
+        assert_eq!(u16::from(answer.metadata.response_code), u16::from(ResponseCode::BADVERS));
+        assert_eq!(answer.edns.unwrap().version(), 0);
+        assert!(answer.answers.is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_is_no_question_does_no_harm() {
+        let served = Served::start(&["a.example.org 60 A 192.0.2.1"]).await;
+        let good = question("a.example.org.", RecordType::A).to_vec().unwrap();
+        let mut answer_of_another = good.clone();
+        answer_of_another[2] |= 0x80;
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        for junk in [&[][..], &[0], &[0xff; 11], &[0xff; 12], &[0xff; 600], &good[..20], &answer_of_another] {
+            socket.send_to(junk, served.address).await.unwrap();
+            let mut stream = TcpStream::connect(served.address).await.unwrap();
+            stream.write_all(&framed(junk)).await.unwrap();
+            assert_eq!(read_framed(&mut stream).await, None, "{junk:?}");
+        }
+        // A name that points to itself.
+        let mut circle = good[..12].to_vec();
+        circle.extend([0xc0, 12, 0, 1, 0, 1]);
+        let answer = Message::from_vec(&served.udp(&circle).await).unwrap();
+        assert_eq!(answer.metadata.response_code, ResponseCode::FormErr);
+        let answer = served.lookup("a.example.org.", RecordType::A).await;
+        assert_eq!(shown(&answer), "NoError [a.example.org. 60 A 192.0.2.1] []");
+    }
+
+    #[tokio::test]
+    async fn one_connection_may_ask_more_than_once_and_close_its_half() {
+        let served = Served::start(&["a.example.org 60 A 192.0.2.1"]).await;
+        let mut stream = TcpStream::connect(served.address).await.unwrap();
+        let first = question("a.example.org.", RecordType::A).to_vec().unwrap();
+        let second = question("b.example.org.", RecordType::A).to_vec().unwrap();
+        stream.write_all(&[framed(&first), framed(&second)].concat()).await.unwrap();
+        stream.shutdown().await.unwrap();
+        for expected in [ResponseCode::NoError, ResponseCode::NXDomain] {
+            let answer = Message::from_vec(&read_framed(&mut stream).await.unwrap()).unwrap();
+            assert_eq!(answer.metadata.response_code, expected);
+        }
+        assert_eq!(read_framed(&mut stream).await, None);
+    }
+
+    #[tokio::test]
+    async fn idle_connections_make_way() {
+        let served = Served::start(&["a.example.org 60 A 192.0.2.1"]).await;
+        let mut idle = Vec::new();
+        for n in 0..CONNECTIONS + 20 {
+            let mut stream = TcpStream::connect(served.address).await.unwrap();
+            // Half a length, or half a question: neither is more than silence.
+            stream.write_all(&[0, 40, 1, 2, 3][..n % 5]).await.unwrap();
+            idle.push(stream);
+        }
+        let started = Instant::now();
+        let asked = question("a.example.org.", RecordType::A).to_vec().unwrap();
+        // Over UDP nobody waits.
+        served.udp(&asked).await;
+        assert!(started.elapsed() < SILENCE / 2);
+        let answer = Message::from_vec(&served.tcp(&asked).await).unwrap();
+        assert_eq!(answer.answers.len(), 1);
+        assert!(started.elapsed() > SILENCE / 2, "all were served at once");
+    }
+
+    #[tokio::test]
+    async fn it_stops_when_it_is_told_to() {
+        let served = Served::start(&[]).await;
+        let mut open = TcpStream::connect(served.address).await.unwrap();
+        served.stop.send(()).unwrap();
+        timeout(Duration::from_secs(10), served.server).await.unwrap().unwrap();
+        assert_eq!(read_framed(&mut open).await, None);
+        // Both are free again.
+        TcpListener::bind(served.address).await.unwrap();
+        UdpSocket::bind(served.address).await.unwrap();
+        assert_eq!(Arc::strong_count(&served.store), 1);
+    }
 }

@@ -46,7 +46,8 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connections: 1024,
+            // With DNS and the store's files, within the 1024 descriptors that a process has by default.
+            connections: 512,
             head_time: Duration::from_secs(10),
             head_size: 16 * 1024,
             body_time: Duration::from_secs(10),

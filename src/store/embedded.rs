@@ -24,14 +24,14 @@ use std::{
 use redb::{Database, ReadableDatabase};
 use tokio::sync::oneshot;
 
-use self::{
-    file::{DataFile, failed},
-    writer::{Batch, Writer},
-};
 pub use self::{
     key::Key,
     records::{Addresses, Records},
     snapshot::Snapshot,
+};
+use self::{
+    file::{DataFile, failed},
+    writer::{Batch, Writer},
 };
 use crate::{
     access::Grant,
@@ -91,7 +91,8 @@ impl Embedded {
         })
     }
 
-    /// Transactions committed since it was opened. Each takes two fsyncs, for however many batches.
+    /// Transactions committed since it was opened. Each takes two fsyncs for however many batches,
+    /// and a third where the file grows, which doubles it.
     pub fn commits(&self) -> u64 {
         self.shared.commits.load(Ordering::Relaxed)
     }
@@ -246,8 +247,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("made/nic53");
         let store = open(&data).unwrap();
-        block_on(change(&store, &["a.example.org 60 A 192.0.2.1 192.0.2.2", "a.example.org 300 AAAA 2001:db8::1"]))
-            .unwrap();
+        block_on(change(&store, &["a.example.org 60 A 192.0.2.1 192.0.2.2", "a.example.org 300 AAAA 2001:db8::1"])).unwrap();
         block_on(change(&store, &["*.b.example.org 60 A 192.0.2.3", "c.example.org 60 A 192.0.2.4"])).unwrap();
         block_on(change(&store, &["-c.example.org 60 A 192.0.2.4", "a.example.org 120 A 192.0.2.5"])).unwrap();
         let serial_before = serial(&store, "example.org");
@@ -346,7 +346,8 @@ mod tests {
         assert_eq!(at(&store, "x.example.org"), "");
         // The first alone, those that came meanwhile, and whatever came while they were taken.
         assert!(store.commits() <= 4, "{}", store.commits());
-        assert_eq!(disk.syncs.load(Ordering::SeqCst) - syncs, 2 * store.commits());
+        let syncs = disk.syncs.load(Ordering::SeqCst) - syncs;
+        assert!((2..=3).contains(&(syncs / store.commits())), "{syncs}");
     }
 
     #[test]
@@ -528,11 +529,12 @@ mod tests {
         let folder = filled();
         let path = file::path(folder.path());
         let whole = fs::read(&path).unwrap();
-        for position in (0..whole.len()).step_by(if cfg!(debug_assertions) { 331 } else { 31 }) {
+        let disk = Arc::new(Disk::default());
+        for position in (0..whole.len()).step_by(1709) {
             let mut file = whole.clone();
             file[position] ^= 1 << (position % 8);
             fs::write(&path, &file).unwrap();
-            match open(folder.path()) {
+            match on_disk(folder.path(), ZONES, &disk) {
                 // Not every octet of the file is of use.
                 Ok(store) => {
                     for n in 0..200 {

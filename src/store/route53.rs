@@ -9,7 +9,7 @@ use aws_sdk_route53::{
     error::BoxError,
     types::{self, ResourceRecord, ResourceRecordSet, RrType},
 };
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, stream};
 
 use super::{Calls, Error, Store};
 use crate::{
@@ -80,8 +80,9 @@ impl Route53 {
 impl Store for Route53 {
     async fn record_sets(&self, grants: &[&Grant<'_>], calls: &Calls) -> Result<Vec<Present>, Error> {
         let reads: Vec<_> = grants.iter().map(|grant| self.present(grant, calls)).collect();
-        let reads = stream::iter(reads).buffered(READS_AT_ONCE).try_collect();
-        in_time("could not read the record sets", reads).await
+        // All of them, though one may fail: what is asked of Route 53 does not depend on chance.
+        let reads = stream::iter(reads).buffered(READS_AT_ONCE).collect::<Vec<_>>();
+        in_time("could not read the record sets", async { reads.await.into_iter().collect() }).await
     }
 
     async fn apply(&self, batch: &ChangeBatch<'_>, calls: &Calls) -> Result<(), Error> {

@@ -10,13 +10,13 @@ use std::{
     fs::{self, DirBuilder, File, TryLockError},
     io::{self, ErrorKind},
     os::unix::fs::DirBuilderExt,
-    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     time::SystemTime,
 };
 
 use redb::{
-    Builder, Database, DatabaseError, ReadableDatabase, StorageError, TableDefinition, TableError, WriteTransaction,
+    Builder, Database, DatabaseError, ReadableDatabase, StorageError, TableDefinition, TableError,
+    WriteTransaction,
 };
 
 use super::key::Key;
@@ -74,10 +74,7 @@ impl DataFile {
     pub(super) fn open_checked(&self, zones: &[Key]) -> Result<Database, Error> {
         let mut builder = Builder::new();
         builder.set_cache_size(CACHE).set_check_integrity_on_open(true);
-        // redb reports damage that it finds here; built for debugging, it may assert first.
-        let opened = catch_unwind(AssertUnwindSafe(|| (self.open)(&builder, &self.path)));
-        let database = opened.map_err(|_| damaged(&self.path, "unreadable"))?;
-        let database = database.map_err(|error| could_not_open(&self.path, &error))?;
+        let database = (self.open)(&builder, &self.path).map_err(|error| could_not_open(&self.path, &error))?;
         self.check_format(&database)?;
         give_serials(&database, zones).map_err(|error| failed(&self.path, &error))?;
         Ok(database)
@@ -95,9 +92,7 @@ impl DataFile {
         let path = self.path.display();
         match format(database) {
             Ok(Some(OURS)) => Ok(()),
-            Ok(Some(version)) => {
-                Err(Error(format!("{path}: format {version}, expected {OURS}: use the nic53 it is of")))
-            }
+            Ok(Some(version)) => Err(Error(format!("{path}: format {version}, expected {OURS}: use the nic53 it is of"))),
             Ok(None) => Err(Error(format!("{path}: not a file of nic53: move it away, or choose another folder"))),
             Err(error) => Err(failed(&self.path, &error)),
         }

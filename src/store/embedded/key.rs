@@ -27,6 +27,11 @@ impl Key {
         key
     }
 
+    /// A key as it is in the table.
+    pub fn of_bytes(bytes: &[u8]) -> Self {
+        Self(bytes.to_vec())
+    }
+
     /// The octets, in which a name is a prefix of all that is below it.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
@@ -76,13 +81,6 @@ impl From<&HostName> for Key {
     }
 }
 
-impl From<&[u8]> for Key {
-    /// A key as it is in the table.
-    fn from(bytes: &[u8]) -> Self {
-        Self(bytes.to_vec())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,8 +111,15 @@ mod tests {
 
     #[test]
     fn no_octet_of_a_label_passes_for_its_end() {
-        let names: [&[&[u8]]; 7] =
-            [&[b"a", b"b"], &[b"b\0a"], &[b"b\x01a"], &[b"b\x01\x01a"], &[b"b\x01\x02a"], &[b"\0a", b"b"], &[b"a.b"]];
+        let names: [&[&[u8]]; 7] = [
+            &[b"a", b"b"],
+            &[b"b\0a"],
+            &[b"b\x01a"],
+            &[b"b\x01\x01a"],
+            &[b"b\x01\x02a"],
+            &[b"\0a", b"b"],
+            &[b"a.b"],
+        ];
         for (position, name) in names.iter().enumerate() {
             for other in &names[..position] {
                 assert!(!key(name).is_within(&key(other)) && !key(other).is_within(&key(name)), "{name:?} {other:?}");

@@ -25,7 +25,7 @@ pub struct Addresses {
 }
 
 /// Addresses that a record set may have.
-pub(super) const MOST: usize = u8::MAX as usize;
+pub const MOST: usize = u8::MAX as usize;
 
 impl Records {
     /// The records of one family.

@@ -143,7 +143,8 @@ impl StorageBackend for FaultyFile {
         if left == 1 {
             return Err(io::Error::other("the fsync failed"));
         }
-        self.file.sync_data()
+        // The power stays on in tests.
+        Ok(())
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
