@@ -15,12 +15,14 @@ use clap::{Parser, Subcommand};
 #[derive(Parser)]
 #[command(name = "nic53", version, after_help = "Example:\n  nic53 serve --http 127.0.0.1:8053 --dns 127.0.0.1:8054")]
 struct Cli {
+    /// What to do.
     #[command(subcommand)]
     command: Option<Command>,
 }
 
 /// What it can do.
 #[derive(Subcommand)]
+#[allow(clippy::missing_docs_in_private_items, reason = "a line here would replace the help of each")]
 enum Command {
     Serve(serve::Serve),
     Token(token::Token),

@@ -1,7 +1,7 @@
 //! The DNS server of the embedded store: authoritative, over UDP and TCP.
 //!
 //! hickory reads and writes the messages and serves UDP; what is answered is decided in
-//! [`answer()`]. Connections are accepted here, since hickory does not bound their number: a flood of
+//! the module `answer`. Connections are accepted here, since hickory does not bound their number: a flood of
 //! them waits in the system's queue, and none is held for long.
 
 mod answer;
@@ -49,13 +49,7 @@ const LIFETIME: Duration = Duration::from_secs(30);
 const MAX_PAYLOAD: u16 = 1232;
 
 /// Serves the records of the store until `stop` is there.
-pub async fn serve(
-    udp: UdpSocket,
-    tcp: TcpListener,
-    store: Arc<Embedded>,
-    log: Log,
-    stop: impl Future<Output = ()>,
-) {
+pub async fn serve(udp: UdpSocket, tcp: TcpListener, store: Arc<Embedded>, log: Log, stop: impl Future<Output = ()>) {
     let responder = Responder { store, log, failing: Arc::default() };
     let mut server = Server::new(responder.clone());
     server.register_socket(udp);
@@ -107,7 +101,9 @@ async fn converse(stream: TcpStream, peer: SocketAddr, responder: Responder) {
 /// Answers single messages.
 #[derive(Clone)]
 struct Responder {
+    /// Where the records are.
     store: Arc<Embedded>,
+    /// Where it is said that they cannot be read.
     log: Log,
     /// Whether the store could not be read when it was last asked.
     failing: Arc<AtomicBool>,
@@ -284,7 +280,11 @@ mod tests {
         ])
         .await;
         for (name, kind, expected) in [
-            ("a.example.org.", RecordType::A, "NoError [a.example.org. 60 A 192.0.2.1, a.example.org. 60 A 192.0.2.2] []"),
+            (
+                "a.example.org.",
+                RecordType::A,
+                "NoError [a.example.org. 60 A 192.0.2.1, a.example.org. 60 A 192.0.2.2] []",
+            ),
             ("a.example.org.", RecordType::AAAA, "NoError [a.example.org. 300 AAAA 2001:db8::1] []"),
             ("a.example.org.", RecordType::MX, "NoError [] [SOA]"),
             ("a.example.org.", RecordType::NS, "NoError [] [SOA]"),
@@ -302,7 +302,11 @@ mod tests {
             ("home.example.org.", RecordType::A, "NoError [home.example.org. 60 A 192.0.2.4] []"),
             ("b.home.example.org.", RecordType::A, "NXDomain [] [home.example.org. 60 SOA ns.home.example.org. 60]"),
             // RFC 8482: one RRset is enough.
-            ("a.example.org.", RecordType::ANY, "NoError [a.example.org. 60 A 192.0.2.1, a.example.org. 60 A 192.0.2.2] []"),
+            (
+                "a.example.org.",
+                RecordType::ANY,
+                "NoError [a.example.org. 60 A 192.0.2.1, a.example.org. 60 A 192.0.2.2] []",
+            ),
             ("x.y.example.org.", RecordType::ANY, "NoError [x.y.example.org. 60 AAAA 2001:db8::2] []"),
             ("example.org.", RecordType::ANY, "NoError [SOA] []"),
             ("z.example.org.", RecordType::ANY, "NXDomain [] [SOA]"),

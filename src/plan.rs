@@ -140,8 +140,8 @@ mod tests {
 
     /// A plan as its changes and its line.
     fn shown(plan: &Plan) -> String {
-        let changes: String = plan.changes.iter().map(|(action, set)| format!("{action:?} {set}; ")).collect();
-        format!("{changes}{}", plan.code)
+        let changes: Vec<_> = plan.changes.iter().map(|(action, set)| format!("{action:?} {set}; ")).collect();
+        format!("{}{}", changes.concat(), plan.code)
     }
 
     #[test]
@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn more_than_eight_are_never_moved() {
-        let nine: String = (1..=9).map(|host| format!(" 2001:db8::{host}")).collect();
+        let nine = (1..=9).map(|host| format!(" 2001:db8::{host}")).collect::<Vec<_>>().concat();
         assert_eq!(plan(&["2001:db8:1:2::/64"], None, "", &format!("60{nine}")), "dnserr");
     }
 

@@ -97,7 +97,7 @@ mod tests {
         proxies.source(&headers, peer.map(|peer| peer.parse().unwrap())).map(|source| source.to_string())
     }
 
-    /// Proxies in 192.0.2.0/24 and 2001:db8:ffff::/48 are trusted.
+    /// Proxies in `192.0.2.0/24` and `2001:db8:ffff::/48` are trusted.
     fn trusting() -> Proxies {
         let trusted = ["192.0.2.0/24", "2001:db8:ffff::/48"].map(|network| network.parse().unwrap());
         Proxies { trusted: trusted.to_vec(), origin_secret: None }

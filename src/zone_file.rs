@@ -43,7 +43,9 @@ fn write_zones(store: &Embedded, zone: Option<&HostName>, out: &mut impl Write) 
 
 /// The file of one zone, while it is written.
 struct ZoneFile<'a, W> {
+    /// The zone.
     zone: &'a Zone,
+    /// Where it is written.
     out: W,
 }
 
@@ -63,6 +65,9 @@ impl<W: Write> ZoneFile<'_, W> {
         for entry in snapshot.hosts(zone)? {
             let (host, records) = entry?;
             if store.zones().holding(&host) == Some(zone) {
+                if host.as_str().contains('_') {
+                    self.line(format_args!("; BIND takes this name with `check-names primary ignore;` alone."))?;
+                }
                 self.addresses(&relative(&host, zone), &records)?;
             }
         }
@@ -132,5 +137,134 @@ fn relative(host: &HostName, zone: &Zone) -> String {
         Some("") => "@".to_owned(),
         Some(below) => below.trim_end_matches('.').to_owned(),
         None => format!("{host}."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, process::Command};
+
+    use super::*;
+    use crate::store::embedded::testing::{block_on, change, in_memory};
+
+    /// A store of two zones, one within the other, with these batches of records.
+    fn store(batches: &[&[&str]]) -> Embedded {
+        let store = in_memory("example.org=Z1,home.example.org=Z2,other.example=Z3");
+        for batch in batches {
+            block_on(change(&store, batch)).unwrap();
+        }
+        store
+    }
+
+    const BATCHES: &[&[&str]] = &[
+        &["www.example.org 300 A 192.0.2.1 192.0.2.2", "www.example.org 60 AAAA 2001:db8::1"],
+        &["*.example.org 60 A 192.0.2.3", "example.org 60 A 192.0.2.4", "xn--bcher-kva.example.org 60 A 192.0.2.5"],
+        &["b.www.example.org 60 A 192.0.2.6", "_x.y-z.example.org 86400 AAAA 2001:db8::2"],
+        &["ns.home.example.org 60 A 192.0.2.7", "home.example.org 60 AAAA 2001:db8::3"],
+    ];
+
+    /// The file of a zone, its serial written as `SERIAL`.
+    fn file(store: &Embedded, zone: &str) -> String {
+        let zone = zone.parse().unwrap();
+        let mut text = Vec::new();
+        write_zones(store, Some(&zone), &mut text).unwrap();
+        let serial = store.snapshot().unwrap().serial(store.zones().holding(&zone).unwrap()).unwrap();
+        String::from_utf8(text).unwrap().replace(&serial.to_string(), "SERIAL")
+    }
+
+    #[test]
+    fn a_zone_file_has_the_records_of_its_zone_in_order() {
+        let store = store(BATCHES);
+        assert_eq!(
+            file(&store, "example.org"),
+            "\
+; zone example.org
+$ORIGIN example.org.
+$TTL 60
+@\t60\tIN\tSOA\tns.example.org. hostmaster.example.org. SERIAL 3600 600 604800 60
+@\t3600\tIN\tNS\tns.example.org.
+home\t3600\tIN\tNS\tns.home.example.org.
+ns.home\t60\tIN\tA\t192.0.2.7
+@\t60\tIN\tA\t192.0.2.4
+*\t60\tIN\tA\t192.0.2.3
+www\t300\tIN\tA\t192.0.2.1
+www\t300\tIN\tA\t192.0.2.2
+www\t60\tIN\tAAAA\t2001:db8::1
+b.www\t60\tIN\tA\t192.0.2.6
+xn--bcher-kva\t60\tIN\tA\t192.0.2.5
+; BIND takes this name with `check-names primary ignore;` alone.
+_x.y-z\t86400\tIN\tAAAA\t2001:db8::2
+; end of zone example.org
+"
+        );
+        assert_eq!(
+            file(&store, "home.example.org"),
+            "\
+; zone home.example.org
+$ORIGIN home.example.org.
+$TTL 60
+@\t60\tIN\tSOA\tns.home.example.org. hostmaster.home.example.org. SERIAL 3600 600 604800 60
+@\t3600\tIN\tNS\tns.home.example.org.
+@\t60\tIN\tAAAA\t2001:db8::3
+ns\t60\tIN\tA\t192.0.2.7
+; end of zone home.example.org
+"
+        );
+    }
+
+    #[test]
+    fn a_name_server_without_an_address_is_localhost() {
+        assert_eq!(
+            file(&store(&[]), "other.example"),
+            "\
+; zone other.example
+$ORIGIN other.example.
+$TTL 60
+@\t60\tIN\tSOA\tns.other.example. hostmaster.other.example. SERIAL 3600 600 604800 60
+; ns.other.example has no address yet.
+@\t3600\tIN\tNS\tlocalhost.
+; end of zone other.example
+"
+        );
+    }
+
+    #[test]
+    fn without_a_zone_all_are_written_and_a_foreign_one_is_refused() {
+        let store = store(BATCHES);
+        let mut text = Vec::new();
+        write_zones(&store, None, &mut text).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        for zone in ["example.org", "home.example.org", "other.example"] {
+            assert!(text.contains(&format!("$ORIGIN {zone}.\n")), "{zone}");
+        }
+        let foreign = "www.example.org".parse().unwrap();
+        let error = write_zones(&store, Some(&foreign), &mut Vec::new()).unwrap_err();
+        assert_eq!(
+            error.0,
+            "www.example.org: expected one of the configured zones, example.org=Z1,home.example.org=Z2,other.example=Z3"
+        );
+    }
+
+    #[test]
+    fn a_real_name_server_loads_the_zone_file() {
+        let folder = tempfile::tempdir().unwrap();
+        for (batches, zone, check_names) in [
+            (BATCHES, "example.org", "ignore"),
+            (BATCHES, "home.example.org", "fail"),
+            (&[], "example.org", "fail"),
+            (&[&["*.example.org 60 A 192.0.2.3"]], "example.org", "fail"),
+            (&[&["*.home.example.org 60 A 192.0.2.3"]], "example.org", "fail"),
+            (&[], "other.example", "fail"),
+        ] {
+            let path = folder.path().join("zone");
+            let text = file(&store(batches), zone).replace("SERIAL", "1700000000");
+            fs::write(&path, &text).unwrap();
+            // Names out of the zone are not looked up: there need be no network.
+            let checked =
+                Command::new("named-checkzone").args(["-i", "local", "-k", check_names, zone]).arg(&path).output();
+            let checked = checked.expect("named-checkzone is missing: apt-get install bind9-utils");
+            let said = String::from_utf8_lossy(&checked.stdout);
+            assert!(checked.status.success() && said.ends_with("loaded serial 1700000000\nOK\n"), "{said}\n{text}");
+        }
     }
 }

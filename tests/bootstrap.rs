@@ -1,6 +1,7 @@
 //! `bootstrap`, started as Lambda starts it, in front of a fake Route 53.
 
 #[path = "support/fake_route53.rs"]
+#[expect(dead_code, reason = "other tests use the rest")]
 mod fake_route53;
 #[path = "support/runtime_api.rs"]
 mod runtime_api;

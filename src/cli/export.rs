@@ -16,8 +16,10 @@ use crate::{hostname::HostName, zone_file};
 pub(super) struct Export {
     /// One zone instead of all
     zone: Option<String>,
+    /// Which store.
     #[command(flatten)]
     store: StoreArgs,
+    /// The gateway's settings.
     #[command(flatten)]
     settings: SettingArgs,
 }

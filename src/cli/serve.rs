@@ -38,8 +38,10 @@ pub(super) struct Serve {
     /// Where the embedded store's DNS is served, over UDP and TCP; `off` for nowhere
     #[arg(long, env = "NIC53_DNS", value_name = "ADDR|off", default_value = "127.0.0.1:8054")]
     dns: DnsAddress,
+    /// Which store.
     #[command(flatten)]
     store: StoreArgs,
+    /// The gateway's settings.
     #[command(flatten)]
     settings: SettingArgs,
 }
@@ -138,7 +140,9 @@ async fn until(mut stopped: watch::Receiver<bool>) {
 
 /// The signals that stop us.
 struct StopSignal {
+    /// SIGTERM.
     terminate: Signal,
+    /// SIGINT.
     interrupt: Signal,
 }
 
@@ -196,27 +200,16 @@ async fn recipe(settings: &Settings, secrets: &Keeper, http: SocketAddr, dns: Op
     let secrets = secrets.current().await;
     let token = secrets.current.mint(Scope::Host, &host, zone, 0);
     let token = token.reveal();
-    let mut recipe = format!(
+    let dig = dns.map_or_else(String::new, |dns| {
+        format!("See it in DNS:\n\n    dig +short @{} -p {} {host} A\n\n", dns.ip(), dns.port())
+    });
+    Some(format!(
         "
 Move {host} to 203.0.113.7:
 
     curl -u {host}:{token} 'http://{http}/nic/update?hostname={host}&myip=203.0.113.7'
-"
-    );
-    if let Some(dns) = dns {
-        recipe += &format!(
-            "
-See it in DNS:
 
-    dig +short @{} -p {} {host} A
-",
-            dns.ip(),
-            dns.port()
-        );
-    }
-    recipe += &format!(
-        "
-In a router's form (dyndns2, or custom):
+{dig}In a router's form (dyndns2, or custom):
 
     Server     {http}
     Host name  {host}
@@ -225,6 +218,5 @@ In a router's form (dyndns2, or custom):
 
 The next start does not repeat this; `nic53 token {host}` prints the token again.
 "
-    );
-    Some(recipe)
+    ))
 }

@@ -24,14 +24,16 @@ pub(super) struct Token {
     /// Cover the name and everything below it in its zone
     #[arg(long)]
     subtree: bool,
-    /// Mint this generation instead of the one that NIC53_GENERATIONS has
+    /// Mint this generation instead of the configured one
     #[arg(long, value_name = "N")]
     generation: Option<u32>,
     /// Mint under the previous secret
     #[arg(long)]
     previous: bool,
+    /// Which store.
     #[command(flatten)]
     store: StoreArgs,
+    /// The gateway's settings.
     #[command(flatten)]
     settings: SettingArgs,
 }

@@ -25,6 +25,7 @@ use crate::{
 /// What is answered.
 #[derive(Debug)]
 pub(super) struct Answer {
+    /// How it went.
     pub(super) code: ResponseCode,
     /// Whether it is for a name of our zones.
     pub(super) authoritative: bool,

@@ -15,7 +15,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::{self, Sender},
     },
     thread::{self, JoinHandle},
@@ -24,14 +24,14 @@ use std::{
 use redb::{Database, ReadableDatabase};
 use tokio::sync::oneshot;
 
+use self::{
+    file::{DataFile, failed},
+    writer::{Batch, Writer},
+};
 pub use self::{
     key::Key,
     records::{Addresses, Records},
     snapshot::Snapshot,
-};
-use self::{
-    file::{DataFile, failed},
-    writer::{Batch, Writer},
 };
 use crate::{
     access::Grant,
@@ -42,6 +42,7 @@ use crate::{
 
 /// Record sets in a file.
 pub struct Embedded {
+    /// What readers need.
     shared: Arc<Shared>,
     /// There until the store is dropped.
     queue: Option<Sender<Batch>>,
@@ -83,11 +84,10 @@ impl Embedded {
     ///
     /// Where the file could not be read.
     pub fn snapshot(&self) -> Result<Snapshot<'_>, Error> {
-        let Shared { apexes, path, .. } = &*self.shared;
         self.shared.with(|database| {
             let snapshot = database.begin_read().map_err(redb::Error::from);
-            let snapshot = snapshot.and_then(|transaction| Snapshot::new(&transaction, apexes, path));
-            snapshot.map_err(|error| failed(path, &error))
+            let snapshot = snapshot.and_then(|transaction| Snapshot::new(&transaction, &self.shared));
+            snapshot.map_err(|error| self.shared.failed(&error))
         })
     }
 
@@ -106,6 +106,7 @@ impl Embedded {
             zones,
             apexes,
             state: RwLock::new(State::Open(database)),
+            suspect: AtomicBool::new(false),
             commits: AtomicU64::new(0),
         });
         let (queue, batches) = mpsc::channel();
@@ -149,17 +150,23 @@ impl Drop for Embedded {
 
 /// What readers and the thread that writes have in common.
 struct Shared {
+    /// The file.
     path: PathBuf,
+    /// The zones in it.
     zones: Zones,
     /// The keys of the zones, in their order.
     apexes: Vec<Key>,
     /// Changed by the thread that writes alone, and never for longer than it takes to swap.
     state: RwLock<State>,
+    /// Whether something failed since the file was opened.
+    suspect: AtomicBool,
+    /// Transactions committed.
     commits: AtomicU64,
 }
 
 /// Whether the file is open.
 enum State {
+    /// It is.
     Open(Database),
     /// It is not, and why.
     Closed(String),
@@ -174,15 +181,28 @@ impl Shared {
         }
     }
 
-    /// Whether the file is open.
-    fn is_open(&self) -> bool {
-        matches!(*self.state.read().unwrap_or_else(PoisonError::into_inner), State::Open(_))
+    /// Whether the file is open, and nothing failed since it was opened.
+    fn is_usable(&self) -> bool {
+        let open = matches!(*self.state.read().unwrap_or_else(PoisonError::into_inner), State::Open(_));
+        open && !self.suspect.load(Ordering::Relaxed)
+    }
+
+    /// Has the file opened again, since something failed.
+    fn suspect(&self) {
+        self.suspect.store(true, Ordering::Relaxed);
     }
 
     /// Changes the state. The file that was open before is closed when nobody is kept waiting.
     fn set(&self, state: State) {
         let before = mem::replace(&mut *self.state.write().unwrap_or_else(PoisonError::into_inner), state);
         drop(before);
+        self.suspect.store(false, Ordering::Relaxed);
+    }
+
+    /// What is said where a read failed, which has the file opened again.
+    fn failed(&self, error: &redb::Error) -> Error {
+        self.suspect();
+        failed(&self.path, error)
     }
 
     /// One more.
@@ -222,6 +242,7 @@ mod tests {
         testing::{Disk, block_on, change, in_memory, on_disk},
         *,
     };
+    use crate::hostname::HostName;
 
     const ZONES: &str = "example.org=Z1,example.com=Z2";
 
@@ -247,7 +268,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("made/nic53");
         let store = open(&data).unwrap();
-        block_on(change(&store, &["a.example.org 60 A 192.0.2.1 192.0.2.2", "a.example.org 300 AAAA 2001:db8::1"])).unwrap();
+        block_on(change(&store, &["a.example.org 60 A 192.0.2.1 192.0.2.2", "a.example.org 300 AAAA 2001:db8::1"]))
+            .unwrap();
         block_on(change(&store, &["*.b.example.org 60 A 192.0.2.3", "c.example.org 60 A 192.0.2.4"])).unwrap();
         block_on(change(&store, &["-c.example.org 60 A 192.0.2.4", "a.example.org 120 A 192.0.2.5"])).unwrap();
         let serial_before = serial(&store, "example.org");
@@ -465,6 +487,25 @@ mod tests {
         assert_eq!(at(&store, "a.example.org"), "60 A 192.0.2.1");
         block_on(change(&store, &["a.example.org 60 A 192.0.2.3"])).unwrap();
         assert_eq!(at(&store, "a.example.org"), "60 A 192.0.2.3");
+    }
+
+    #[test]
+    fn a_disk_that_could_not_be_read_is_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = Arc::new(Disk::default());
+        let store = on_disk(folder.path(), ZONES, &disk).unwrap();
+        block_on(change(&store, &["a.example.org 60 A 192.0.2.1"])).unwrap();
+        disk.unreadable.store(true, Ordering::SeqCst);
+        let host = Key::from(&"a.example.org".parse::<HostName>().unwrap());
+        let read = || store.snapshot().and_then(|snapshot| snapshot.at(&host));
+        assert!(read().unwrap_err().0.contains("the disk cannot be read"));
+        disk.unreadable.store(false, Ordering::SeqCst);
+        let started = std::time::Instant::now();
+        while read().is_err() {
+            assert!(started.elapsed() < Duration::from_secs(10));
+            thread::sleep(Duration::from_millis(10));
+        }
+        assert_eq!(at(&store, "a.example.org"), "60 A 192.0.2.1");
     }
 
     #[test]

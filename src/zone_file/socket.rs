@@ -38,7 +38,7 @@ const LINE: u64 = 512;
 pub fn export(data: &Path, zones: Zones, zone: Option<&HostName>, out: &mut impl Write) -> Result<(), Error> {
     let path = socket(data);
     let text = match UnixStream::connect(&path) {
-        Ok(server) => ask(server, zone).map_err(|error| failed(&path, &error))?,
+        Ok(server) => ask(&server, zone).map_err(|error| failed(&path, &error))?,
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
             if !Embedded::is_in(data) {
                 return Err(Error(format!("{}: no records: expected the folder of `nic53 serve`", data.display())));
@@ -60,7 +60,9 @@ pub fn export(data: &Path, zones: Zones, zone: Option<&HostName>, out: &mut impl
 
 /// The socket of a server, which is removed when this is dropped.
 pub struct Listener {
+    /// The socket.
     listener: UnixListener,
+    /// Where it is.
     path: PathBuf,
 }
 
@@ -70,6 +72,10 @@ pub struct Listener {
 /// # Errors
 ///
 /// Where there can be no socket.
+///
+/// # Panics
+///
+/// Outside of a Tokio runtime.
 pub fn listen(data: &Path) -> Result<Listener, Error> {
     let path = socket(data);
     match fs::remove_file(&path) {
@@ -91,7 +97,7 @@ pub async fn serve(listener: Listener, store: Arc<Embedded>, stop: impl Future<O
                 Ok(client) => {
                     let store = Arc::clone(&store);
                     // A client that broke off is no news.
-                    spawn_blocking(move || answer(client, &store).ok());
+                    spawn_blocking(move || answer(&client, &store).ok());
                 }
                 // Out of descriptors, as a rule: others will be closed soon.
                 Err(_) => sleep(Duration::from_millis(50)).await,
@@ -107,7 +113,7 @@ impl Drop for Listener {
 }
 
 /// Asks a server for the file of a zone, or of all.
-fn ask(mut server: UnixStream, zone: Option<&HostName>) -> io::Result<Vec<u8>> {
+fn ask(mut server: &UnixStream, zone: Option<&HostName>) -> io::Result<Vec<u8>> {
     server.set_read_timeout(Some(PATIENCE))?;
     server.write_all(format!("{}\n", zone.map_or("", HostName::as_str)).as_bytes())?;
     let mut text = Vec::new();
@@ -116,13 +122,13 @@ fn ask(mut server: UnixStream, zone: Option<&HostName>) -> io::Result<Vec<u8>> {
 }
 
 /// Answers one client.
-fn answer(client: UnixStream, store: &Embedded) -> io::Result<()> {
+fn answer(client: &UnixStream, store: &Embedded) -> io::Result<()> {
     client.set_nonblocking(false)?;
     client.set_read_timeout(Some(PATIENCE))?;
     client.set_write_timeout(Some(PATIENCE))?;
     let mut line = String::new();
-    BufReader::new((&client).take(LINE)).read_line(&mut line)?;
-    let mut out = BufWriter::new(&client);
+    BufReader::new(client.take(LINE)).read_line(&mut line)?;
+    let mut out = BufWriter::new(client);
     let zone = match line.trim() {
         "" => Ok(None),
         zone => zone.parse().map(Some).map_err(|_| Error(format!("`{zone}`: expected the name of a zone"))),
@@ -141,4 +147,113 @@ fn socket(data: &Path) -> PathBuf {
 /// What is said where the socket does not do its work.
 fn failed(path: &Path, error: &io::Error) -> Error {
     Error(format!("{}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::store::embedded::testing::{block_on, change};
+
+    const ZONES: &str = "example.org=Z1,example.com=Z2";
+
+    fn zones() -> Zones {
+        Zones::parse(ZONES).unwrap()
+    }
+
+    /// A folder with one record.
+    fn filled() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Embedded::open(folder.path(), zones()).unwrap();
+        block_on(change(&store, &["a.example.org 60 A 192.0.2.1"])).unwrap();
+        folder
+    }
+
+    /// What is exported.
+    fn exported(data: &Path, zone: Option<&str>) -> Result<String, Error> {
+        let mut text = Vec::new();
+        let zone = zone.map(|zone| zone.parse().unwrap());
+        export(data, zones(), zone.as_ref(), &mut text)?;
+        Ok(String::from_utf8(text).unwrap())
+    }
+
+    /// Does something while a server has the folder open; it does not block the server.
+    fn while_served<T: Send + 'static>(data: &Path, what: impl FnOnce(&Path) -> T + Send + 'static) -> T {
+        let store = Arc::new(Embedded::open(data, zones()).unwrap());
+        let data = data.to_owned();
+        block_on(async {
+            let listener = listen(&data).unwrap();
+            let (stop, stopped) = oneshot::channel::<()>();
+            let server = tokio::spawn(serve(listener, store, async { stopped.await.unwrap_or_default() }));
+            let done = spawn_blocking(move || what(&data)).await.unwrap();
+            stop.send(()).unwrap();
+            server.await.unwrap();
+            done
+        })
+    }
+
+    #[test]
+    fn zones_are_exported_with_and_without_a_server() {
+        let folder = filled();
+        let at_rest = exported(folder.path(), Some("example.org")).unwrap();
+        assert!(at_rest.contains("\na\t60\tIN\tA\t192.0.2.1\n"), "{at_rest}");
+        let all_at_rest = exported(folder.path(), None).unwrap();
+        let (served, all_served, mode) = while_served(folder.path(), |data| {
+            let mode = fs::metadata(socket(data)).unwrap().permissions().mode();
+            (exported(data, Some("example.org")).unwrap(), exported(data, None).unwrap(), mode)
+        });
+        assert_eq!((served, all_served), (at_rest, all_at_rest));
+        assert_eq!(mode & 0o777, 0o600);
+        assert!(!socket(folder.path()).exists());
+    }
+
+    #[test]
+    fn a_socket_that_was_left_behind_is_no_hindrance() {
+        let folder = filled();
+        drop(std::os::unix::net::UnixListener::bind(socket(folder.path())).unwrap());
+        assert!(exported(folder.path(), None).is_ok());
+        assert!(while_served(folder.path(), |data| exported(data, None)).is_ok());
+    }
+
+    #[test]
+    fn why_nothing_is_exported_is_said() {
+        let folder = filled();
+        let empty = tempfile::tempdir().unwrap();
+        let missing = empty.path().join("none");
+        for data in [empty.path(), &missing] {
+            let error = exported(data, None).unwrap_err().0;
+            assert!(error.ends_with("no records: expected the folder of `nic53 serve`"), "{error}");
+        }
+        assert!(!missing.exists() && fs::read_dir(empty.path()).unwrap().next().is_none());
+
+        let says = "example.net: expected one of the configured zones";
+        let error = exported(folder.path(), Some("example.net")).unwrap_err().0;
+        assert!(error.contains(says), "{error}");
+        let error = while_served(folder.path(), |data| exported(data, Some("example.net"))).unwrap_err().0;
+        assert!(error.contains(says), "{error}");
+        let said = while_served(folder.path(), |data| {
+            let mut client = UnixStream::connect(socket(data)).unwrap();
+            client.write_all(b"no zone\n").unwrap();
+            io::read_to_string(client).unwrap()
+        });
+        assert_eq!(said, "`no zone`: expected the name of a zone\n");
+    }
+
+    #[test]
+    fn half_a_zone_is_not_taken_for_a_whole_one() {
+        let folder = filled();
+        let listener = std::os::unix::net::UnixListener::bind(socket(folder.path())).unwrap();
+        for half in ["", "; zone example.org\n$ORIGIN example.org.\n", "x"] {
+            let exported = std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    let (mut client, _) = listener.accept().unwrap();
+                    client.read_exact(&mut [0]).unwrap();
+                    client.write_all(half.as_bytes()).unwrap();
+                });
+                exported(folder.path(), None)
+            });
+            assert!(exported.unwrap_err().0.contains("no whole zone came"), "{half}");
+        }
+    }
 }

@@ -167,9 +167,7 @@ where
             let handler = handler.clone();
             let service = service_fn(move |request| {
                 let reply = handler(request);
-                async move {
-                    Ok::<_, Infallible>(reply.await.map(|body| http_body_util::Full::new(Bytes::from(body))))
-                }
+                async move { Ok::<_, Infallible>(reply.await.map(|body| http_body_util::Full::new(Bytes::from(body)))) }
             });
             tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
         }

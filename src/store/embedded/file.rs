@@ -15,8 +15,7 @@ use std::{
 };
 
 use redb::{
-    Builder, Database, DatabaseError, ReadableDatabase, StorageError, TableDefinition, TableError,
-    WriteTransaction,
+    Builder, Database, DatabaseError, ReadableDatabase, StorageError, TableDefinition, TableError, WriteTransaction,
 };
 
 use super::key::Key;
@@ -37,11 +36,13 @@ const OURS: u32 = 1;
 const CACHE: usize = 16 << 20;
 
 /// How the file is opened: tests do it through a disk that can be told to fail.
-pub(super) type Opener = Box<dyn Fn(&Builder, &Path) -> Result<Database, DatabaseError> + Send + Sync>;
+pub(super) type Opener = Box<dyn Fn(&mut Builder, &Path) -> Result<Database, DatabaseError> + Send + Sync>;
 
 /// The file in its folder, which is ours alone as long as this lives.
 pub(super) struct DataFile {
+    /// Where it is.
     pub(super) path: PathBuf,
+    /// How it is opened.
     pub(super) open: Opener,
     /// Held, where the file is in a folder that another process could open.
     pub(super) _lock: Option<File>,
@@ -74,7 +75,7 @@ impl DataFile {
     pub(super) fn open_checked(&self, zones: &[Key]) -> Result<Database, Error> {
         let mut builder = Builder::new();
         builder.set_cache_size(CACHE).set_check_integrity_on_open(true);
-        let database = (self.open)(&builder, &self.path).map_err(|error| could_not_open(&self.path, &error))?;
+        let database = (self.open)(&mut builder, &self.path).map_err(|error| could_not_open(&self.path, &error))?;
         self.check_format(&database)?;
         give_serials(&database, zones).map_err(|error| failed(&self.path, &error))?;
         Ok(database)
@@ -84,7 +85,7 @@ impl DataFile {
     pub(super) fn reopen(&self) -> Result<Database, Error> {
         let mut builder = Builder::new();
         builder.set_cache_size(CACHE);
-        (self.open)(&builder, &self.path).map_err(|error| could_not_open(&self.path, &error))
+        (self.open)(&mut builder, &self.path).map_err(|error| could_not_open(&self.path, &error))
     }
 
     /// Whether the file is one of ours.
@@ -92,7 +93,9 @@ impl DataFile {
         let path = self.path.display();
         match format(database) {
             Ok(Some(OURS)) => Ok(()),
-            Ok(Some(version)) => Err(Error(format!("{path}: format {version}, expected {OURS}: use the nic53 it is of"))),
+            Ok(Some(version)) => {
+                Err(Error(format!("{path}: format {version}, expected {OURS}: use the nic53 it is of")))
+            }
             Ok(None) => Err(Error(format!("{path}: not a file of nic53: move it away, or choose another folder"))),
             Err(error) => Err(failed(&self.path, &error)),
         }

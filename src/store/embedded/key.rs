@@ -111,15 +111,8 @@ mod tests {
 
     #[test]
     fn no_octet_of_a_label_passes_for_its_end() {
-        let names: [&[&[u8]]; 7] = [
-            &[b"a", b"b"],
-            &[b"b\0a"],
-            &[b"b\x01a"],
-            &[b"b\x01\x01a"],
-            &[b"b\x01\x02a"],
-            &[b"\0a", b"b"],
-            &[b"a.b"],
-        ];
+        let names: [&[&[u8]]; 7] =
+            [&[b"a", b"b"], &[b"b\0a"], &[b"b\x01a"], &[b"b\x01\x01a"], &[b"b\x01\x02a"], &[b"\0a", b"b"], &[b"a.b"]];
         for (position, name) in names.iter().enumerate() {
             for other in &names[..position] {
                 assert!(!key(name).is_within(&key(other)) && !key(other).is_within(&key(name)), "{name:?} {other:?}");

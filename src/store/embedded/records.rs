@@ -11,7 +11,9 @@ use crate::record::{Family, RecordSet};
 /// The address records at one name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Records {
+    /// The A records.
     v4: Option<Addresses>,
+    /// The AAAA records.
     v6: Option<Addresses>,
 }
 
@@ -20,12 +22,12 @@ pub struct Records {
 pub struct Addresses {
     /// Seconds.
     pub ttl: u32,
-    /// At least one, at most [`MOST`], and of one family.
+    /// At least one, at most 255, and of one family.
     pub addresses: Vec<IpAddr>,
 }
 
 /// Addresses that a record set may have.
-pub const MOST: usize = u8::MAX as usize;
+pub(super) const MOST: usize = u8::MAX as usize;
 
 impl Records {
     /// The records of one family.
@@ -82,11 +84,11 @@ impl Records {
             let (family, addresses, rest) = match kind {
                 4 => {
                     let (octets, rest) = rest.split_at_checked(count * 4)?;
-                    (Family::V4, octets.as_chunks().0.iter().map(v4).collect(), rest)
+                    (Family::V4, octets.as_chunks().0.iter().copied().map(v4).collect(), rest)
                 }
                 6 => {
                     let (octets, rest) = rest.split_at_checked(count * 16)?;
-                    (Family::V6, octets.as_chunks().0.iter().map(v6).collect(), rest)
+                    (Family::V6, octets.as_chunks().0.iter().copied().map(v6).collect(), rest)
                 }
                 _ => return None,
             };
@@ -98,13 +100,13 @@ impl Records {
 }
 
 /// An IPv4 address from its octets.
-fn v4(octets: &[u8; 4]) -> IpAddr {
-    Ipv4Addr::from(*octets).into()
+fn v4(octets: [u8; 4]) -> IpAddr {
+    Ipv4Addr::from(octets).into()
 }
 
 /// An IPv6 address from its octets.
-fn v6(octets: &[u8; 16]) -> IpAddr {
-    Ipv6Addr::from(*octets).into()
+fn v6(octets: [u8; 16]) -> IpAddr {
+    Ipv6Addr::from(octets).into()
 }
 
 #[cfg(test)]

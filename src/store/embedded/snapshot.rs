@@ -8,12 +8,11 @@
 //! right before or what comes right after. So any answer takes four look-ups at most, however many
 //! records there are.
 
-use std::path::Path;
-
 use redb::{ReadOnlyTable, ReadTransaction};
 
 use super::{
-    file::{RECORDS, SERIALS, damaged, failed},
+    Shared,
+    file::{RECORDS, SERIALS, damaged},
     key::Key,
     records::Records,
 };
@@ -21,17 +20,19 @@ use crate::{hostname::HostName, store::Error, zone::Zone};
 
 /// What the file holds at one moment: later changes do not show in it.
 pub struct Snapshot<'a> {
+    /// The table of records.
     records: ReadOnlyTable<&'static [u8], &'static [u8]>,
+    /// The table of serials.
     serials: ReadOnlyTable<&'static [u8], u32>,
-    apexes: &'a [Key],
-    path: &'a Path,
+    /// The store.
+    shared: &'a Shared,
 }
 
 impl<'a> Snapshot<'a> {
     /// What a transaction sees.
-    pub(super) fn new(transaction: &ReadTransaction, apexes: &'a [Key], path: &'a Path) -> Result<Self, redb::Error> {
+    pub(super) fn new(transaction: &ReadTransaction, shared: &'a Shared) -> Result<Self, redb::Error> {
         let (records, serials) = (transaction.open_table(RECORDS)?, transaction.open_table(SERIALS)?);
-        Ok(Self { records, serials, apexes, path })
+        Ok(Self { records, serials, shared })
     }
 
     /// The records that answer a question for this name, which is within a zone of ours: its own, or
@@ -45,7 +46,7 @@ impl<'a> Snapshot<'a> {
             return Ok(Some(own));
         }
         let beside = [self.before(name)?, self.after(name)?];
-        let existing = || beside.iter().flatten().chain(self.apexes);
+        let existing = || beside.iter().flatten().chain(&self.shared.apexes);
         if existing().any(|other| other.is_within(name)) {
             return Ok(Some(Records::default()));
         }
@@ -83,7 +84,7 @@ impl<'a> Snapshot<'a> {
             .take_while(move |entry| entry.as_ref().map_or(true, |(name, _)| name.is_within(&apex)))
             .map(|entry| {
                 let (name, records) = entry?;
-                Ok((name.host().ok_or_else(|| damaged(self.path, "a name that is none"))?, records))
+                Ok((name.host().ok_or_else(|| self.damaged("a name that is none"))?, records))
             }))
     }
 
@@ -94,7 +95,7 @@ impl<'a> Snapshot<'a> {
     /// Where the file could not be read, or holds no such zone.
     pub fn serial(&self, zone: &Zone) -> Result<u32, Error> {
         let serial = self.serials.get(Key::from(&zone.name).as_bytes()).map_err(|error| self.failed(error))?;
-        serial.map(|serial| serial.value()).ok_or_else(|| damaged(self.path, "a zone without a serial"))
+        serial.map(|serial| serial.value()).ok_or_else(|| self.damaged("a zone without a serial"))
     }
 
     /// The last name before this one.
@@ -113,12 +114,17 @@ impl<'a> Snapshot<'a> {
 
     /// Reads the records of one name.
     fn decode(&self, value: &[u8]) -> Result<Records, Error> {
-        Records::decode(value).ok_or_else(|| damaged(self.path, "records that are none"))
+        Records::decode(value).ok_or_else(|| self.damaged("records that are none"))
     }
 
     /// What is said where a read failed.
     fn failed(&self, error: impl Into<redb::Error>) -> Error {
-        failed(self.path, &error.into())
+        self.shared.failed(&error.into())
+    }
+
+    /// What is said where what was read makes no sense.
+    fn damaged(&self, what: &str) -> Error {
+        damaged(&self.shared.path, what)
     }
 }
 
@@ -246,15 +252,15 @@ mod tests {
 
     /// A name within `example.org`, of few labels, so that names meet.
     fn name(labels: &'static [&'static str]) -> impl Strategy<Value = String> {
-        prop::collection::vec(prop::sample::select(labels), 0..5).prop_map(|labels| {
-            labels.into_iter().map(|label| format!("{label}.")).collect::<String>() + "example.org"
-        })
+        prop::collection::vec(prop::sample::select(labels), 0..5)
+            .prop_map(|labels| [&labels[..], &["example", "org"]].concat().join("."))
     }
 
     /// RFC 4592 to the letter, over all names there are.
     fn model(names: &BTreeMap<String, u8>, apexes: &[&str], asked: &str) -> String {
         let below = |name: &str, other: &str| name == other || name.ends_with(&format!(".{other}"));
-        let exists = |name: &str| names.keys().map(String::as_str).chain(apexes.iter().copied()).any(|n| below(n, name));
+        let exists =
+            |name: &str| names.keys().map(String::as_str).chain(apexes.iter().copied()).any(|n| below(n, name));
         let at = |name: &str| names.get(name).map(|last| format!("192.0.2.{last}"));
         if exists(asked) {
             return at(asked).unwrap_or_else(|| "no data".to_owned());

@@ -56,7 +56,10 @@ pub(crate) fn on_disk(data: &Path, zones: &str, disk: &Arc<Disk>) -> Result<Embe
     let disk = Arc::clone(disk);
     file.open = Box::new(move |builder, path| {
         let file = OpenOptions::new().read(true).write(true).open(path)?;
-        builder.create_with_backend(FaultyFile { file: FileBackend::new(file)?, disk: Arc::clone(&disk) })
+        // Nothing is read from memory.
+        builder
+            .set_cache_size(0)
+            .create_with_backend(FaultyFile { file: FileBackend::new(file)?, disk: Arc::clone(&disk) })
     });
     Embedded::start(file, Zones::parse(zones).unwrap())
 }
@@ -101,6 +104,8 @@ pub(crate) struct Disk {
     pub(crate) full: AtomicBool,
     /// This fsync from now on fails: 1 is the next, 0 none.
     pub(crate) failing_sync: AtomicU64,
+    /// Reads fail.
+    pub(crate) unreadable: AtomicBool,
     /// The file cannot even be opened.
     pub(crate) gone: AtomicBool,
     /// Milliseconds that an fsync takes.
@@ -125,6 +130,9 @@ impl StorageBackend for FaultyFile {
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        if self.disk.unreadable.load(Ordering::SeqCst) {
+            return Err(io::Error::other("the disk cannot be read"));
+        }
         self.file.read(offset, out)
     }
 

@@ -4,14 +4,14 @@
 //! one transaction, and while that is made durable the next ones gather. Each batch is by itself all
 //! or nothing: one that is refused leaves those beside it alone.
 //!
-//! After an error redb takes no more work until the file was opened again, so the thread does that
-//! right away, and every second until it can. Then the file holds all of the transaction that failed
+//! After an error, of a reader's as well, redb takes no more work until the file was opened again. The
+//! thread does that before it goes on, and tries every second until it can. Then the file holds all of the transaction that failed
 //! or nothing of it: nothing where its pages could not be written or made durable (a full disk), and
 //! what the header says that is found where the last fsync failed, which is the one that points to
 //! the new pages. We cannot tell these apart from outside, and say that we could not confirm it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, btree_map::Entry},
     iter,
     sync::{
         Arc,
@@ -37,12 +37,14 @@ use crate::{
 
 /// Batches that are written in one transaction.
 const GROUP: usize = 1024;
-/// How long we wait before we try to open the file again.
+/// How often we look whether the file has to be opened again.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// A change batch on its way to the file.
 pub(super) struct Batch {
+    /// The apex of the zone that it changes.
     pub(super) zone: Key,
+    /// What it changes.
     pub(super) changes: Vec<Change>,
     /// Where its outcome is waited for.
     pub(super) done: oneshot::Sender<Result<(), Error>>,
@@ -50,16 +52,23 @@ pub(super) struct Batch {
 
 /// One change of a batch.
 pub(super) struct Change {
+    /// Whose records.
     pub(super) host: HostName,
+    /// What is done.
     pub(super) action: Action,
+    /// Which of them.
     pub(super) family: Family,
+    /// The records that are there afterwards, or were there before a deletion.
     pub(super) addresses: Addresses,
 }
 
 /// The thread that writes.
 pub(super) struct Writer {
+    /// How the file is opened again.
     pub(super) file: DataFile,
+    /// What readers see of it.
     pub(super) shared: Arc<Shared>,
+    /// What is to be written.
     pub(super) queue: Receiver<Batch>,
 }
 
@@ -67,8 +76,9 @@ impl Writer {
     /// Writes what comes until nothing can come any more, then closes the file.
     pub(super) fn run(self) {
         loop {
-            match self.next() {
+            match self.queue.recv_timeout(RETRY) {
                 Ok(first) => self.write(iter::once(first).chain(self.queue.try_iter()).take(GROUP).collect()),
+                Err(RecvTimeoutError::Timeout) if self.shared.is_usable() => {}
                 Err(RecvTimeoutError::Timeout) => self.reopen(),
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -76,22 +86,16 @@ impl Writer {
         self.shared.set(State::Closed("stopped".to_owned()));
     }
 
-    /// The next batch. While the file is not open we wait no longer than until it is tried again.
-    fn next(&self) -> Result<Batch, RecvTimeoutError> {
-        if self.shared.is_open() {
-            self.queue.recv().map_err(|_| RecvTimeoutError::Disconnected)
-        } else {
-            self.queue.recv_timeout(RETRY)
-        }
-    }
-
     /// Writes batches in one transaction, and says to each what became of it.
     fn write(&self, group: Vec<Batch>) {
-        if !self.shared.is_open() {
+        if !self.shared.is_usable() {
             self.reopen();
         }
-        let outcomes = self.shared.with(|database| self.commit(database, &group));
-        if outcomes.is_err() && self.shared.is_open() {
+        let outcomes = self.shared.with(|database| {
+            let outcomes = self.commit(database, &group);
+            outcomes.inspect_err(|_| self.shared.suspect())
+        });
+        if !self.shared.is_usable() {
             self.reopen();
         }
         match outcomes {
@@ -137,14 +141,13 @@ impl Batch {
     ) -> Result<Result<(), Error>, redb::Error> {
         let mut after = BTreeMap::new();
         for change in &self.changes {
-            let key = Key::from(&change.host);
-            if !after.contains_key(&key) {
-                let Some(present) = present(records, &key)? else {
-                    return Ok(Err(Error(format!("{}: what the file has there cannot be read", change.host))));
-                };
-                after.insert(key.clone(), present);
-            }
-            let Some(at) = after.get_mut(&key) else { continue };
+            let at = match after.entry(Key::from(&change.host)) {
+                Entry::Occupied(at) => at.into_mut(),
+                Entry::Vacant(at) => {
+                    let present = present(records, at.key())?;
+                    at.insert(present)
+                }
+            };
             if let Err(refusal) = change.apply(at) {
                 return Ok(Err(refusal));
             }
@@ -186,9 +189,10 @@ impl Change {
     }
 }
 
-/// The records of a name; `None` where they cannot be read.
-fn present(records: &Table<'_, &[u8], &[u8]>, key: &Key) -> Result<Option<Records>, redb::Error> {
-    Ok(records.get(key.as_bytes())?.map_or_else(|| Some(Records::default()), |value| Records::decode(value.value())))
+/// The records that a name has.
+fn present(records: &Table<'_, &[u8], &[u8]>, name: &Key) -> Result<Records, redb::Error> {
+    let Some(value) = records.get(name.as_bytes())? else { return Ok(Records::default()) };
+    Records::decode(value.value()).ok_or_else(|| redb::Error::Corrupted("records that are none".to_owned()))
 }
 
 /// The serial after this one: the time, or where the serial is there already, one more. What comes
