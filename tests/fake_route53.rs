@@ -1,5 +1,10 @@
 //! The fake Route 53 keeps to the rules of the real one, as the AWS SDK sees them.
 
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+};
+
 use aws_sdk_route53::{
     Client,
     config::retry::RetryConfig,
@@ -8,9 +13,13 @@ use aws_sdk_route53::{
     types::{AliasTarget, Change, ChangeAction, ChangeBatch, ResourceRecord, ResourceRecordSet, RrType},
 };
 use fake_route53::{Call, FakeRoute53, Operation};
+use process::Nic53;
 
 #[path = "support/fake_route53.rs"]
 mod fake_route53;
+#[path = "support/process.rs"]
+#[allow(dead_code, reason = "shared with the tests of real clients")]
+mod process;
 
 /// The zone of these tests.
 const ZONE: &str = "Z1";
@@ -149,6 +158,8 @@ async fn record_sets_are_listed_in_the_order_of_reversed_names() {
         ]
     );
     assert!(!page.is_truncated);
+    let page_before_wildcard = list(&route53, None, 2).await;
+    assert_eq!(page_before_wildcard.next_record_name(), Some("\\052.example.org."));
     assert_eq!(page.resource_record_sets[5].resource_records()[0].value, "\"<&>\"");
 }
 
@@ -243,6 +254,27 @@ async fn a_call_is_on_record_with_what_it_was_about() {
     let change = call(Operation::Change, "UPSERT home.example.org. 60 A 192.0.2.7");
     assert_eq!(route53.take_calls(), [call(Operation::List, "home.example.org"), change]);
     assert_eq!(route53.take_calls(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_whole_program_reaches_it() {
+    let route53 = zone().await;
+    let settings = [
+        ("NIC53_ZONES", "example.org=Z1"),
+        ("NIC53_SECRET", "the secret of the tests with the fake"),
+        ("AWS_ENDPOINT_URL_ROUTE_53", &route53.url()),
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+    ];
+    let nic53 = Nic53::serve(&settings, &["--store", "route53", "--dns", "off"]);
+    let token = nic53.token(&["home.example.org"]);
+    let query = format!("user=home.example.org&pass={token}&myip=192.0.2.7");
+    let mut stream = TcpStream::connect(&nic53.http).expect("the server listens");
+    write!(stream, "GET /nic/update?{query} HTTP/1.0\r\n\r\n").expect("the server reads");
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).expect("the server answers");
+    assert!(reply.ends_with("\r\n\r\ngood 192.0.2.7"), "{reply}");
+    assert!(route53.records(ZONE).contains(&"home.example.org. 60 A 192.0.2.7".to_owned()));
 }
 
 #[tokio::test]

@@ -80,10 +80,6 @@ pub(crate) const TRUSTED_PROXY: &str = "127.53.0.1/32";
 const PATIENCE: Duration = Duration::from_secs(20);
 
 impl Door {
-    /// All of them.
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Socket, Self::HttpApi, Self::HttpApiStage, Self::FunctionUrl, Self::RestApi, Self::LoadBalancer];
-
     /// Opens it for a gateway.
     pub(crate) async fn open<S: Store>(self, gateway: Gateway<S>) -> Entrance {
         match self {

@@ -39,8 +39,11 @@ mod xml;
 
 /// A fake Route 53 on a loopback port of the system's choice, until it is dropped.
 pub(crate) struct FakeRoute53 {
+    /// Where it listens.
     address: SocketAddr,
+    /// Shared with the connections.
     state: Arc<Mutex<State>>,
+    /// Accepts connections.
     server: JoinHandle<()>,
 }
 
@@ -102,25 +105,33 @@ pub(crate) enum Kind {
 
 /// What it holds and what it was ordered to do.
 struct State {
+    /// By their ids.
     zones: BTreeMap<String, HostedZone>,
     /// Faults, and for how many calls more; `None` for all.
     faults: Vec<(Operation, Fault, Option<u32>)>,
+    /// Those that nobody has asked for yet.
     calls: Vec<Call>,
     /// The most record sets of a page, however many are asked for.
     page: usize,
+    /// Batches applied so far.
     changes: u32,
 }
 
 /// An error as the service answers it.
 struct Error {
+    /// 4xx or 5xx.
     status: StatusCode,
+    /// The word that SDKs go by.
     code: &'static str,
+    /// For people.
     message: String,
 }
 
 /// A request that was understood.
 enum Asked {
+    /// A page of record sets: from where, how many, and the name it begins at as it was written.
     List { from: Place, most: usize, name: String },
+    /// A change batch.
     Change { batch: Vec<Change> },
 }
 

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     net::{Ipv4Addr, Ipv6Addr},
 };
 
@@ -11,6 +12,7 @@ use std::{
 pub(crate) struct HostedZone {
     /// Its name, canonical.
     name: String,
+    /// All of them, in Route 53's order.
     record_sets: BTreeMap<Place, RecordSet>,
     /// What it was made with: NS and SOA of the apex.
     made_with: BTreeMap<Place, RecordSet>,
@@ -25,7 +27,9 @@ pub(crate) struct HostedZone {
 pub(crate) struct Place {
     /// The name with its labels reversed and a dot at the end.
     reversed: String,
+    /// The type, such as `A`.
     record_type: String,
+    /// The set identifier, if there is one.
     identifier: Option<String>,
 }
 
@@ -369,9 +373,9 @@ impl RecordSet {
     }
 }
 
-impl std::fmt::Display for RecordSet {
+impl fmt::Display for RecordSet {
     /// As [`RecordSet::parse`] reads it.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.content {
             Content::Records { ttl, values } => {
                 write!(f, "{} {ttl} {} {}", self.name, self.record_type, values.join(" "))?;
@@ -382,8 +386,8 @@ impl std::fmt::Display for RecordSet {
     }
 }
 
-impl std::fmt::Display for Change {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.action.word(), self.record_set)
     }
 }

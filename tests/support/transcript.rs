@@ -39,12 +39,13 @@ enum Item {
 }
 
 impl Transcript {
-    /// Plays it through a door. `None` where the door cannot carry one of the requests.
+    /// Plays it through a door, with a Route 53 whose pages have so many record sets. `None` where
+    /// the door cannot carry one of the requests.
     ///
     /// # Errors
     ///
     /// What makes no sense in the transcript.
-    pub(crate) async fn play(&self, door: Door, aws: &SdkConfig) -> Result<Option<Self>, String> {
+    pub(crate) async fn play(&self, door: Door, page: usize, aws: &SdkConfig) -> Result<Option<Self>, String> {
         let zones = Zones::parse(&self.zones())?;
         for request in self.requests() {
             if door.cannot_carry(&read_request(request, &zones)?).is_some() {
@@ -52,6 +53,7 @@ impl Transcript {
             }
         }
         let route53 = FakeRoute53::start().await;
+        route53.limit_pages(page);
         let store = Route53::new(&route53.configure(aws));
         let gateway = gateway(door, store, |name| self.setting(name)).await?;
         let entrance = door.open(gateway).await;
@@ -116,6 +118,17 @@ impl Transcript {
         replies
             .flat_map(|reply| reply.iter().skip(1).skip_while(|line| header_name(line).is_some()))
             .map(String::as_str)
+    }
+
+    /// Takes several lists in a row for one, since their number depends on how long pages are.
+    pub(crate) fn fold_lists(&mut self) {
+        for item in &mut self.0 {
+            if let Item::Exchange { calls: Some(calls), .. } = item {
+                let mut words: Vec<_> = calls.split(' ').collect();
+                words.dedup_by(|next, word| *next == "list" && *word == "list");
+                *calls = words.join(" ");
+            }
+        }
     }
 
     /// Whether a reply broke a rule that all must keep, so that it must never be written down as
