@@ -80,9 +80,12 @@ impl Prefix {
         (network.to_bits() & prefix.host_mask() == 0).then_some(prefix)
     }
 
-    /// The address that keeps its host bits under this prefix.
-    pub fn adopt(self, address: Ipv6Addr) -> Ipv6Addr {
-        Ipv6Addr::from_bits(self.network.to_bits() | (address.to_bits() & self.host_mask()))
+    /// The address that keeps its host bits under this prefix; `None` where it has none, since the
+    /// network address itself is never published, or where the result may not be.
+    pub fn adopt(self, address: Ipv6Addr) -> Option<Ipv6Addr> {
+        let host = address.to_bits() & self.host_mask();
+        let moved = Ipv6Addr::from_bits(self.network.to_bits() | host);
+        (host != 0 && is_publishable(moved.into(), true)).then_some(moved)
     }
 
     /// The bits that are the host's.
@@ -201,7 +204,11 @@ mod tests {
             ("2001:db8::6/127", "2001:db8::ff", "2001:db8::7"),
         ] {
             let Element::Prefix(prefix) = Element::parse(prefix) else { panic!("{prefix}") };
-            assert_eq!(prefix.adopt(address.parse().unwrap()), moved.parse::<Ipv6Addr>().unwrap(), "{address}");
+            assert_eq!(prefix.adopt(address.parse().unwrap()), Some(moved.parse().unwrap()), "{address}");
+        }
+        for (prefix, address) in [("2001:db8:1:2::/64", "2001:db8:9:9::"), ("64::/16", "2001:ff9b::7")] {
+            let Element::Prefix(prefix) = Element::parse(prefix) else { panic!("{prefix}") };
+            assert_eq!(prefix.adopt(address.parse().unwrap()), None, "{address}");
         }
     }
 

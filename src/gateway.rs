@@ -3,13 +3,13 @@
 use std::{net::IpAddr, time::Instant};
 
 use futures_util::future;
-use http::{Response, request::Parts};
+use http::{Response, StatusCode, request::Parts};
 
 use crate::{
     access::{Access, Grant, Refusal},
     endpoint::Endpoint,
     log::{Entry, Log},
-    parameters::Parameters,
+    parameters::{Body, Parameters},
     plan::Plan,
     record::{Change, ChangeBatch},
     reply::{self, ReturnCode},
@@ -53,18 +53,30 @@ impl<S: Store> Gateway<S> {
     }
 
     /// Answers a request. `peer` is the address that the socket or the event names, if any.
-    pub async fn answer(&self, parts: &Parts, body: &[u8], peer: Option<IpAddr>) -> Response<String> {
+    pub async fn answer(&self, parts: &Parts, body: Body<'_>, peer: Option<IpAddr>) -> Response<String> {
         let started = Instant::now();
         let source = self.settings.proxies.source(&parts.headers, peer);
-        let parameters = Parameters::read(parts, body);
-        let endpoint = Endpoint::of(parts.uri.path(), !parameters.is_empty());
+        let (form, fault) = match body {
+            Body::Whole(form) => (form, None),
+            Body::TooLarge => (&[][..], Some((StatusCode::PAYLOAD_TOO_LARGE, "the form is too large"))),
+            // The only status that no client takes for final: it may come better the next time.
+            Body::Broken => (&[][..], Some((StatusCode::SERVICE_UNAVAILABLE, "the form did not come as a whole"))),
+        };
+        let parameters = Parameters::read(parts, form);
+        let asks =
+            parts.uri.query().is_some_and(|query| !query.is_empty()) || !parameters.is_empty() || fault.is_some();
+        let endpoint = Endpoint::of(parts.uri.path(), asks);
         let mut entry = Entry::new(endpoint.map_or("unknown", Endpoint::word), source);
         let response = match endpoint {
             None => reply::not_found(),
             Some(endpoint) if !endpoint.allows(&parts.method) => reply::method_not_allowed(endpoint.allow()),
-            Some(Endpoint::Health) => reply::text(http::StatusCode::OK, "ok".to_owned()),
+            Some(Endpoint::Health) => reply::text(StatusCode::OK, "ok".to_owned()),
             Some(Endpoint::CheckIp) => source.map_or_else(|| unknown_source(&mut entry), reply::checkip),
             Some(Endpoint::PlainIp) => source.map_or_else(|| unknown_source(&mut entry), reply::plain_ip),
+            Some(Endpoint::Update) if let Some((status, reason)) = fault => {
+                entry.reasons.push(reason.to_owned());
+                reply::text(status, ReturnCode::ServerError.word().to_owned())
+            }
             Some(Endpoint::Update) => reply::response(&self.update(parts, &parameters, &mut entry).await),
         };
         entry.status = response.status().as_u16();
@@ -98,7 +110,7 @@ impl<S: Store> Gateway<S> {
             // Dyn: codes that concern the whole request are given only once.
             Err(refusal) => return vec![refusal.into()],
         };
-        if update.wish == Wish::Offline && !allow_offline {
+        if update.wish == Ok(Wish::Offline) && !allow_offline {
             return vec![Line::new(ReturnCode::NotDonator, "offline is not allowed here")];
         }
         let granted: Vec<&Grant<'_>> = decisions.iter().flatten().collect();
@@ -111,9 +123,10 @@ impl<S: Store> Gateway<S> {
         };
         decisions
             .iter()
-            .map(|decision| match decision {
+            .zip(update.loggable_hosts())
+            .map(|(decision, host)| match decision {
                 Ok(grant) => line_of(grant).unwrap_or_else(|| Line::new(ReturnCode::ServerError, "no line of a host")),
-                Err(refusal) => refusal.clone().into(),
+                Err(refusal) => Line::new(refusal.code.clone(), &format!("{host}: {}", refusal.reason)),
             })
             .collect()
     }
@@ -121,14 +134,15 @@ impl<S: Store> Gateway<S> {
     /// Changes the granted hosts of one zone, all or none, and says what comes of each.
     async fn change(&self, zone: &Zone, grants: &[&Grant<'_>], update: &Update, calls: &Calls) -> Vec<Line> {
         let failed = |error: &Error| Line::new(ReturnCode::DnsErr, &format!("zone {}: {error}", zone.name));
-        if let Wish::Nothing(reason) = update.wish {
-            return vec![Line::new(ReturnCode::DnsErr, reason); grants.len()];
-        }
+        let wish = match &update.wish {
+            Ok(wish) => wish,
+            Err(reason) => return vec![Line::new(ReturnCode::DnsErr, reason); grants.len()],
+        };
         let present = match self.store.record_sets(grants, calls).await {
             Ok(present) => present,
             Err(error) => return vec![failed(&error); grants.len()],
         };
-        let plan = |present| Plan::new(&update.wish, update.ttl, present, self.settings.ttl);
+        let plan = |present| Plan::new(wish, update.ttl, present, self.settings.ttl);
         let plans: Vec<Plan> = present.iter().map(plan).collect();
         let applied = match batch(zone, grants, &plans) {
             Some(batch) => self.store.apply(&batch, calls).await,

@@ -11,6 +11,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, r
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
+use crate::{
+    parameters::{Body, MAX_FORM},
+    source,
+};
+
 /// What may not stand in a query as it is.
 const QUERY: &AsciiSet = &CONTROLS
     .add(b' ')
@@ -32,8 +37,8 @@ const PATH: &AsciiSet = &QUERY.add(b'?');
 pub struct Invocation {
     /// Method, target and headers.
     pub parts: Parts,
-    /// The body, decoded.
-    pub body: Vec<u8>,
+    /// The body, decoded; `None` where it is larger than any form.
+    pub form: Option<Vec<u8>>,
     /// The caller's address, as the front door saw it.
     pub peer: Option<IpAddr>,
 }
@@ -46,22 +51,24 @@ pub fn request(event: &Value) -> Invocation {
     let path = event["rawPath"].as_str().or(event["path"].as_str()).unwrap_or_default();
     let path = behind_stage(path, context["stage"].as_str().unwrap_or_default());
     let headers = headers(event);
-    let address = |text: &str| text.trim().parse().ok();
     let peer = match http["sourceIp"].as_str().or(context["identity"]["sourceIp"].as_str()) {
-        Some(source) => address(source),
+        Some(source) => source.trim().parse().ok(),
         // A load balancer names the client in the last element only.
-        None => headers
-            .get_all("x-forwarded-for")
-            .iter()
-            .next_back()
-            .and_then(|line| address(line.to_str().ok()?.rsplit(',').next()?)),
+        None if context["elb"].is_object() => last_forwarded(&headers),
+        None => None,
     };
     let (mut parts, ()) = Request::new(()).into_parts();
     // A method that is none is none of those we serve.
     parts.method = Method::from_bytes(method.as_bytes()).unwrap_or(Method::CONNECT);
     parts.uri = target(path, &query(event));
     parts.headers = headers;
-    Invocation { parts, body: body(event), peer }
+    Invocation { parts, form: form(event), peer }
+}
+
+/// The last element of `X-Forwarded-For`.
+fn last_forwarded(headers: &HeaderMap) -> Option<IpAddr> {
+    let line = headers.get_all("x-forwarded-for").iter().next_back()?.to_str().ok()?;
+    source::without_port(line.rsplit(',').next()?)
 }
 
 /// The reply as the event's front door wants it.
@@ -126,7 +133,7 @@ fn target(path: &str, query: &str) -> Uri {
     let path = utf8_percent_encode(path.trim_start_matches('/'), PATH);
     let query = utf8_percent_encode(query, QUERY);
     // Longer than any URI may be, or the like: nothing we know.
-    format!("/{path}?{query}").parse().unwrap_or_default()
+    format!("/{path}?{query}").parse().unwrap_or(Uri::from_static("*"))
 }
 
 /// The headers, those with several values as several.
@@ -148,13 +155,21 @@ fn headers(event: &Value) -> HeaderMap {
     headers
 }
 
-/// The body, decoded where the front door encoded it.
-fn body(event: &Value) -> Vec<u8> {
+/// The body, decoded where the front door encoded it, unless it is larger than any form.
+fn form(event: &Value) -> Option<Vec<u8>> {
     let body = event["body"].as_str().unwrap_or_default();
-    if event["isBase64Encoded"].as_bool() == Some(true) {
-        BASE64.decode(body.as_bytes()).unwrap_or_default()
-    } else {
-        body.as_bytes().to_vec()
+    let encoded = event["isBase64Encoded"].as_bool() == Some(true);
+    // Base64 makes four octets of three.
+    if body.len() > if encoded { MAX_FORM / 3 * 4 + 4 } else { MAX_FORM } {
+        return None;
+    }
+    Some(if encoded { BASE64.decode(body.as_bytes()).unwrap_or_default() } else { body.as_bytes().to_vec() })
+}
+
+impl Invocation {
+    /// The body as the gateway wants it.
+    pub fn body(&self) -> Body<'_> {
+        self.form.as_deref().map_or(Body::TooLarge, Body::Whole)
     }
 }
 
@@ -198,7 +213,9 @@ mod tests {
             "path": "/nic/update", "httpMethod": "GET", "queryStringParameters": {"hostname": "a%2Eb"},
             "headers": {"x-forwarded-for": "6.6.6.6, 203.0.113.9"}, "requestContext": {"elb": {"targetGroupArn": "x"}},
         });
-        assert_eq!(read(&balancer), ("/nic/update?hostname=a%2Eb&".to_owned(), peer));
+        assert_eq!(read(&balancer), ("/nic/update?hostname=a%2Eb&".to_owned(), peer.clone()));
+        let with_port = json!({"headers": {"x-forwarded-for": "203.0.113.9:4711"}, "requestContext": {"elb": {}}});
+        assert_eq!(read(&with_port).1, peer);
     }
 
     #[test]
@@ -228,7 +245,21 @@ mod tests {
             json!({"rawPath": "x".repeat(70_000), "requestContext": {"http": {"method": "GET"}}}),
         ] {
             let invocation = request(&event);
-            assert!(invocation.body.is_empty() && invocation.peer.is_none(), "{event}");
+            assert!(invocation.form == Some(Vec::new()) && invocation.peer.is_none(), "{event}");
+        }
+    }
+
+    #[test]
+    fn what_is_too_long_is_no_target_and_no_form() {
+        for (path, query) in [("x".repeat(70_000), ""), ("/nic/update".into(), "x".repeat(70_000).as_str())] {
+            let event = json!({"rawPath": path, "rawQueryString": query});
+            assert_eq!(request(&event).parts.uri, "*");
+        }
+        for (length, encoded, fits) in
+            [(MAX_FORM, false, true), (MAX_FORM + 1, false, false), (MAX_FORM, true, true), (2 * MAX_FORM, true, false)]
+        {
+            let event = json!({"body": "A".repeat(length), "isBase64Encoded": encoded});
+            assert_eq!(request(&event).form.is_some(), fits, "{length} {encoded}");
         }
     }
 

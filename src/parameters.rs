@@ -3,6 +3,20 @@
 use http::{Method, header::CONTENT_TYPE, request::Parts};
 use percent_encoding::percent_decode_str;
 
+/// The most octets of a form.
+pub const MAX_FORM: usize = 64 * 1024;
+
+/// The body of a request, as far as it came.
+#[derive(Clone, Copy, Debug)]
+pub enum Body<'a> {
+    /// All of it, or none where there was none.
+    Whole(&'a [u8]),
+    /// More than [`MAX_FORM`], and not kept.
+    TooLarge,
+    /// It broke off, was not as declared, or did not come in time.
+    Broken,
+}
+
 /// Names and values in the order sent, names in lower case.
 #[derive(Debug, Default)]
 pub struct Parameters(Vec<(String, String)>);
@@ -16,6 +30,12 @@ impl Parameters {
         let form = if has_form(parts) { String::from_utf8_lossy(body) } else { "".into() };
         let query = parts.uri.query().unwrap_or_default();
         Self([query, &form].iter().flat_map(|text| text.split('&')).filter_map(parameter).collect())
+    }
+
+    /// These names and values.
+    #[cfg(test)]
+    pub(crate) fn from_pairs(pairs: &[(&str, &str)]) -> Self {
+        Self(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
     }
 
     /// Whether there is none.
@@ -44,9 +64,10 @@ pub fn decode(text: &str) -> String {
 
 /// Whether the body is a form: a POST or PUT that says so, or says nothing.
 fn has_form(parts: &Parts) -> bool {
-    let declared = parts.headers.get(CONTENT_TYPE).map(|value| value.as_bytes().to_ascii_lowercase());
+    let declared = parts.headers.get(CONTENT_TYPE).map(|value| value.as_bytes().trim_ascii().to_ascii_lowercase());
     [Method::POST, Method::PUT].contains(&parts.method)
-        && declared.is_none_or(|declared| declared.starts_with(b"application/x-www-form-urlencoded"))
+        && declared
+            .is_none_or(|declared| declared.is_empty() || declared.starts_with(b"application/x-www-form-urlencoded"))
 }
 
 /// One `name=value`.
@@ -90,7 +111,9 @@ mod tests {
     #[test]
     fn a_form_comes_after_the_query() {
         let form = "application/x-www-form-urlencoded; charset=utf-8";
-        for (content_type, both) in [(None, true), (Some(form), true), (Some("application/json"), false)] {
+        for (content_type, both) in
+            [(None, true), (Some(""), true), (Some(form), true), (Some("application/json"), false)]
+        {
             assert_eq!(read("a=1", content_type, b"b=2%\xff").len(), if both { 2 } else { 1 }, "{content_type:?}");
         }
     }

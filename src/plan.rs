@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::{
-    address::{Prefix, is_publishable},
+    address::Prefix,
     record::{Action, Family, Present, RecordSet},
     reply::ReturnCode,
     update::{MAX_ADDRESSES, Wish},
@@ -39,7 +39,6 @@ impl Plan {
             Present::Plain { v4, v6 } => (v4.as_ref(), v6.as_ref()),
         };
         match wish {
-            Wish::Nothing(reason) => Self::refuse(ReturnCode::DnsErr, reason),
             Wish::Offline => Self::offline([v4, v6]),
             Wish::Publish { addresses, prefix } => {
                 let mut addresses = addresses.clone();
@@ -88,16 +87,15 @@ impl Plan {
     }
 }
 
-/// The AAAA that are there, with their host bits under the prefix, in numeric order.
+/// The AAAA that are there, with their host bits under the prefix, in numeric order; those that
+/// cannot be moved stay.
 fn moved(prefix: Option<Prefix>, v6: Option<&RecordSet>) -> Vec<IpAddr> {
     let (Some(prefix), Some(v6)) = (prefix, v6) else { return Vec::new() };
     let mut moved: Vec<IpAddr> = v6
         .addresses()
         .into_iter()
         .map(|address| match address {
-            IpAddr::V6(host) => {
-                Some(IpAddr::V6(prefix.adopt(host))).filter(|moved| is_publishable(*moved, true)).unwrap_or(address)
-            }
+            IpAddr::V6(host) => prefix.adopt(host).map_or(address, IpAddr::V6),
             IpAddr::V4(_) => address,
         })
         .collect();

@@ -13,8 +13,8 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Version, header::CONNECTION};
-use http_body_util::{BodyExt, Limited};
+use http::{HeaderValue, Method, Request, Response, Version, header::CONNECTION};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
@@ -24,7 +24,12 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::{gateway::Gateway, log::Log, reply, store::Store};
+use crate::{
+    gateway::Gateway,
+    log::Log,
+    parameters::{Body, MAX_FORM},
+    store::Store,
+};
 
 /// What a client may take and use up.
 #[derive(Clone, Copy, Debug)]
@@ -37,8 +42,6 @@ pub struct Limits {
     pub head_size: usize,
     /// The time for a request's body to arrive.
     pub body_time: Duration,
-    /// Octets of a request's body.
-    pub body_size: usize,
     /// The time that requests in flight have when the server stops.
     pub stop_time: Duration,
 }
@@ -51,7 +54,6 @@ impl Default for Limits {
             head_time: Duration::from_secs(10),
             head_size: 16 * 1024,
             body_time: Duration::from_secs(10),
-            body_size: 64 * 1024,
             stop_time: Duration::from_secs(10),
         }
     }
@@ -134,28 +136,33 @@ async fn exchange<S: Store>(
     seat: &Seat,
 ) -> Response<String> {
     let (parts, body) = request.into_parts();
-    let mut response = match read_body(&parts.method, body, limits).await {
-        Ok(body) => {
-            let _busy = seat.busy();
-            gateway.answer(&parts, &body, Some(peer)).await
-        }
-        Err(status) => reply::text(status, "the form is too large or too slow".to_owned()),
+    let form = read_form(&parts.method, body, limits.body_time).await;
+    let body = form.as_ref().map_or_else(|fault| *fault, |form| Body::Whole(form));
+    let mut response = {
+        let _busy = seat.busy();
+        gateway.answer(&parts, body, Some(peer)).await
     };
-    // inadyn and ez-ipupdate read until the connection is closed.
-    if parts.version == Version::HTTP_10 || response.status() == StatusCode::PAYLOAD_TOO_LARGE {
+    if parts.version == Version::HTTP_10 {
+        *response.version_mut() = Version::HTTP_10;
+    }
+    // inadyn and ez-ipupdate read until the connection is closed; and what is left of a broken form is
+    // no request.
+    if parts.version == Version::HTTP_10 || form.is_err() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response
 }
 
-/// The body of a POST or PUT; others' are not looked at.
-async fn read_body(method: &Method, body: Incoming, limits: Limits) -> Result<Bytes, StatusCode> {
+/// The body of a POST or PUT, or why there is none; others' are not looked at.
+async fn read_form(method: &Method, body: Incoming, limit: Duration) -> Result<Bytes, Body<'static>> {
     if ![Method::POST, Method::PUT].contains(method) {
         return Ok(Bytes::new());
     }
-    let body = timeout(limits.body_time, Limited::new(body, limits.body_size).collect()).await;
-    let collected = body.map_err(|_| StatusCode::REQUEST_TIMEOUT)?;
-    Ok(collected.map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)?.to_bytes())
+    match timeout(limit, Limited::new(body, MAX_FORM).collect()).await {
+        Ok(Ok(form)) => Ok(form.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Body::TooLarge),
+        Ok(Err(_)) | Err(_) => Err(Body::Broken),
+    }
 }
 
 /// The open connections, in the order they came.

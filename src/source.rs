@@ -67,7 +67,7 @@ fn viewer(headers: &HeaderMap, secret: &str) -> Option<IpAddr> {
 }
 
 /// An address with an optional port; IPv6 with a port stands in brackets.
-fn without_port(text: &str) -> Option<IpAddr> {
+pub(crate) fn without_port(text: &str) -> Option<IpAddr> {
     let text = text.trim();
     let (address, port) = match text.strip_prefix('[') {
         Some(rest) => {

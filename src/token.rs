@@ -125,10 +125,18 @@ impl fmt::Debug for Password {
     }
 }
 
+/// Whether a word has the form of a token, so that it must not be logged whoever's it is.
+pub fn looks_like_one(word: &str) -> bool {
+    word.len() == 24 && word.bytes().all(|byte| ALPHABET.as_bytes().contains(&byte))
+}
+
+/// Crockford's base32 alphabet in lower case.
+const ALPHABET: &str = "0123456789abcdefghjkmnpqrstvwxyz";
+
 /// Crockford's base32 in lower case, no padding.
 fn base32() -> Encoding {
     let mut specification = Specification::new();
-    specification.symbols.push_str("0123456789abcdefghjkmnpqrstvwxyz");
+    specification.symbols.push_str(ALPHABET);
     #[expect(clippy::expect_used, reason = "32 distinct symbols are a valid base32 alphabet")]
     specification.encoding().expect("a valid alphabet")
 }

@@ -41,7 +41,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         let response = match gateway {
             Some(gateway) => {
                 let request = lambda::request(&event);
-                Box::pin(gateway.answer(&request.parts, &request.body, request.peer)).await
+                Box::pin(gateway.answer(&request.parts, request.body(), request.peer)).await
             }
             None => reply::response(&[ReturnCode::ServerError]),
         };
