@@ -1,0 +1,135 @@
+"""An emulated AWS on loopback, and `./deploy` run against it as anybody runs it."""
+
+import base64
+import http.client
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import botocore.session
+
+ROOT = Path(__file__).resolve().parents[2]
+TEMPLATE = ROOT / "cloudformation" / "nic53.yaml"
+
+
+class Cloud:
+    """ministack on a port the system chose. It ends with the `with` block, and so do the functions it runs."""
+
+    def __enter__(self):
+        self.directory = tempfile.TemporaryDirectory()
+        listener = socket.socket()
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(64)
+        self.port = listener.getsockname()[1]
+        self.endpoint = f"http://127.0.0.1:{self.port}"
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "NIC53_"))},
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        }
+        ministack = {
+            "GATEWAY_PORT": str(self.port),
+            "BIND_HOST": "127.0.0.1",
+            "SFTP_ENABLED": "0",
+            "IOT_MTLS_ENABLED": "0",
+            "TMPDIR": self.directory.name,
+        }
+        self.log = open(Path(self.directory.name) / "ministack.log", "w+")
+        # The listener is handed over open, so that nobody takes its port in between.
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "hypercorn", "ministack.app:app", "--workers", "0"]
+            + ["--bind", f"fd://{listener.fileno()}"],
+            env={**self.environment, **ministack},
+            cwd=self.directory.name,
+            pass_fds=[listener.fileno()],
+            stdout=self.log,
+            stderr=subprocess.STDOUT,
+        )
+        listener.close()
+        self.await_health()
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait(timeout=30)
+        self.log.close()
+        self.directory.cleanup()
+
+    def await_health(self):
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                if self.request(f"{self.endpoint}/_ministack/health")[0].status == 200:
+                    return
+            except OSError:
+                pass
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.log.seek(0)
+                raise RuntimeError(f"ministack did not start:\n{self.log.read()}")
+            time.sleep(0.1)
+
+    def client(self, service):
+        return botocore.session.get_session().create_client(
+            service,
+            region_name="us-east-1",
+            endpoint_url=self.endpoint,
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
+
+    def hosted_zone(self, name):
+        made = self.client("route53").create_hosted_zone(Name=name, CallerReference=name)
+        return made["HostedZone"]["Id"].rsplit("/", 1)[-1]
+
+    def records(self, zone_id, name):
+        """The addresses at a name, by type."""
+        listed = self.client("route53").list_resource_record_sets(HostedZoneId=zone_id)["ResourceRecordSets"]
+        return {
+            record["Type"]: [value["Value"] for value in record.get("ResourceRecords", [])]
+            for record in listed
+            if record["Name"] == f"{name}."
+        }
+
+    def deploy(self, *words, environment=None):
+        """Run ./deploy and give what it printed; it must succeed."""
+        done = self.try_deploy(*words, environment=environment)
+        if done.returncode:
+            raise AssertionError(f"./deploy {' '.join(words)} failed:\n{done.stdout}\n{done.stderr}")
+        return done.stdout
+
+    def try_deploy(self, *words, environment=None):
+        # A built archive saves building one at every change of the sources.
+        if "NIC53_TEST_ARCHIVE" in os.environ and "--archive" not in words:
+            words = [*words, "--archive", os.environ["NIC53_TEST_ARCHIVE"]]
+        return subprocess.run(
+            [ROOT / "deploy", *words],
+            env={**self.environment, **(environment or {})},
+            cwd=self.directory.name,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+        )
+
+    def request(self, url, *, user=None, password=None, headers=None):
+        """A GET to the name in the URL, which is served here whatever it says. Gives the response and its text."""
+        parts = urlsplit(url)
+        headers = {"Host": parts.netloc, **(headers or {})}
+        if user is not None:
+            headers["Authorization"] = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        try:
+            connection.request("GET", parts.path + (f"?{parts.query}" if parts.query else ""), headers=headers)
+            response = connection.getresponse()
+            return response, response.read().decode()
+        finally:
+            connection.close()

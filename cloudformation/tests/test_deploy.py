@@ -1,0 +1,409 @@
+"""`./deploy` from the first command to the last, with the very archive, against an emulated AWS: requests pass through
+its HTTP API or Function URL into `bootstrap` and change records of its Route 53."""
+
+import importlib.machinery
+import importlib.util
+import json
+import re
+import shlex
+import subprocess
+import sys
+import unittest
+import zipfile
+from pathlib import Path
+from unittest import mock
+
+from cloud import ROOT, Cloud
+
+loader = importlib.machinery.SourceFileLoader("deploy", str(ROOT / "deploy"))
+deploy = importlib.util.module_from_spec(importlib.util.spec_from_loader("deploy", loader))
+sys.modules["deploy"] = deploy
+loader.exec_module(deploy)
+
+OLD, NEW = "198.51.100.7", "203.0.113.9"
+
+
+def printed(output):
+    """The update URL and the token of each name, as ./deploy prints them."""
+    url = re.search(r"^Update URL  (\S+)$", output, re.M)[1]
+    return url, dict(re.findall(r"user name  (\S+)\n\s+password   (\S+)", output))
+
+
+class Deployment(unittest.TestCase):
+    def setUp(self):
+        self.cloud = self.enterContext(Cloud())
+        self.zone_id = self.cloud.hosted_zone("example.org")
+        self.zone = ["--zone", f"example.org={self.zone_id}"]
+
+    def update(self, url, user, password, hostname, myip):
+        response, body = self.cloud.request(f"{url}?hostname={hostname}&myip={myip}", user=user, password=password)
+        return response.status, body
+
+    def new_environment(self):
+        """Have Lambda start afresh, which reads the secret again; else that takes up to five minutes."""
+        client = self.cloud.client("lambda")
+        memory = client.get_function_configuration(FunctionName="nic53")["MemorySize"]
+        client.update_function_configuration(FunctionName="nic53", MemorySize=memory + 1)
+
+    def test_from_the_first_command_to_the_last(self):
+        deploy, records = self.cloud.deploy, lambda name: self.cloud.records(self.zone_id, name)
+
+        # A dry run makes nothing.
+        output = deploy(*self.zone, "--host", "home.example.org", "--dry-run")
+        self.assertIn("+ Function (AWS::Lambda::Function)", output)
+        self.assertEqual(self.left(), set())
+
+        output = deploy(*self.zone, "--host", "home.example.org", "--subtree", "dyn.example.org")
+        self.assertRegex(output, r"archive \S+ \(\S+, [\d,]+ bytes, glibc 2\.\d+ or newer\)")
+        self.assertRegex(output, r"CREATE_COMPLETE +nic53")
+        url, tokens = printed(output)
+        home, dyn = tokens["home.example.org"], tokens["dyn.example.org"]
+
+        # A client that waits for it is challenged.
+        response, body = self.cloud.request(f"{url}?hostname=home.example.org&myip={OLD}")
+        self.assertEqual((response.status, body), (401, "badauth"))
+        self.assertEqual(response.headers["WWW-Authenticate"], 'Basic realm="nic53"')
+        self.assertEqual(self.update(url, "home.example.org", "wrong", "home.example.org", OLD), (401, "badauth"))
+        self.assertEqual(records("home.example.org"), {})
+
+        good, nochg = (200, f"good {OLD}"), (200, f"nochg {OLD}")
+        self.assertEqual(self.update(url, "home.example.org", home, "home.example.org", OLD), good)
+        self.assertEqual(records("home.example.org"), {"A": [OLD]})
+        self.assertEqual(self.update(url, "home.example.org", home, "home.example.org", OLD), nochg)
+
+        # Two hosts at once, and both families.
+        both = self.update(url, "dyn.example.org", dyn, "a.dyn.example.org,b.dyn.example.org", f"{NEW},2001:db8::7")
+        self.assertEqual(both, (200, f"good {NEW},2001:db8::7\ngood {NEW},2001:db8::7"))
+        for name in ("a.dyn.example.org", "b.dyn.example.org"):
+            self.assertEqual(records(name), {"A": [NEW], "AAAA": ["2001:db8::7"]})
+        # One covered host does not let another in.
+        mixed = self.update(url, "home.example.org", home, "home.example.org,a.dyn.example.org", OLD)
+        self.assertEqual(mixed, (200, f"nochg {OLD}\nnohost"))
+
+        # What the alarms look for is in the log.
+        self.assertIn(["good", "good"], [line.get("codes") for line in self.log()])
+
+        # Again: nothing changes, not even with the same words.
+        for words in ([], [*self.zone, "--host", "home.example.org"]):
+            output = deploy(*words)
+            self.assertIn("Nothing to change.", output)
+            self.assertEqual(printed(output), (url, tokens))
+
+        # One host more changes that alone, and the others' tokens stay.
+        output = deploy("--host", "two.example.org")
+        self.assertIn("RecordNames: home.example.org,dyn.example.org,*.dyn.example.org,two.example.org (was", output)
+        self.assertNotIn("Zones:", output)
+        same_url, more = printed(output)
+        self.assertEqual((same_url, {name: more[name] for name in tokens}), (url, tokens))
+        good = (200, f"good {OLD}")
+        self.assertEqual(self.update(url, "two.example.org", more["two.example.org"], "two.example.org", OLD), good)
+
+        # Rotated: the new tokens and the old ones.
+        output = deploy("--rotate")
+        self.assertNotIn("refused after this one", output)
+        _, rotated = printed(output)
+        self.assertNotEqual(rotated["home.example.org"], home)
+        self.new_environment()
+        for password, address in ((home, NEW), (rotated["home.example.org"], OLD)):
+            changed = self.update(url, "home.example.org", password, "home.example.org", address)
+            self.assertEqual(changed, (200, f"good {address}"))
+        # A second rotation soon after shuts the first ones out, and says so.
+        output = deploy("--rotate")
+        self.assertIn("The last rotation was 0 days ago", output)
+        _, rotated = printed(output)
+        # The grace ends.
+        self.assertIn("refused within five minutes", deploy("--end-grace"))
+        self.new_environment()
+        self.assertEqual(self.update(url, "home.example.org", home, "home.example.org", NEW), (401, "badauth"))
+        unchanged = self.update(url, "home.example.org", rotated["home.example.org"], "home.example.org", OLD)
+        self.assertEqual(unchanged, nochg)
+
+        # One host revoked: its old token is refused, its new one and the other hosts' are not.
+        _, revoked = printed(deploy("--revoke", "home.example.org"))
+        refused = self.update(url, "home.example.org", rotated["home.example.org"], "home.example.org", NEW)
+        self.assertEqual(refused, (401, "badauth"))
+        self.assertEqual(records("home.example.org"), {"A": [OLD]})
+        for name, address in (("home.example.org", NEW), ("dyn.example.org", NEW)):
+            self.assertEqual(self.update(url, name, revoked[name], name, address), (200, f"good {address}"))
+        self.assertEqual(revoked["dyn.example.org"], rotated["dyn.example.org"])
+
+        # All gone, but for what the routers wrote.
+        output = deploy("--remove")
+        self.assertIn("left: the A and AAAA records", output)
+        self.assertEqual(self.left(), set())
+        self.assertEqual(records("home.example.org"), {"A": [NEW]})
+
+    def test_a_function_url_and_a_kept_secret(self):
+        deploy = self.cloud.deploy
+        deploy(*self.zone, "--host", "home.example.org")
+        output = deploy("--front-door", "function-url", "--set", "AllowOffline=true")
+        url, tokens = printed(output)
+        self.assertIn(".lambda-url.", url)
+        home = tokens["home.example.org"]
+        self.assertEqual(self.update(url, "home.example.org", home, "home.example.org", OLD), (200, f"good {OLD}"))
+        self.assertEqual(self.cloud.records(self.zone_id, "home.example.org"), {"A": [OLD]})
+        offline, body = self.cloud.request(f"{url}?offline=YES", user="home.example.org", password=home)
+        self.assertEqual((offline.status, body), (200, "good 0.0.0.0"))
+        self.assertEqual(self.cloud.records(self.zone_id, "home.example.org"), {})
+
+        # The tokens outlive the stack when asked, the previous ones too.
+        _, rotated = printed(deploy("--rotate"))
+        arn = re.search(r"left: the secret (\S+);", deploy("--remove", "--keep-secret"))[1]
+        self.assertEqual({kind for kind, _ in self.left()}, {"secret"})
+        self.assertIn("There is no stack nic53.", deploy("--remove"))
+        url, again = printed(deploy(*self.zone, "--host", "home.example.org", "--secret", arn))
+        self.assertEqual(again, rotated)
+        self.assertEqual(self.update(url, "home.example.org", home, "home.example.org", OLD), (200, f"good {OLD}"))
+
+    def test_several_zones_are_words_not_edits(self):
+        zone_id = self.cloud.hosted_zone("home.example.net")
+        # The id is found where the name is enough.
+        output = self.cloud.deploy(
+            "--zone",
+            "example.org",
+            "--zone",
+            "home.example.net",
+            "--host",
+            "a.example.org",
+            "--host",
+            "home.example.net",
+        )
+        url, tokens = printed(output)
+        for name, at in (("a.example.org", self.zone_id), ("home.example.net", zone_id)):
+            self.assertEqual(self.update(url, name, tokens[name], name, OLD), (200, f"good {OLD}"))
+            self.assertEqual(self.cloud.records(at, name)["A"], [OLD])
+        # And taken away again.
+        _, tokens = printed(self.cloud.deploy("--drop", "home.example.net"))
+        self.assertEqual(set(tokens), {"a.example.org"})
+
+    def test_what_is_wrong_is_said_before_anything_is_made(self):
+        other = self.cloud.hosted_zone("example.com")
+        host = ["--host", "home.example.org"]
+        rows = [
+            (self.zone, "which names? Say --host"),
+            (["--zone", f"example.org={other}", *host], "that zone is example.com"),
+            (["--zone", "example.org=ZNOTHING", *host], "--zone example.org=ZNOTHING"),
+            (["--zone", "example.net", *host], "no public zones named example.net"),
+            ([*self.zone, *host, "--domain", "ddns.example.net"], "no public zone that holds it"),
+            ([*self.zone, *host, "--archive", "nothing.zip"], "--archive nothing.zip: no such file"),
+            (["--rotate"], "there is no stack nic53 in us-east-1"),
+        ]
+        for words, said in rows:
+            with self.subTest(words):
+                done = self.cloud.try_deploy(*words)
+                self.assertEqual(done.returncode, 1, done.stdout)
+                self.assertIn(said, done.stderr)
+                self.assertNotIn("Traceback", done.stderr)
+        self.assertEqual(self.left(), set())
+
+    def test_a_domain_and_its_family_names_and_cloudfront_in_front(self):
+        words = [*self.zone, "--host", "home.example.org", "--domain", "ddns.example.org"]
+        url, tokens = printed(self.cloud.deploy(*words, "--family-names"))
+        self.assertEqual(url, "https://ddns.example.org/nic/update")
+        home = tokens["home.example.org"]
+        self.assertEqual(self.update(url, "home.example.org", home, "home.example.org", OLD), (200, f"good {OLD}"))
+        for name, types in (("ddns", {"A", "AAAA"}), ("ipv4.ddns", {"A"}), ("ipv6.ddns", {"AAAA"})):
+            self.assertEqual(set(self.cloud.records(self.zone_id, f"{name}.example.org")), types)
+            response, body = self.cloud.request(f"https://{name}.example.org/checkip")
+            self.assertEqual((response.status, "Current IP Address: 127.0.0.1" in body), (200, True), name)
+
+        # What CloudFront says of the viewer is believed from it alone.
+        output = self.cloud.deploy("--no-family-names", "--plain-http")
+        self.assertIn("http://ddns.example.org/nic/update", output)
+        distributions = self.cloud.client("cloudfront").list_distributions()["DistributionList"]["Items"]
+        header = distributions[0]["Origins"]["Items"][0]["CustomHeaders"]["Items"][0]
+        viewer = {"CloudFront-Viewer-Address": f"{NEW}:4711"}
+        by_cloudfront = {**viewer, header["HeaderName"]: header["HeaderValue"]}
+        by_others = {**viewer, header["HeaderName"]: "guessed"}
+        asked = f"{url}?hostname=home.example.org"
+        for headers, body in ((viewer, "dnserr"), (by_others, "dnserr"), (by_cloudfront, f"good {NEW}")):
+            response = self.cloud.request(asked, user="home.example.org", password=home, headers=headers)
+            self.assertEqual(response[1], body, headers)
+        apis = self.cloud.client("apigatewayv2").get_apis()["Items"]
+        self.assertEqual([api["DisableExecuteApiEndpoint"] for api in apis], [True])
+        # Its secret is nowhere printed, and stays with the next deployment.
+        self.assertNotIn(header["HeaderValue"], output)
+        self.assertIn("Nothing to change.", self.cloud.deploy("--plain-http"))
+
+        # The certificate's proof is left, and named.
+        self.assertRegex(self.cloud.deploy("--remove"), r"left: _[\w-]+\.ddns\.example\.org\.? CNAME, ACM's proof")
+        self.assertEqual(self.left(), set())
+        self.assertEqual(self.cloud.records(self.zone_id, "ddns.example.org"), {})
+
+    def test_a_deployment_that_failed_is_explained_and_can_be_tried_again(self):
+        words = [*self.zone, "--host", "home.example.org"]
+        failed = self.cloud.try_deploy(*words, "--set", "Domain=ddns.example.org", "--set", "DomainZoneId=ZNOTHING")
+        self.assertEqual(failed.returncode, 1)
+        self.assertRegex(failed.stderr, r"ended with ROLLBACK_COMPLETE:\n  Address\w*: .*ZNOTHING")
+        self.assertIn("its first deployment failed", self.cloud.try_deploy(*words, "--dry-run").stderr)
+        output = self.cloud.deploy(*words)
+        self.assertIn("its empty stack is removed first", output)
+        self.assertNotIn("ddns.example.org", output)
+
+    def test_missing_tools_credentials_and_permissions_are_named(self):
+        words = [*self.zone, "--host", "home.example.org"]
+        alone = Path(self.cloud.directory.name) / "alone"
+        alone.mkdir()
+        (alone / "python3").symlink_to(Path(sys.executable).resolve())
+        bare = {"PATH": str(alone)}
+        self.assertIn("the AWS CLI is not installed", self.cloud.try_deploy(*words, environment=bare).stderr)
+
+        stranger = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
+        self.assertIn("no usable AWS credentials", self.cloud.try_deploy(*words, environment=stranger).stderr)
+
+        iam = self.cloud.client("iam")
+        iam.create_user(UserName="weak")
+        allowed = ["cloudformation:*", "route53:*", "iam:*", "s3:*", "logs:*", "secretsmanager:*", "apigateway:*"]
+        statement = [{"Effect": "Allow", "Action": allowed, "Resource": "*"}]
+        policy = json.dumps({"Version": "2012-10-17", "Statement": statement})
+        iam.put_user_policy(UserName="weak", PolicyName="weak", PolicyDocument=policy)
+        key = iam.create_access_key(UserName="weak")["AccessKey"]
+        weak = {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+        said = self.cloud.try_deploy(*words, environment=weak).stderr
+        self.assertIn("user/weak lacks permissions", said)
+        self.assertIn("lambda:CreateFunction on arn:aws:lambda:us-east-1:000000000000:function:nic53", said)
+        self.assertNotIn("route53", said)
+        self.assertEqual(self.left(), set())
+
+    def test_only_what_lambda_can_run_is_uploaded(self):
+        elf = b"\x7fELF" + b"\0" * 14 + b"\x3e\0" + b"\0" * 40
+        rows = [
+            ("other", 0o755, elf, [], "an executable named bootstrap at the root"),
+            ("bin/bootstrap", 0o755, elf, [], "an executable named bootstrap at the root"),
+            ("bootstrap", 0o644, elf, [], "an executable named bootstrap at the root"),
+            ("bootstrap", 0o755, b"#!/bin/sh\n", [], "no machine Lambda has"),
+            ("bootstrap", 0o755, elf, ["--arch", "arm64"], "is for x86_64, not for arm64"),
+            ("bootstrap", 0o755, elf + b"GLIBC_2.17\0GLIBC_2.39\0", [], "wants glibc 2.39, and Lambda has 2.34"),
+            ("bootstrap", 0o755, elf + b"GLIBC_2.17\0GLIBC_2.34\0", [], None),
+        ]
+        archive = Path(self.cloud.directory.name) / "archive.zip"
+        for name, mode, content, words, said in rows:
+            with self.subTest(name=name, mode=mode, words=words):
+                entry = zipfile.ZipInfo(name)
+                entry.external_attr = mode << 16
+                with zipfile.ZipFile(archive, "w") as zipped:
+                    zipped.writestr(entry, content)
+                done = self.cloud.try_deploy("--build", "--archive", str(archive), *words)
+                if said:
+                    self.assertIn(said, done.stderr)
+                else:
+                    self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_by_hand_as_the_docs_say(self):
+        section = (ROOT / "docs" / "deploy.md").read_text().split("\n## By hand\n")[1]
+        commands = re.search(r"```sh\n(.*?)```", section, re.S)[1].replace("\\\n", " ").strip().splitlines()
+        commands = [shlex.split(line) for line in commands if line]
+        self.assertEqual([command[0] for command in commands], ["aws"] * 3)
+        self.cloud.client("s3").create_bucket(Bucket="by-hand")
+        archive = re.search(r"archive (\S+) \((\S+),", self.cloud.deploy("--build"))
+        given = {
+            "target/nic53-lambda-x86_64.zip": archive[1],
+            "Architecture=x86_64": f"Architecture={archive[2]}",
+            "YOUR-BUCKET": "by-hand",
+            "Z0123ABC": self.zone_id,
+        }
+        for command in commands:
+            for placeholder, value in given.items():
+                command = [word.replace(placeholder, value) for word in command]
+            done = subprocess.run(command, cwd=ROOT, env=self.cloud.environment, capture_output=True, text=True)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        url = re.search(r"http\S+/nic/update", done.stdout)[0]
+        # Its tokens are those of any deployment.
+        _, tokens = printed(self.cloud.deploy("--show"))
+        for name in ("home.example.org", "dyn.example.org"):
+            self.assertEqual(self.update(url, name, tokens[name], name, OLD), (200, f"good {OLD}"))
+
+    def left(self):
+        """All there is in the account, but for its zones."""
+        client = self.cloud.client
+        distributions = client("cloudfront").list_distributions()["DistributionList"]
+        return {
+            *(("stack", s["StackName"]) for s in client("cloudformation").describe_stacks()["Stacks"]),
+            *(("bucket", b["Name"]) for b in client("s3").list_buckets()["Buckets"]),
+            *(("function", f["FunctionName"]) for f in client("lambda").list_functions()["Functions"]),
+            *(("role", r["RoleName"]) for r in client("iam").list_roles()["Roles"]),
+            *(("secret", s["Name"]) for s in client("secretsmanager").list_secrets()["SecretList"]),
+            *(("api", a["ApiId"]) for a in client("apigatewayv2").get_apis()["Items"]),
+            *(("domain", d["DomainName"]) for d in client("apigatewayv2").get_domain_names()["Items"]),
+            *(("certificate", c["DomainName"]) for c in client("acm").list_certificates()["CertificateSummaryList"]),
+            *(("distribution", d["Id"]) for d in distributions.get("Items", [])),
+            *(("log", g["logGroupName"]) for g in client("logs").describe_log_groups()["logGroups"]),
+        }
+
+    def log(self):
+        """The gateway's own lines."""
+        events = self.cloud.client("logs").filter_log_events(logGroupName="/aws/lambda/nic53")["events"]
+        return [json.loads(event["message"]) for event in events if event["message"].startswith("{")]
+
+
+class Words(unittest.TestCase):
+    """What a command line means, without AWS."""
+
+    def wanted(self, *words, **parameters):
+        stack = deploy.Stack("nic53", parameters=parameters)
+        with mock.patch.object(sys, "argv", ["deploy", *words]):
+            return deploy.wanted(None, deploy.arguments(), stack, {"Memory"})
+
+    def test_what_makes_no_sense_is_refused(self):
+        zone = {"Zones": "example.org=Z1,dyn.example.org=Z2", "RecordNames": "home.example.org"}
+        rows = [
+            ([], {}, "which zone? Say --zone"),
+            ([], {"Zones": "example.org=Z1"}, None),
+            (["--drop", "home.example.org"], zone, "which names? Say --host"),
+            (["--drop", "two.example.org"], zone, "neither a host nor a zone here"),
+            (["--host", "home.example.net"], zone, "home.example.net is in none of the zones example.org"),
+            (["--host", "example.orgx"], zone, "is in none of the zones"),
+            (["--revoke", "home.example.net"], zone, "is in none of the zones"),
+            (["--host", "home"], zone, "'home' is not a fully qualified name"),
+            (["--host", "home..example.org"], zone, "is not a fully qualified name"),
+            (["--host", "home.*.example.org"], zone, "is not a fully qualified name"),
+            (["--subtree", "*.example.org"], zone, "say --subtree example.org"),
+            (["--any-name", "--host", "two.example.org"], zone, "--any-name needs no --host"),
+            (["--set", "Colour=red"], zone, "--set Colour=red: say --set NAME=VALUE"),
+            (["--set", "Memory"], zone, "--set Memory: say --set NAME=VALUE"),
+        ]
+        for words, parameters, said in rows:
+            with self.subTest(words=words):
+                if said is None:
+                    self.wanted(*words, **parameters)
+                    continue
+                with self.assertRaises(deploy.Trouble) as refused:
+                    self.wanted(*words, **parameters)
+                self.assertIn(said, str(refused.exception))
+
+    def test_what_is_said_is_added_to_what_is_there(self):
+        zone = {"Zones": "example.org=Z1", "Generations": "home.example.org=2"}
+        rows = [
+            (["--host", "Home.Example.ORG."], "", "home.example.org"),
+            (["--host", "*.example.org"], "", "\\052.example.org"),
+            (
+                ["--subtree", "dyn.example.org"],
+                "home.example.org",
+                "home.example.org,dyn.example.org,*.dyn.example.org",
+            ),
+            (["--subtree", "home.example.org"], "home.example.org", "home.example.org,*.home.example.org"),
+            (["--host", "home.example.org"], "home.example.org,*.home.example.org", "home.example.org"),
+            (["--drop", "a.example.org"], "a.example.org,*.a.example.org,b.example.org", "b.example.org"),
+            (["--any-name"], "home.example.org", ""),
+        ]
+        for words, before, after in rows:
+            with self.subTest(words=words, before=before):
+                self.assertEqual(self.wanted(*words, **zone, RecordNames=before)["RecordNames"], after)
+        both = {"Zones": "example.org=Z1,home.example.org=Z2", "RecordNames": "home.example.org,a.example.org"}
+        dropped = self.wanted("--drop", "home.example.org", **both)
+        self.assertEqual(dropped, {"Zones": "example.org=Z1", "ZoneIds": "Z1", "RecordNames": "a.example.org"})
+        revoked = self.wanted("--revoke", "home.example.org", "--revoke", "two.example.org", **zone, RecordNames="")
+        self.assertEqual(revoked["Generations"], "home.example.org=3,two.example.org=1")
+
+    def test_the_names_of_the_role_are_the_grants_again(self):
+        grants = {"home.example.org": "host", "dyn.example.org": "subtree", "*.wild.example.org": "host"}
+        self.assertEqual(deploy.grants_of(",".join(deploy.record_names(grants))), grants)
+
+    def test_the_region_is_one_that_a_second_run_finds_again(self):
+        # Whatever the AWS CLI is set to.
+        with mock.patch.object(sys, "argv", ["deploy"]), mock.patch.dict("os.environ", {"AWS_REGION": "eu-west-1"}):
+            self.assertEqual(deploy.arguments().region, "us-east-1")
+
+
+if __name__ == "__main__":
+    unittest.main()

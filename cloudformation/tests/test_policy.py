@@ -1,0 +1,197 @@
+"""The role's policy against a table of calls that must pass and must not.
+
+The template is deployed, the policy read back from the role, and each call judged by ministack's IAM evaluator."""
+
+import unittest
+
+from cloud import TEMPLATE, Cloud
+from ministack.core.iam_evaluator import EvalContext, evaluate, parse_policy_document
+from test_template import BASE
+
+ZONE, OTHER_ZONE, FOREIGN_ZONE = "Z0123ABC", "Z0456DEF", "Z0FOREIGN"
+NAMES = "home.example.org,dyn.example.org,*.dyn.example.org,\\052.wild.example.org"
+LOG = "arn:aws:logs:us-east-1:000000000000:log-group:/aws/lambda/nic53:log-stream:x"
+
+
+def zone(zone_id):
+    return f"arn:aws:route53:::hostedzone/{zone_id}"
+
+
+def change(*names, types=("A",), actions=("UPSERT",), at=ZONE):
+    """A ChangeResourceRecordSets and the context keys Route 53 gives for it."""
+    keys = {"NormalizedRecordNames": list(names), "RecordTypes": list(types), "Actions": list(actions)}
+    keys = {f"route53:ChangeResourceRecordSets{key}".lower(): values for key, values in keys.items()}
+    return "route53:ChangeResourceRecordSets", zone(at), keys
+
+
+def without(call, key):
+    """The same call where one key is not given."""
+    action, resource, keys = call
+    gone = f"route53:ChangeResourceRecordSets{key}".lower()
+    return action, resource, {name: values for name, values in keys.items() if name != gone}
+
+
+def call(action, resource):
+    return action, resource, {}
+
+
+HOME = change("home.example.org")
+
+# Hosts home and *.wild, subtree dyn; no offline.
+NAMED = [
+    (True, HOME),
+    (True, change("home.example.org", types=("AAAA",))),
+    (True, change("home.example.org", types=("A", "AAAA"))),
+    (True, change("home.example.org", at=OTHER_ZONE)),
+    (True, change("dyn.example.org")),
+    (True, change("a.dyn.example.org")),
+    (True, change("a.b.dyn.example.org")),
+    (True, change("\\052.dyn.example.org")),
+    (True, change("\\052.wild.example.org")),
+    (True, change("home.example.org", "a.dyn.example.org", types=("A", "AAAA"))),
+    (True, call("route53:ListResourceRecordSets", zone(ZONE))),
+    (True, call("route53:ListResourceRecordSets", zone(OTHER_ZONE))),
+    (True, call("logs:CreateLogStream", LOG)),
+    (True, call("logs:PutLogEvents", LOG)),
+    (False, change("www.example.org")),
+    (False, change("example.org")),
+    (False, change("a.home.example.org")),
+    (False, change("nothome.example.org")),
+    (False, change("notdyn.example.org")),
+    (False, change("wild.example.org")),
+    (False, change("a.wild.example.org")),
+    # One name that is not listed refuses the batch.
+    (False, change("home.example.org", "www.example.org")),
+    (False, change("home.example.org", types=("TXT",))),
+    (False, change("home.example.org", types=("A", "CNAME"))),
+    (False, change("home.example.org", types=("MX",))),
+    (False, change("home.example.org", types=("NS",))),
+    (False, change("home.example.org", actions=("DELETE",))),
+    (False, change("home.example.org", actions=("CREATE",))),
+    (False, change("home.example.org", actions=("UPSERT", "DELETE"))),
+    (False, change("home.example.org", at=FOREIGN_ZONE)),
+    # ForAllValues is true of what is not there.
+    (False, without(HOME, "NormalizedRecordNames")),
+    (False, without(HOME, "RecordTypes")),
+    (False, without(HOME, "Actions")),
+    (False, call("route53:ChangeResourceRecordSets", zone(ZONE))),
+    (False, call("route53:ListResourceRecordSets", zone(FOREIGN_ZONE))),
+    (False, call("route53:ListHostedZones", "*")),
+    (False, call("route53:GetHostedZone", zone(ZONE))),
+    (False, call("route53:DeleteHostedZone", zone(ZONE))),
+    (False, call("route53:ChangeTagsForResource", zone(ZONE))),
+    (False, call("secretsmanager:GetSecretValue", "arn:aws:secretsmanager:us-east-1:000000000000:secret:other-abcdef")),
+    (False, call("logs:CreateLogGroup", LOG)),
+    (False, call("logs:PutLogEvents", LOG.replace("nic53", "other"))),
+    (False, call("s3:GetObject", "arn:aws:s3:::code/nic53.zip")),
+    (False, call("iam:PassRole", "arn:aws:iam::000000000000:role/any")),
+]
+
+# No names: all of the zones, and still addresses only.
+UNNAMED = [
+    (True, change("www.example.org")),
+    (True, change("www.example.org", "home.example.org", types=("A", "AAAA"))),
+    (False, change("www.example.org", types=("TXT",))),
+    (False, change("www.example.org", actions=("DELETE",))),
+    (False, change("www.example.org", at=FOREIGN_ZONE)),
+    (False, without(HOME, "NormalizedRecordNames")),
+]
+
+# Offline: addresses may be deleted too, of the same names.
+OFFLINE = [
+    (True, HOME),
+    (True, change("home.example.org", actions=("DELETE",), types=("A", "AAAA"))),
+    (True, change("home.example.org", actions=("UPSERT", "DELETE"), types=("A", "AAAA"))),
+    (False, change("www.example.org", actions=("DELETE",))),
+    (False, change("home.example.org", actions=("DELETE",), types=("MX",))),
+    (False, change("home.example.org", actions=("CREATE",))),
+]
+
+KEPT = "arn:aws:secretsmanager:us-east-1:000000000000:secret:kept-abcdef"
+SECRET = [
+    (True, call("secretsmanager:GetSecretValue", KEPT)),
+    (False, call("secretsmanager:PutSecretValue", KEPT)),
+    (False, call("secretsmanager:GetSecretValue", KEPT + "x")),
+]
+
+
+class Policy(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.cloud = cls.enterClassContext(Cloud())
+        s3 = cls.cloud.client("s3")
+        s3.create_bucket(Bucket=BASE["CodeBucket"])
+        s3.put_object(Bucket=BASE["CodeBucket"], Key=BASE["CodeKey"], Body=b"")
+
+    def policy(self, **parameters):
+        """The policy of a role deployed with these parameters."""
+        cloudformation, iam = self.cloud.client("cloudformation"), self.cloud.client("iam")
+        cloudformation.create_stack(
+            StackName="nic53",
+            TemplateBody=TEMPLATE.read_text(),
+            Capabilities=["CAPABILITY_IAM"],
+            Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in {**BASE, **parameters}.items()],
+        )
+        quick = {"Delay": 0.2, "MaxAttempts": 300}
+        cloudformation.get_waiter("stack_create_complete").wait(StackName="nic53", WaiterConfig=quick)
+        role = cloudformation.describe_stack_resource(StackName="nic53", LogicalResourceId="Role")
+        role = role["StackResourceDetail"]["PhysicalResourceId"]
+        self.assertEqual(iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"], [])
+        names = iam.list_role_policies(RoleName=role)["PolicyNames"]
+        self.assertEqual(len(names), 1)
+        document = iam.get_role_policy(RoleName=role, PolicyName=names[0])["PolicyDocument"]
+        cloudformation.delete_stack(StackName="nic53")
+        cloudformation.get_waiter("stack_delete_complete").wait(StackName="nic53", WaiterConfig=quick)
+        return document
+
+    def judge(self, policy, table):
+        statements = parse_policy_document(policy)
+        self.assertEqual(len(statements), len(policy["Statement"]))
+        for passes, (action, resource, keys) in table:
+            context = EvalContext(
+                principal_arn="arn:aws:sts::000000000000:assumed-role/nic53/nic53",
+                principal_type="AssumedRole",
+                principal_account="000000000000",
+                action=action,
+                resource_arn=resource,
+                region="us-east-1",
+                service_context=keys,
+            )
+            with self.subTest(action=action, resource=resource, keys=keys):
+                self.assertEqual(evaluate(context, [statements]).decision == "Allow", passes)
+
+    def test_the_names_given_and_no_other(self):
+        self.judge(self.policy(RecordNames=NAMES), NAMED)
+
+    def test_without_names_every_address_of_the_zones(self):
+        self.judge(self.policy(), UNNAMED)
+
+    def test_offline_allows_delete(self):
+        self.judge(self.policy(RecordNames=NAMES, AllowOffline="true"), OFFLINE)
+
+    def test_its_own_secret_alone(self):
+        self.judge(self.policy(SecretArn=KEPT), SECRET)
+
+    def test_no_action_more(self):
+        statements = parse_policy_document(self.policy())
+        self.assertEqual(
+            sorted(action for statement in statements for action in statement.actions),
+            [
+                "logs:CreateLogStream",
+                "logs:PutLogEvents",
+                "route53:ChangeResourceRecordSets",
+                "route53:ListResourceRecordSets",
+                "secretsmanager:GetSecretValue",
+            ],
+        )
+
+    def test_one_statement_holds_hosts_and_subtrees(self):
+        # Two would refuse a batch that mixes them.
+        changing = [s for s in self.policy(RecordNames=NAMES)["Statement"] if "Change" in str(s["Action"])]
+        self.assertEqual(len(changing), 1)
+        like = changing[0]["Condition"]["ForAllValues:StringLike"]
+        self.assertEqual(like, {"route53:ChangeResourceRecordSetsNormalizedRecordNames": NAMES.split(",")})
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,182 @@
+"""What the template promises beyond being valid, and which resources each choice makes."""
+
+import re
+import unittest
+
+import yaml
+from botocore.exceptions import ClientError
+from cloud import ROOT, TEMPLATE, Cloud
+
+BASE = {
+    "CodeBucket": "code",
+    "CodeKey": "nic53.zip",
+    "Architecture": "x86_64",
+    "Zones": "example.org=Z0123ABC,home.example.net=Z0456DEF",
+    "ZoneIds": "Z0123ABC,Z0456DEF",
+}
+ALWAYS = {"Function", "Role", "Secret", "LogGroup"}
+HTTP_API = {"Api", "Integration", "Route", "Stage", "ApiPermission"}
+FUNCTION_URL = {"Url", "UrlPermission", "UrlInvokePermission"}
+DOMAIN = {"Certificate", "DomainName", "Mapping", "Address", "AddressIpv6"}
+FAMILIES = {f"{family}{part}" for family in ("Ipv4", "Ipv6") for part in ("DomainName", "Mapping", "Address")}
+CLOUDFRONT = {"Distribution", "OriginRequestPolicy"}
+ALARMS = {"Topic", "ErrorsAlarm", "ThrottlesAlarm", "DnserrMetric", "DnserrAlarm", "FaultMetric", "FaultAlarm"}
+
+
+class Loader(yaml.SafeLoader):
+    """YAML with CloudFormation's short functions, `!Ref X` as {"Ref": "X"}."""
+
+
+def function(loader, suffix, node):
+    construct = {
+        yaml.ScalarNode: loader.construct_scalar,
+        yaml.SequenceNode: lambda node: loader.construct_sequence(node, deep=True),
+        yaml.MappingNode: lambda node: loader.construct_mapping(node, deep=True),
+    }[type(node)]
+    return {suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}": construct(node)}
+
+
+Loader.add_multi_constructor("!", function)
+template = yaml.load(TEMPLATE.read_text(), Loader)
+resources = template["Resources"]
+
+
+class Promises(unittest.TestCase):
+    def test_it_is_plain_and_fits_a_request(self):
+        self.assertNotIn("Transform", template)
+        # More would have to go through a bucket.
+        self.assertLess(TEMPLATE.stat().st_size, 51_200)
+
+    def test_the_throttle_is_never_low(self):
+        # Its 429 makes inadyn exit for good.
+        for name, least in (("ThrottleRate", 1000), ("ThrottleBurst", 2000)):
+            parameter = template["Parameters"][name]
+            self.assertGreaterEqual(parameter["MinValue"], least)
+            self.assertGreaterEqual(parameter["Default"], least)
+
+    def test_the_http_api_is_dual_stack_and_takes_everything(self):
+        self.assertEqual(resources["Api"]["Properties"]["IpAddressType"], "dualstack")
+        self.assertEqual(resources["Integration"]["Properties"]["PayloadFormatVersion"], "2.0")
+        self.assertEqual(resources["Route"]["Properties"]["RouteKey"], "$default")
+        self.assertEqual(resources["Stage"]["Properties"]["StageName"], "$default")
+        for name in ("DomainName", "Ipv4DomainName", "Ipv6DomainName"):
+            configuration = resources[name]["Properties"]["DomainNameConfigurations"][0]
+            self.assertEqual(configuration["IpAddressType"], "dualstack", name)
+
+    def test_a_function_url_has_both_permissions(self):
+        url, invoke = resources["UrlPermission"]["Properties"], resources["UrlInvokePermission"]["Properties"]
+        self.assertEqual((url["Action"], url["FunctionUrlAuthType"]), ("lambda:InvokeFunctionUrl", "NONE"))
+        self.assertEqual((invoke["Action"], invoke["InvokedViaFunctionUrl"]), ("lambda:InvokeFunction", True))
+
+    def test_the_family_names_have_one_family_each(self):
+        self.assertEqual(resources["Ipv4Address"]["Properties"]["Type"], "A")
+        self.assertEqual(resources["Ipv6Address"]["Properties"]["Type"], "AAAA")
+
+    def test_cloudfront_caches_nothing_not_even_errors(self):
+        distribution = resources["Distribution"]["Properties"]["DistributionConfig"]
+        # AWS's CachingDisabled.
+        self.assertEqual(distribution["DefaultCacheBehavior"]["CachePolicyId"], "4135ea2d-6df8-44a3-9df3-4b5a84be39ad")
+        errors = {error["ErrorCode"]: error["ErrorCachingMinTTL"] for error in distribution["CustomErrorResponses"]}
+        # Those that CloudFront lets one set.
+        self.assertEqual(errors, dict.fromkeys([400, 403, 404, 405, 414, 416, 500, 501, 502, 503, 504], 0))
+
+    def test_cloudfront_speaks_plain_http_and_says_who_asks(self):
+        distribution = resources["Distribution"]["Properties"]["DistributionConfig"]
+        self.assertEqual(distribution["DefaultCacheBehavior"]["ViewerProtocolPolicy"], "allow-all")
+        self.assertEqual(distribution["ViewerCertificate"]["MinimumProtocolVersion"], "TLSv1")
+        header = distribution["Origins"][0]["OriginCustomHeaders"][0]
+        self.assertEqual(header, {"HeaderName": "X-Nic53-Origin", "HeaderValue": {"Ref": "OriginSecret"}})
+        policy = resources["OriginRequestPolicy"]["Properties"]["OriginRequestPolicyConfig"]
+        self.assertEqual(policy["HeadersConfig"]["HeaderBehavior"], "allViewerAndWhitelistCloudFront")
+        self.assertEqual(policy["HeadersConfig"]["Headers"], ["CloudFront-Viewer-Address"])
+        self.assertEqual(policy["QueryStringsConfig"], {"QueryStringBehavior": "all"})
+
+    def test_every_setting_of_the_gateway_is_a_parameter(self):
+        variables = resources["Function"]["Properties"]["Environment"]["Variables"]
+        read = set(re.findall(r'"(NIC53_[A-Z_]+)"', (ROOT / "src" / "settings.rs").read_text()))
+        # Of the server, or another source of the secret.
+        elsewhere = {"NIC53_STORE", "NIC53_DATA", "NIC53_HTTP", "NIC53_DNS"}
+        elsewhere |= {name for name in read if name.startswith("NIC53_SECRET") and name != "NIC53_SECRET_ARN"}
+        self.assertEqual(read - elsewhere - set(variables), set())
+        self.assertEqual(set(variables) - read, set())
+
+    def test_the_alarms_match_the_words_of_the_log(self):
+        self.assertEqual(resources["DnserrMetric"]["Properties"]["FilterPattern"], '{ $.codes[*] = "dnserr" }')
+        self.assertIn('$.codes[*] = "911"', resources["FaultMetric"]["Properties"]["FilterPattern"])
+
+    def test_every_skipped_check_has_a_reason(self):
+        for name, resource in resources.items():
+            for skip in resource.get("Metadata", {}).get("checkov", {}).get("skip", []):
+                self.assertGreater(len(skip.get("comment", "")), 10, f"{name} {skip['id']}")
+
+
+class Choices(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.cloud = cls.enterClassContext(Cloud())
+        s3 = cls.cloud.client("s3")
+        s3.create_bucket(Bucket=BASE["CodeBucket"])
+        s3.put_object(Bucket=BASE["CodeBucket"], Key=BASE["CodeKey"], Body=b"")
+        cls.cloudformation = cls.cloud.client("cloudformation")
+        cls.domain = {"Domain": "ddns.example.org", "DomainZoneId": cls.cloud.hosted_zone("example.org")}
+
+    def resources_of(self, **parameters):
+        """The logical ids of a stack with these parameters."""
+        name = re.sub(r"[\W_]", "-", self.id())
+        self.cloudformation.create_stack(
+            StackName=name,
+            TemplateBody=TEMPLATE.read_text(),
+            Capabilities=["CAPABILITY_IAM"],
+            Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in {**BASE, **parameters}.items()],
+        )
+        waiter = self.cloudformation.get_waiter("stack_create_complete")
+        waiter.wait(StackName=name, WaiterConfig={"Delay": 0.2, "MaxAttempts": 300})
+        made = self.cloudformation.describe_stack_resources(StackName=name)["StackResources"]
+        self.cloudformation.delete_stack(StackName=name)
+        return {resource["LogicalResourceId"] for resource in made}
+
+    def test_the_default_is_an_http_api(self):
+        self.assertEqual(self.resources_of(), ALWAYS | HTTP_API)
+
+    def test_a_function_url_replaces_it(self):
+        self.assertEqual(self.resources_of(FrontDoor="FunctionUrl"), ALWAYS | FUNCTION_URL)
+
+    def test_a_kept_secret_replaces_a_new_one(self):
+        arn = "arn:aws:secretsmanager:us-east-1:000000000000:secret:kept-abcdef"
+        self.assertEqual(self.resources_of(SecretArn=arn), ALWAYS - {"Secret"} | HTTP_API)
+
+    def test_a_domain(self):
+        self.assertEqual(self.resources_of(**self.domain), ALWAYS | HTTP_API | DOMAIN)
+
+    def test_a_domain_with_family_names(self):
+        made = self.resources_of(**self.domain, FamilyNames="true")
+        self.assertEqual(made, ALWAYS | HTTP_API | DOMAIN | FAMILIES)
+
+    def test_a_domain_behind_cloudfront(self):
+        made = self.resources_of(**self.domain, OriginSecret="s" * 32)
+        self.assertEqual(made, ALWAYS | HTTP_API | DOMAIN | CLOUDFRONT)
+
+    def test_alarms(self):
+        self.assertEqual(self.resources_of(AlarmEmail="me@example.org"), ALWAYS | HTTP_API | ALARMS)
+
+    def test_what_makes_no_sense_together_is_refused(self):
+        for parameters in (
+            {"Domain": "ddns.example.org"},
+            {**self.domain, "FrontDoor": "FunctionUrl"},
+            {"FamilyNames": "true"},
+            {"OriginSecret": "s" * 32},
+            {**self.domain, "OriginSecret": "s" * 32, "FamilyNames": "true"},
+            {**self.domain, "OriginSecret": "short"},
+            {"ThrottleRate": "10"},
+            {"RecordNames": "Home.example.org"},
+            {"RecordNames": "home.example.org."},
+            {"RecordNames": "home.example.org,"},
+            {"RecordNames": "*"},
+            {"LogLevel": "debug"},
+        ):
+            with self.subTest(parameters), self.assertRaises(ClientError):
+                self.resources_of(**parameters)
+
+
+if __name__ == "__main__":
+    unittest.main()
