@@ -1,13 +1,20 @@
 //! The command line: `nic53` and its commands.
 
+mod check;
 mod export;
+mod gateway_url;
+mod given_token;
+mod man;
 mod serve;
 mod settings;
+mod setup;
+mod terminal;
 mod token;
+mod update;
 
 use std::{fmt, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// A dyndns2 gateway to Amazon Route 53.
 ///
@@ -26,7 +33,14 @@ struct Cli {
 enum Command {
     Serve(serve::Serve),
     Token(token::Token),
+    Setup(setup::Setup),
+    Check(check::Check),
+    Update(update::Update),
     Export(export::Export),
+    #[command(hide = true)]
+    Man(man::Man),
+    #[command(hide = true)]
+    Completions(man::Completions),
 }
 
 /// Why a command ended, for the person who typed it.
@@ -45,8 +59,9 @@ impl From<String> for Failure {
     }
 }
 
-/// Exit code of a usage or a setting that makes no sense.
-const USAGE: u8 = 2;
+/// Exit code of a command that could not do its work: a usage or a setting that makes no sense, a
+/// file or an address that is not to be had.
+const FAILED: u8 = 2;
 
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
@@ -57,14 +72,22 @@ pub fn run() -> ExitCode {
     };
     let done = runtime.block_on(async {
         match command {
-            Some(Command::Serve(command)) => command.run().await,
+            Some(Command::Serve(command)) => command.run().await.map(|()| ExitCode::SUCCESS),
             Some(Command::Token(command)) => command.run().await,
-            Some(Command::Export(command)) => command.run(),
-            None => Ok(()),
+            Some(Command::Update(command)) => command.run().await,
+            Some(Command::Export(command)) => command.run().map(|()| ExitCode::SUCCESS),
+            Some(Command::Setup(command)) => command.run().await,
+            Some(Command::Check(command)) => command.run().await,
+            Some(Command::Man(command)) => command.run(Cli::command()).map(|()| ExitCode::SUCCESS),
+            Some(Command::Completions(command)) => {
+                command.run(Cli::command());
+                Ok(ExitCode::SUCCESS)
+            }
+            None => Ok(ExitCode::SUCCESS),
         }
     });
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failure) => fail(&failure),
     }
 }
@@ -73,5 +96,5 @@ pub fn run() -> ExitCode {
 #[expect(clippy::print_stderr, reason = "the person who typed the command reads it there")]
 fn fail(failure: &Failure) -> ExitCode {
     eprintln!("nic53: {failure}");
-    ExitCode::from(USAGE)
+    ExitCode::from(FAILED)
 }

@@ -161,10 +161,8 @@ impl<S: Store> Gateway<S> {
 
 /// The reply where the caller asks for an address that we do not know.
 fn unknown_source(entry: &mut Entry) -> Response<String> {
-    let code = ReturnCode::ServerError;
-    entry.codes = vec![code.word()];
     entry.reasons = vec!["the source address is unknown".to_owned()];
-    reply::response(&[code])
+    reply::response(&[ReturnCode::ServerError])
 }
 
 /// All changes of one zone as one batch; `None` where there are none.

@@ -17,6 +17,8 @@ pub mod aws;
 #[cfg(feature = "cli")]
 pub mod cli;
 #[cfg(feature = "cli")]
+pub mod client;
+#[cfg(feature = "cli")]
 pub mod dns;
 pub mod endpoint;
 pub mod gateway;

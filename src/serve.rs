@@ -15,7 +15,11 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, Version, header::CONNECTION};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{
+    body::{Body as _, Incoming},
+    server::conn::http1,
+    service::service_fn,
+};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -157,6 +161,9 @@ async fn exchange<S: Store>(
 async fn read_form(method: &Method, body: Incoming, limit: Duration) -> Result<Bytes, Body<'static>> {
     if ![Method::POST, Method::PUT].contains(method) {
         return Ok(Bytes::new());
+    }
+    if body.size_hint().lower() > MAX_FORM as u64 {
+        return Err(Body::TooLarge);
     }
     match timeout(limit, Limited::new(body, MAX_FORM).collect()).await {
         Ok(Ok(form)) => Ok(form.to_bytes()),

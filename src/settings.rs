@@ -51,15 +51,23 @@ pub const VARIABLES: [Variable; 16] = [
     Variable::open("NIC53_SECRET_PREVIOUS_FILE", "PATH", "A file that holds the secret before it"),
     Variable::open("NIC53_SECRET_ARN", "arn:aws:secretsmanager:…", "The secret in AWS Secrets Manager"),
     Variable::open("NIC53_GENERATIONS", "home.example.org=1,…", "How often a name's tokens were revoked"),
-    Variable::open("NIC53_TTL", "60", "Seconds of a new record set"),
-    Variable::open("NIC53_TTL_MIN", "60", "The fewest seconds a request may ask for"),
-    Variable::open("NIC53_TTL_MAX", "86400", "The most seconds a request may ask for"),
-    Variable::open("NIC53_ALLOW_PRIVATE", "false", "Whether private addresses may be published"),
-    Variable::open("NIC53_ALLOW_OFFLINE", "false", "Whether offline=YES may remove a host's addresses"),
-    Variable::open("NIC53_QUERY_CREDENTIALS", "true", "Whether credentials may come in the query or form"),
+    Variable::open("NIC53_TTL", "SECONDS", "TTL of a new record set [default: 60]"),
+    Variable::open("NIC53_TTL_MIN", "SECONDS", "The lowest TTL a request may ask for [default: 60]"),
+    Variable::open("NIC53_TTL_MAX", "SECONDS", "The highest TTL a request may ask for [default: 86400]"),
+    Variable::open("NIC53_ALLOW_PRIVATE", "true|false", "Whether private addresses may be published [default: false]"),
+    Variable::open(
+        "NIC53_ALLOW_OFFLINE",
+        "true|false",
+        "Whether offline=YES may remove a host's addresses [default: false]",
+    ),
+    Variable::open(
+        "NIC53_QUERY_CREDENTIALS",
+        "true|false",
+        "Whether credentials may come in the query or form [default: true]",
+    ),
     Variable::open("NIC53_TRUSTED_PROXIES", "192.0.2.0/24,…", "Networks whose X-Forwarded-For counts"),
     Variable::secret("NIC53_ORIGIN_SECRET", "text", "What CloudFront carries in X-Nic53-Origin"),
-    Variable::open("NIC53_LOG", "info", "off, error (what failed) or info (one line a request)"),
+    Variable::open("NIC53_LOG", "LEVEL", "off, error (what failed) or info (one line a request) [default: info]"),
 ];
 
 /// What the gateway is told.

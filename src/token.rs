@@ -177,6 +177,14 @@ mod tests {
     }
 
     #[test]
+    fn a_host_name_with_the_password_in_it_is_told_by_it() {
+        let is_in = |password: &str, text: &str| Password::new(password).unwrap().is_in(text);
+        assert!(is_in("The-Password", "the-password.example.org"));
+        assert!(!is_in("the-password", "the.example.org"));
+        assert!(!is_in("example", "the.example.org"), "too short for a token");
+    }
+
+    #[test]
     fn a_password_is_folded_as_clients_need() {
         for (given, folded) in [
             ("tok", Some("tok")),

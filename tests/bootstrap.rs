@@ -140,6 +140,7 @@ async fn a_setting_that_makes_no_sense_is_911_and_a_line() {
     assert_eq!(said(&reply), (503, "911"));
     let log = lambda.log().await;
     assert!(log.contains("NIC53_ZONES=example.org: ") && log.contains("expected NAME=ZONEID"), "{log}");
+    assert!(log.contains("\"codes\":[\"911\"]"), "{log}");
 }
 
 #[tokio::test]

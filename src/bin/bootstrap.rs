@@ -6,12 +6,13 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use http::Response;
 use lambda_runtime::{LambdaEvent, service_fn};
 use nic53::{
     aws,
     gateway::Gateway,
     lambda,
-    log::{Format, Level, Log},
+    log::{Entry, Format, Level, Log},
     reply::{self, ReturnCode},
     secrets::Keeper,
     settings::Settings,
@@ -43,7 +44,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
                 let request = lambda::request(&event);
                 Box::pin(gateway.answer(&request.parts, request.body(), request.peer)).await
             }
-            None => reply::response(&[ReturnCode::ServerError]),
+            None => not_started(),
         };
         Ok::<_, lambda_runtime::Error>(lambda::response(&event, response))
     }))
@@ -77,6 +78,18 @@ impl State {
             Self::Failed(_) => None,
         }
     }
+}
+
+/// The answer of a gateway that did not start, with its line in the log.
+fn not_started() -> Response<String> {
+    let code = ReturnCode::ServerError;
+    let mut entry = Entry::new("unknown", None);
+    entry.codes = vec![code.word()];
+    entry.reasons = vec!["the gateway could not start".to_owned()];
+    let response = reply::response(&[code]);
+    entry.status = response.status().as_u16();
+    Log { level: Level::Error, format: Format::Json }.request(entry, Duration::ZERO);
+    response
 }
 
 /// Makes the gateway of the environment's settings.

@@ -1,14 +1,11 @@
 //! `nic53 export`: prints the embedded store as a zone file.
 
-use std::io;
+use std::{io, path::PathBuf};
 
 use clap::Args;
 
-use super::{
-    Failure,
-    settings::{SettingArgs, StoreArgs},
-};
-use crate::{hostname::HostName, zone_file};
+use super::{Failure, settings::DEFAULT_ZONES};
+use crate::{hostname::HostName, zone::Zones, zone_file};
 
 /// Print the embedded store as a zone file (RFC 1035), also while it is served
 #[derive(Args)]
@@ -16,18 +13,18 @@ use crate::{hostname::HostName, zone_file};
 pub(super) struct Export {
     /// One zone instead of all
     zone: Option<String>,
-    /// Which store.
-    #[command(flatten)]
-    store: StoreArgs,
-    /// The gateway's settings.
-    #[command(flatten)]
-    settings: SettingArgs,
+    /// The folder of the embedded store
+    #[arg(long, env = "NIC53_DATA", value_name = "DIR", default_value = "./nic53-data")]
+    data: PathBuf,
+    /// The zones of the embedded store
+    #[arg(long, env = "NIC53_ZONES", value_name = "example.org=EMBEDDED,…", default_value = DEFAULT_ZONES)]
+    zones: String,
 }
 
 impl Export {
     /// Prints the zones.
     pub(super) fn run(self) -> Result<(), Failure> {
-        let zones = self.settings.read(&self.store)?.zones;
+        let zones = Zones::parse(&self.zones).map_err(|problem| format!("--zones {}: {problem}", self.zones))?;
         let zone: Option<HostName> = match &self.zone {
             Some(name) => {
                 let parsed = name.parse().ok().filter(|name| zones.iter().any(|zone| zone.name == *name));
@@ -35,7 +32,7 @@ impl Export {
             }
             None => None,
         };
-        zone_file::export(&self.store.data, zones, zone.as_ref(), &mut io::stdout().lock())
+        zone_file::export(&self.data, zones, zone.as_ref(), &mut io::stdout().lock())
             .map_err(|error| Failure(error.to_string()))
     }
 }

@@ -11,7 +11,7 @@ use tokio::{
 
 use super::{
     Failure,
-    settings::{DEFAULT_ZONES, SettingArgs, StoreArgs, StoreKind},
+    settings::{DEFAULT_ZONES, SettingArgs, StoreArgs, StoreKind, make_secret},
 };
 use crate::{
     aws, dns,
@@ -51,10 +51,15 @@ pub(super) struct Serve {
 struct DnsAddress(Option<SocketAddr>);
 
 impl FromStr for DnsAddress {
-    type Err = std::net::AddrParseError;
+    type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text == "off" { Ok(Self(None)) } else { text.parse().map(|address| Self(Some(address))) }
+        let expected = "expected an address and port such as 127.0.0.1:8054, or off";
+        if text == "off" {
+            Ok(Self(None))
+        } else {
+            text.parse().map(|address| Self(Some(address))).map_err(|_| expected)
+        }
     }
 }
 
@@ -70,7 +75,7 @@ impl fmt::Display for DnsAddress {
 impl Serve {
     /// Serves until SIGTERM or SIGINT.
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let (settings, first_start) = self.settings.settings(&self.store, true)?;
+        let settings = self.settings.settings_of_server(&self.store)?;
         let log = Log { level: settings.log, format: Format::Text };
         let http = TcpListener::bind(self.http).await.map_err(|error| cannot_bind("--http", self.http, &error))?;
         match self.store.store {
@@ -82,30 +87,28 @@ impl Serve {
                 until_stopped(http, Gateway::new(settings, secrets, Route53::new(&aws), log), log, stop_signal()?)
                     .await;
             }
-            StoreKind::Embedded => self.embedded(settings, first_start, http, log).await?,
+            StoreKind::Embedded => self.embedded(settings, http, log).await?,
         }
         Ok(())
     }
 
     /// Serves the embedded store: HTTP, DNS and the export.
-    async fn embedded(
-        &self,
-        settings: Settings,
-        first_start: bool,
-        http: TcpListener,
-        log: Log,
-    ) -> Result<(), Failure> {
+    async fn embedded(&self, settings: Settings, http: TcpListener, log: Log) -> Result<(), Failure> {
         let store = Embedded::open(&self.store.data, settings.zones.clone()).map_err(|error| error.to_string())?;
         let store = Arc::new(store);
-        let source = settings.secret.as_ref().ok_or_else(|| "there is no secret".to_owned())?;
-        let secrets = Keeper::read(source, None, log).await?;
         let dns_sockets = match self.dns.0 {
             Some(address) => Some(bind_dns(address).await.map_err(|error| cannot_bind("--dns", address, &error))?),
             None => None,
         };
         let dns_address = dns_sockets.as_ref().and_then(|(udp, _)| udp.local_addr().ok());
+        let source = settings.secret.as_ref().ok_or_else(|| "there is no secret".to_owned())?;
+        let first_start = make_secret(&self.store.data, source)?;
+        let secrets = Keeper::read(source, None, log).await?;
         let stop = stop_signal()?;
-        let export = zone_file::listen(&self.store.data).map_err(|error| error.to_string())?;
+        // Such as a folder whose path is too long for a socket: no reason not to serve.
+        let export = zone_file::listen(&self.store.data)
+            .inspect_err(|error| log.error(&format!("`nic53 export` will not work while this runs: {error}")))
+            .ok();
         announce(&http, DnsAddress(dns_address))?;
         if first_start && settings.zones.to_string() == DEFAULT_ZONES {
             let http = http.local_addr().unwrap_or(self.http);
@@ -118,7 +121,11 @@ impl Serve {
                 dns::serve(udp, tcp, Arc::clone(&store), log, until(stopped.clone())).await;
             }
         };
-        let export = zone_file::serve(export, Arc::clone(&store), until(stopped.clone()));
+        let export = async {
+            if let Some(export) = export {
+                zone_file::serve(export, Arc::clone(&store), until(stopped.clone())).await;
+            }
+        };
         let http = async {
             until_stopped(http, gateway, log, stop).await;
             stopping.send_replace(true);

@@ -2,9 +2,9 @@
 
 use std::{
     collections::HashMap,
-    fs::{self, DirBuilder, OpenOptions},
+    fs::{self, OpenOptions},
     io::Write,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
@@ -45,37 +45,44 @@ pub(super) struct StoreArgs {
 pub(super) struct SettingArgs(HashMap<&'static str, String>);
 
 impl SettingArgs {
+    /// The settings of this store, with a secret that is there.
+    pub(super) fn settings(&self, store: &StoreArgs) -> Result<Settings, Failure> {
+        let settings = self.settings_of_server(store)?;
+        match &settings.secret {
+            Some(secrets::Source::File { current, .. })
+                if *current == secret_path(&store.data) && !current.exists() =>
+            {
+                Err(Failure(format!(
+                    "there is no secret: expected NIC53_SECRET, NIC53_SECRET_FILE, NIC53_SECRET_ARN or {}, which `nic53 serve` makes",
+                    current.display()
+                )))
+            }
+            _ => Ok(settings),
+        }
+    }
+
     /// The settings of this store. Where they name no secret, the embedded store has one in its
-    /// folder; `make` says whether it is made where it is missing, and the result whether it was.
-    pub(super) fn settings(&self, store: &StoreArgs, make: bool) -> Result<(Settings, bool), Failure> {
+    /// folder, or makes it there.
+    pub(super) fn settings_of_server(&self, store: &StoreArgs) -> Result<Settings, Failure> {
         let mut settings = self.read(store)?;
-        if settings.secret.is_some() {
-            return Ok((settings, false));
+        if settings.secret.is_none() {
+            if store.store != StoreKind::Embedded {
+                return Err(Failure(
+                    "NIC53_SECRET is not set: expected it, NIC53_SECRET_FILE or NIC53_SECRET_ARN with --store route53"
+                        .to_owned(),
+                ));
+            }
+            settings.secret = Some(secrets::Source::File { current: secret_path(&store.data), previous: None });
         }
-        if store.store != StoreKind::Embedded {
-            return Err(Failure(
-                "NIC53_SECRET is not set: expected it, NIC53_SECRET_FILE or NIC53_SECRET_ARN with --store route53"
-                    .to_owned(),
-            ));
+        Ok(settings)
+    }
+
+    /// Sets a variable, where it is not given.
+    pub(super) fn or(&mut self, name: &'static str, value: &str) {
+        let given = self.0.entry(name).or_default();
+        if given.trim().is_empty() {
+            value.clone_into(given);
         }
-        let path = store.data.join("secret");
-        let missing = !path.exists();
-        if missing && !make {
-            return Err(Failure(format!(
-                "there is no secret: expected NIC53_SECRET, NIC53_SECRET_FILE, NIC53_SECRET_ARN or {}, which `nic53 serve` makes",
-                path.display()
-            )));
-        }
-        if missing {
-            make_secret(&store.data, &path).map_err(|error| {
-                format!(
-                    "{}: could not make the secret: {error}: expected a folder that nic53 may write",
-                    path.display()
-                )
-            })?;
-        }
-        settings.secret = Some(secrets::Source::File { current: path, previous: None });
-        Ok((settings, missing))
     }
 
     /// The settings as they are given; the embedded store has a zone where there is none.
@@ -124,17 +131,34 @@ fn arg(variable: &Variable) -> Arg {
         .help_heading("Settings")
 }
 
-/// Makes a secret of 256 random bits, as 43 characters that only its owner may read.
-fn make_secret(folder: &Path, path: &Path) -> std::io::Result<()> {
+/// Where the embedded store's own secret is.
+fn secret_path(data: &Path) -> PathBuf {
+    data.join("secret")
+}
+
+/// Makes the secret of the embedded store, where that is the one to be used and its folder has none,
+/// and says whether it did. Only who has the store open may call this: two would make two secrets.
+pub(super) fn make_secret(data: &Path, source: &secrets::Source) -> Result<bool, Failure> {
+    let path = secret_path(data);
+    if path.exists() || !matches!(source, secrets::Source::File { current, .. } if *current == path) {
+        return Ok(false);
+    }
+    write_secret(data, &path).map_err(|error| {
+        format!("{}: could not make the secret: {error}: expected a folder that nic53 may write", path.display())
+    })?;
+    Ok(true)
+}
+
+/// Writes a secret of 256 random bits, as 43 characters that only its owner may read.
+fn write_secret(data: &Path, path: &Path) -> std::io::Result<()> {
     let mut random = Zeroizing::new([0; 32]);
     getrandom::fill(random.as_mut()).map_err(std::io::Error::other)?;
     let secret = Zeroizing::new(BASE64URL_NOPAD.encode(random.as_ref()));
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     // Whole or not at all, even if the power fails now.
-    let draft = folder.join("secret.new");
+    let draft = data.join("secret.new");
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
     file.write_all(secret.as_bytes())?;
     file.sync_all()?;
     fs::rename(&draft, path)?;
-    fs::File::open(folder)?.sync_all()
+    fs::File::open(data)?.sync_all()
 }

@@ -1,6 +1,14 @@
-//! `nic53 token`: prints a host's token.
+//! `nic53 token`: prints the tokens of hosts, and says what a token is good for.
+
+use std::{
+    io::{self, Read, Write as _},
+    process::ExitCode,
+    sync::Arc,
+};
 
 use clap::Args;
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 use super::{
     Failure,
@@ -10,26 +18,43 @@ use crate::{
     hostname::HostName,
     log::{Format, Log},
     secrets::Keeper,
-    token::Scope,
+    settings::Settings,
+    token::{Password, Scope, Secret, Secrets},
+    zone::{Zone, Zones, bare_id},
 };
 
-/// Print the token of a host
+/// Print the tokens of hosts, or check one
 ///
-/// The settings must be those of the gateway: its zones, its secret, its generations.
+/// The settings must be those of the gateway: its zones, its secret, its generations. A secret in AWS
+/// Secrets Manager is read with your own AWS credentials.
+///
+/// One host's token stands alone on its line; those of several stand behind their hosts.
 #[derive(Args)]
-#[command(after_help = "Examples:\n  nic53 token router.home.example\n  nic53 token --subtree home.example.org")]
+#[command(after_help = EXAMPLES)]
+#[expect(clippy::doc_markdown, reason = "clap shows it to a person as it stands")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(super) struct Token {
-    /// The host that the token may move
-    host: String,
+    /// The hosts that the tokens may move
+    #[arg(required = true, value_name = "HOST")]
+    hosts: Vec<String>,
     /// Cover the name and everything below it in its zone
     #[arg(long)]
     subtree: bool,
-    /// Mint this generation instead of the configured one
+    /// Mint this generation instead of the one that NIC53_GENERATIONS has
     #[arg(long, value_name = "N")]
     generation: Option<u32>,
     /// Mint under the previous secret
     #[arg(long)]
     previous: bool,
+    /// The id of the hosts' hosted zone, where no zones are configured
+    #[arg(long, value_name = "ID")]
+    zone_id: Option<String>,
+    /// Read a token from standard input and say whether it may move the hosts; exit code 1 if not
+    #[arg(long, conflicts_with_all = ["subtree", "generation", "previous"])]
+    check: bool,
+    /// One JSON object a host, a line each
+    #[arg(long)]
+    json: bool,
     /// Which store.
     #[command(flatten)]
     store: StoreArgs,
@@ -38,36 +63,276 @@ pub(super) struct Token {
     settings: SettingArgs,
 }
 
+/// Shown below the flags.
+const EXAMPLES: &str = "Examples:
+  nic53 token router.home.example
+  nic53 token --subtree home.example.org --zones example.org=Z0123ABC --secret-file secret
+  nic53 token home.example.org --zone-id Z0123ABC --secret-arn arn:aws:secretsmanager:…
+  nic53 token --check home.example.org <token-file";
+
+/// Exit code where a token that was checked is not valid.
+const NOT_VALID: u8 = 1;
+
 impl Token {
-    /// Prints the token, alone on a line.
-    #[expect(clippy::print_stdout, reason = "the token is the command's answer")]
-    pub(super) async fn run(self) -> Result<(), Failure> {
-        let (settings, _) = self.settings.settings(&self.store, false)?;
-        let host: HostName = self
-            .host
-            .parse()
-            .map_err(|_| format!("`{}`: expected a fully qualified host name, such as home.example.org", self.host))?;
-        let zone = settings
-            .zones
-            .holding(&host)
-            .ok_or_else(|| format!("`{host}`: expected a host in one of the zones: {}", settings.zones))?;
-        if self.subtree && host.is_wildcard() {
-            return Err(Failure(format!("`{host}`: expected a name without `*`, whose subtree has all below it")));
+    /// Prints a line a host.
+    pub(super) async fn run(mut self) -> Result<ExitCode, Failure> {
+        if let Some(id) = &self.zone_id {
+            // The settings want a zone; with its id given, nothing else of it counts.
+            self.settings.or("NIC53_ZONES", &format!("home.example={id}"));
         }
+        let settings = self.settings.settings(&self.store)?;
+        let hosts = self.hosts.iter().map(|host| self.host(host, &settings.zones)).collect::<Result<Vec<_>, _>>()?;
         let source = settings.secret.as_ref().ok_or_else(|| "there is no secret".to_owned())?;
         let secrets = Keeper::read(source, None, Log { level: settings.log, format: Format::Text }).await?;
         let secrets = secrets.current().await;
-        let secret = if self.previous {
-            secrets
-                .previous
-                .as_ref()
-                .ok_or_else(|| "--previous: expected a previous secret in the settings".to_owned())?
-        } else {
-            &secrets.current
+        if self.check { self.check(&hosts, &settings, &secrets) } else { self.mint(&hosts, &settings, &secrets) }
+    }
+
+    /// A host and its zone.
+    fn host(&self, host: &str, zones: &Zones) -> Result<(HostName, Zone), Failure> {
+        let name: HostName = host
+            .parse()
+            .map_err(|_| format!("`{host}`: expected a fully qualified host name, such as home.example.org"))?;
+        let zone = match &self.zone_id {
+            Some(id) => zone_of_id(id, &name)?,
+            None => zones.holding(&name).cloned().ok_or_else(|| {
+                format!("`{name}`: expected a host in one of the zones {zones}, or its zone's id with --zone-id")
+            })?,
         };
+        if self.subtree && name.is_wildcard() {
+            return Err(Failure(format!("`{name}`: expected a name without `*`, whose subtree has all below it")));
+        }
+        Ok((name, zone))
+    }
+
+    /// Prints the token of each host.
+    fn mint(&self, hosts: &[(HostName, Zone)], settings: &Settings, secrets: &Secrets) -> Result<ExitCode, Failure> {
+        let secret = if self.previous { secrets.previous.as_ref() } else { Some(&secrets.current) };
+        let secret = secret.ok_or_else(|| "--previous: expected a previous secret in the settings".to_owned())?;
         let scope = if self.subtree { Scope::Subtree } else { Scope::Host };
-        let generation = self.generation.or(settings.generations.get(&host).copied()).unwrap_or(0);
-        println!("{}", secret.mint(scope, &host, zone, generation).reveal());
-        Ok(())
+        for (host, zone) in hosts {
+            let generation = self.generation.or(settings.generations.get(host).copied()).unwrap_or(0);
+            let token = secret.mint(scope, host, zone, generation);
+            let token = token.reveal();
+            say(&match hosts {
+                _ if self.json => Zeroizing::new(
+                    json!({
+                        "host": host.as_str(),
+                        "token": token,
+                        "scope": scope.word(),
+                        "zone_id": zone.id,
+                        "generation": generation,
+                        "secret": if self.previous { PREVIOUS } else { CURRENT },
+                    })
+                    .to_string(),
+                ),
+                [_] => Zeroizing::new(token.to_owned()),
+                _ => Zeroizing::new(format!("{host} {token}")),
+            });
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Says of each host whether the token on standard input may move it.
+    fn check(&self, hosts: &[(HostName, Zone)], settings: &Settings, secrets: &Secrets) -> Result<ExitCode, Failure> {
+        let mut text = Zeroizing::new(String::new());
+        io::stdin().read_to_string(&mut text).map_err(|error| format!("standard input: {error}: expected a token"))?;
+        let password = Password::new(&text).ok_or("standard input: nothing in it: expected a token".to_owned())?;
+        let mut valid = true;
+        for (host, zone) in hosts {
+            let found = Minted::search(&password, host, zone, settings, secrets);
+            valid &= found.as_ref().is_some_and(|minted| minted.revoked_by.is_none());
+            say(&if self.json { as_json(host, found.as_ref()).to_string() } else { as_line(host, found.as_ref()) });
+        }
+        Ok(if valid { ExitCode::SUCCESS } else { ExitCode::from(NOT_VALID) })
+    }
+}
+
+/// How a token was made.
+#[derive(Debug, PartialEq, Eq)]
+struct Minted {
+    /// What it covers.
+    scope: Scope,
+    /// The name it was minted at.
+    name: HostName,
+    /// The generation it was minted with.
+    generation: u32,
+    /// The generation that counts now, where that is a later one.
+    revoked_by: Option<u32>,
+    /// Which secret.
+    secret: &'static str,
+}
+
+/// The word for the secret that new tokens are minted under.
+const CURRENT: &str = "current";
+/// The word for the one before it.
+const PREVIOUS: &str = "previous";
+
+/// How many generations that were revoked are looked through.
+const LOOK_BACK: u32 = 100;
+
+impl Minted {
+    /// How a token that covers the host was made, revoked ones included; `None` where it covers it
+    /// in no way.
+    fn search(
+        password: &Password,
+        host: &HostName,
+        zone: &Zone,
+        settings: &Settings,
+        secrets: &Secrets,
+    ) -> Option<Self> {
+        let own = std::iter::once((Scope::Host, host.clone()));
+        let ancestry = host.ancestry().filter(|name| name.is_within(&zone.name) && !name.is_wildcard());
+        let names: Arc<[(Scope, HostName)]> = own.chain(ancestry.map(|name| (Scope::Subtree, name))).collect();
+        let both: [(&str, Option<&Secret>); 2] =
+            [(CURRENT, Some(&secrets.current)), (PREVIOUS, secrets.previous.as_ref())];
+        let all = names.iter().flat_map(|(scope, name)| {
+            let now = settings.generations.get(name).copied().unwrap_or(0);
+            let generations = (now.saturating_sub(LOOK_BACK)..=now).rev();
+            generations.flat_map(move |generation| {
+                both.into_iter().filter_map(move |(word, secret)| Some((*scope, name, generation, now, word, secret?)))
+            })
+        });
+        let mut all = all.filter(|(scope, name, generation, _, _, secret)| {
+            bool::from(password.is(&secret.mint(*scope, name, zone, *generation)))
+        });
+        all.next().map(|(scope, name, generation, now, secret, _)| Self {
+            scope,
+            name: name.clone(),
+            generation,
+            revoked_by: (generation < now).then_some(now),
+            secret,
+        })
+    }
+}
+
+/// What a token is good for, for a person.
+fn as_line(host: &HostName, minted: Option<&Minted>) -> String {
+    let Some(Minted { scope, name, generation, revoked_by, secret }) = minted else {
+        return format!(
+            "{host}: not valid: not a token of this host or of a subtree above it, in this zone and under these secrets"
+        );
+    };
+    let what = format!("{} token of {name}, generation {generation}, {secret} secret", scope.word());
+    match revoked_by {
+        None => format!("{host}: valid: {what}"),
+        Some(now) => format!("{host}: not valid: {what}, revoked: NIC53_GENERATIONS has {name}={now}"),
+    }
+}
+
+/// The same for scripts.
+fn as_json(host: &HostName, minted: Option<&Minted>) -> Value {
+    let mut json = json!({ "host": host.as_str(), "valid": minted.is_some_and(|minted| minted.revoked_by.is_none()) });
+    if let Some(Minted { scope, name, generation, revoked_by, secret }) = minted {
+        json["scope"] = scope.word().into();
+        json["name"] = name.as_str().into();
+        json["generation"] = (*generation).into();
+        json["secret"] = (*secret).into();
+        if let Some(now) = revoked_by {
+            json["revoked_by_generation"] = (*now).into();
+        }
+    }
+    json
+}
+
+/// A zone of which only the id is known: all the host's ancestors may be in it.
+fn zone_of_id(id: &str, host: &HostName) -> Result<Zone, Failure> {
+    Zones::parse(&format!("home.example={id}"))
+        .map_err(|_| format!("--zone-id {id}: expected a hosted zone's id, such as Z0123ABC"))?;
+    let name = host.ancestry().last().unwrap_or_else(|| host.clone());
+    Ok(Zone { name, id: bare_id(id).to_owned() })
+}
+
+/// A line on standard output. Nobody reading is no reason to fail.
+fn say(line: &str) {
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(line.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Settings of a gateway with two zones, one inside the other, and a name that was revoked twice.
+    fn settings() -> Settings {
+        let variable = |name: &str| match name {
+            "NIC53_ZONES" => Some("example.org=Z1,lab.example.org=Z2".to_owned()),
+            "NIC53_GENERATIONS" => Some("old.example.org=2".to_owned()),
+            _ => None,
+        };
+        Settings::read(variable).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn secrets() -> Secrets {
+        let secret = |letter: &str| Secret::new(&letter.repeat(40)).unwrap_or_else(|error| panic!("{error}"));
+        Secrets { current: secret("a"), previous: Some(secret("b")) }
+    }
+
+    #[test]
+    fn a_token_is_told_by_scope_name_generation_and_secret() {
+        let (settings, secrets) = (settings(), secrets());
+        let previous = secrets.previous.as_ref().unwrap();
+        for (secret, scope, name, generation, host, line) in [
+            (
+                &secrets.current,
+                Scope::Host,
+                "a.example.org",
+                0,
+                "a.example.org",
+                "a.example.org: valid: host token of a.example.org, generation 0, current secret",
+            ),
+            (
+                previous,
+                Scope::Subtree,
+                "example.org",
+                0,
+                "b.a.example.org",
+                "b.a.example.org: valid: subtree token of example.org, generation 0, previous secret",
+            ),
+            (
+                &secrets.current,
+                Scope::Subtree,
+                "old.example.org",
+                1,
+                "x.old.example.org",
+                "x.old.example.org: not valid: subtree token of old.example.org, generation 1, current secret, \
+                 revoked: NIC53_GENERATIONS has old.example.org=2",
+            ),
+            (&secrets.current, Scope::Host, "old.example.org", 2, "old.example.org", "old.example.org: valid: "),
+            (&secrets.current, Scope::Host, "a.example.org", 0, "b.example.org", "b.example.org: not valid: not a"),
+            (&secrets.current, Scope::Host, "a.example.org", 0, "x.a.example.org", "x.a.example.org: not valid: not a"),
+            // Another zone holds it.
+            (
+                &secrets.current,
+                Scope::Subtree,
+                "example.org",
+                0,
+                "x.lab.example.org",
+                "x.lab.example.org: not valid: not a",
+            ),
+            (&secrets.current, Scope::Host, "*.a.example.org", 0, "*.a.example.org", "*.a.example.org: valid: host"),
+        ] {
+            let zone = |name: &HostName| settings.zones.holding(name).unwrap();
+            let (name, host): (HostName, HostName) = (name.parse().unwrap(), host.parse().unwrap());
+            let token = secret.mint(scope, &name, zone(&name), generation);
+            let password = Password::new(&token.reveal().to_ascii_uppercase()).unwrap();
+            let found = Minted::search(&password, &host, zone(&host), &settings, &secrets);
+            assert!(as_line(&host, found.as_ref()).starts_with(line), "{line}: {found:?}");
+            let valid = line.contains(": valid");
+            assert_eq!(as_json(&host, found.as_ref())["valid"], valid, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_zone_of_which_only_the_id_is_known_holds_every_ancestor() {
+        for (host, id, name) in [
+            ("b.a.example.org", "Z1", "example.org"),
+            ("example.org", "/hostedzone/Z1", "example.org"),
+            ("*.org", "Z1", "*.org"),
+        ] {
+            let zone = zone_of_id(id, &host.parse().unwrap()).unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!((zone.name.as_str(), zone.id.as_str()), (name, "Z1"), "{host}");
+        }
+        assert!(zone_of_id("Z 1", &"a.b".parse().unwrap()).is_err());
     }
 }

@@ -168,8 +168,8 @@ pub(crate) trait Handler: Send + Sync {
 impl<S: Store> Handler for Gateway<S> {
     fn handle<'a>(&'a self, event: &'a Value) -> Pin<Box<dyn Future<Output = Value> + Send + 'a>> {
         Box::pin(async {
-            let lambda::Invocation { parts, body, peer } = lambda::request(event);
-            lambda::response(event, self.answer(&parts, &body, peer).await)
+            let request = lambda::request(event);
+            lambda::response(event, self.answer(&request.parts, request.body(), request.peer).await)
         })
     }
 }

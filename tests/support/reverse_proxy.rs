@@ -28,7 +28,7 @@ fn forward(mut downstream: TcpStream, upstream: &str, client: &str) -> io::Resul
     let mut line = String::new();
     while request.read_line(&mut line)? > 0 {
         if line == "\r\n" {
-            line.insert_str(0, &format!("X-Forwarded-For: {client}\r\n"));
+            line.insert_str(0, &format!("Connection: close\r\nX-Forwarded-For: {client}\r\n"));
         }
         upstream.write_all(line.as_bytes())?;
         if line.ends_with("\r\n\r\n") {

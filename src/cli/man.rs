@@ -1,0 +1,108 @@
+//! `nic53 man` and `nic53 completions`: made from the command line itself, so that they cannot say anything else.
+
+use std::{
+    fs, io,
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use clap::{Args, Command};
+use clap_complete::Shell;
+use clap_mangen::Man as Page;
+
+use super::Failure;
+
+/// Write the manual pages, one a command
+#[derive(Args)]
+#[command(after_help = "Examples:
+  nic53 man >nic53.1
+  nic53 man /usr/local/share/man/man1")]
+pub(super) struct Man {
+    /// The folder to write nic53.1, nic53-serve.1 and so on to; without it, nic53.1 goes to standard output
+    #[arg(value_name = "DIR")]
+    folder: Option<PathBuf>,
+}
+
+impl Man {
+    /// Writes the pages of this command line.
+    pub(super) fn run(&self, command: Command) -> Result<(), Failure> {
+        let mut command = command.disable_help_subcommand(true);
+        command.build();
+        let Some(folder) = &self.folder else {
+            let page = page(&command, "nic53").map_err(|error| format!("nic53.1: {error}"))?;
+            let _ = io::stdout().write_all(&page);
+            return Ok(());
+        };
+        fs::create_dir_all(folder).map_err(|error| cannot_write(folder, &error))?;
+        write_pages(&command, folder, "nic53")
+    }
+}
+
+/// Writes the page of a command and of those below it that are not hidden.
+fn write_pages(command: &Command, folder: &Path, name: &str) -> Result<(), Failure> {
+    let path = folder.join(format!("{name}.1"));
+    page(command, name).and_then(|page| fs::write(&path, page)).map_err(|error| cannot_write(&path, &error))?;
+    let mut below = command.get_subcommands().filter(|below| !below.is_hide_set());
+    below.try_for_each(|below| write_pages(below, folder, &format!("{name}-{}", below.get_name())))
+}
+
+/// The page of one command, its examples line by line.
+fn page(command: &Command, name: &str) -> io::Result<Vec<u8>> {
+    let shown = command.clone().display_name(name.to_owned());
+    let manual = Page::new(shown).title(name.to_uppercase()).source(concat!("nic53 ", env!("CARGO_PKG_VERSION")));
+    let mut page = Vec::new();
+    manual.render_title(&mut page)?;
+    manual.render_name_section(&mut page)?;
+    manual.render_synopsis_section(&mut page)?;
+    manual.render_description_section(&mut page)?;
+    manual.render_options_section(&mut page)?;
+    if command.get_subcommands().any(|below| !below.is_hide_set()) {
+        manual.render_subcommands_section(&mut page)?;
+    }
+    if let Some(examples) = command.get_after_help() {
+        page.extend_from_slice(examples_section(&examples.to_string()).as_bytes());
+    }
+    Ok(page)
+}
+
+/// The section of the examples, which follow the line that announces them.
+fn examples_section(examples: &str) -> String {
+    let lines = examples.lines().skip(1).map(|line| line.trim().replace('\\', "\\e").replace('-', "\\-"));
+    format!(".SH EXAMPLES\n.nf\n{}\n.fi\n", lines.collect::<Vec<_>>().join("\n"))
+}
+
+/// Print completions for a shell
+#[derive(Args)]
+#[command(after_help = "Examples:
+  nic53 completions bash >/usr/local/share/bash-completion/completions/nic53
+  nic53 completions zsh >/usr/local/share/zsh/site-functions/_nic53
+  nic53 completions fish >~/.config/fish/completions/nic53.fish")]
+pub(super) struct Completions {
+    /// The shell
+    shell: Shell,
+}
+
+impl Completions {
+    /// Prints the completions of this command line.
+    pub(super) fn run(&self, mut command: Command) {
+        let mut script = Vec::new();
+        clap_complete::generate(self.shell, &mut command, "nic53", &mut script);
+        let _ = io::stdout().write_all(&script);
+    }
+}
+
+/// Why a page could not be written.
+fn cannot_write(path: &Path, error: &io::Error) -> Failure {
+    Failure(format!("{}: {error}: expected a folder that nic53 may write", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn examples_stand_line_by_line() {
+        let section = examples_section("Examples:\n  nic53 setup a --url b\n  printf '\\n'");
+        assert_eq!(section, ".SH EXAMPLES\n.nf\nnic53 setup a \\-\\-url b\nprintf '\\en'\n.fi\n");
+    }
+}

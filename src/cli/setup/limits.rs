@@ -1,0 +1,191 @@
+//! Whether a client can do what it is about to be told, said before anybody wonders why it does not.
+
+use super::template::{Account, Part, SHORT_USER, Template};
+use crate::cli::gateway_url::GatewayUrl;
+
+/// What a person should know before typing this into that client.
+pub(super) fn warnings(template: &Template, url: &GatewayUrl, accounts: &[Account], parts: &[Part]) -> Vec<String> {
+    let mut warnings = Vec::new();
+    warnings.extend(of_scheme(template, url));
+    warnings.extend(of_server(template, url));
+    warnings.extend(of_hosts(template, accounts));
+    for account in accounts {
+        warnings.extend(of_account(template, account));
+    }
+    warnings.extend(of_length(template, parts));
+    warnings
+}
+
+/// TLS where the client has none, and none where there should be.
+fn of_scheme(template: &Template, url: &GatewayUrl) -> Vec<String> {
+    let title = template.title;
+    let mut warnings = Vec::new();
+    match (template.limits.https, url.https) {
+        (Some("no"), true) => warnings.push(format!(
+            "{title} has no TLS: expected an http:// URL of the gateway, where the token travels in the clear"
+        )),
+        (Some("always"), false) => {
+            warnings.push(format!("{title} always asks over TLS: expected an https:// URL of the gateway"));
+        }
+        (Some("no" | "always") | None, _) | (Some(_), false) => {}
+        (Some(when), true) => {
+            warnings.push(format!("{title} has TLS {when}; `nic53 check` shows which the gateway takes"));
+        }
+    }
+    if !url.https && !url.is_loopback() {
+        warnings.push(format!(
+            "{url} shows the token to everyone on the way: expected an https:// URL, unless {title} cannot do TLS"
+        ));
+    }
+    warnings
+}
+
+/// The server's name, its port and the path behind it.
+fn of_server(template: &Template, url: &GatewayUrl) -> Vec<String> {
+    let (title, limits) = (template.title, &template.limits);
+    let mut warnings = Vec::new();
+    let server = url.authority();
+    if let Some(most) = limits.server.filter(|most| server.len() > *most) {
+        warnings.push(too_long(title, "server", &server, most, "a shorter name of the gateway"));
+    }
+    if limits.no_port && !url.has_default_port() {
+        warnings.push(format!("{title} takes no port: expected a URL without `:{}`", url.port));
+    }
+    if limits.no_path && !url.prefix.is_empty() {
+        warnings.push(format!("{title} asks for /nic/update only: expected a URL without `{}`", url.prefix));
+    }
+    warnings
+}
+
+/// How many hosts there are.
+fn of_hosts(template: &Template, accounts: &[Account]) -> Option<String> {
+    let most = template.limits.hosts.filter(|most| accounts.len() > *most)?;
+    let noun = if most == 1 { "host" } else { "hosts" };
+    Some(format!(
+        "{} takes {most} {noun} and {} were given: the others need a client of their own",
+        template.title,
+        accounts.len()
+    ))
+}
+
+/// One host's name, user name and token.
+fn of_account(template: &Template, account: &Account) -> Vec<String> {
+    let (title, limits) = (template.title, &template.limits);
+    let mut warnings = Vec::new();
+    if account.user != account.host {
+        warnings.push(format!(
+            "{title} does not take `{}` as a user name{}: `{SHORT_USER}` stands in its place; a user name without a dot \
+             claims nothing, and the gateway checks the token against the host",
+            account.host,
+            limits.user.map(|most| format!(" (at most {most} characters)")).unwrap_or_default(),
+        ));
+    }
+    if let Some(most) = limits.host.filter(|most| account.host.len() > *most) {
+        warnings.push(too_long(title, "host name", &account.host, most, "a shorter host"));
+    }
+    if let Some(most) = limits.token.filter(|most| account.token.len() > *most) {
+        warnings.push(format!(
+            "the token of {} is {} characters long and {title} takes {most}",
+            account.host,
+            account.token.len()
+        ));
+    }
+    if let Some(letter) = account.host.chars().find(|letter| limits.refuses.contains(*letter)) {
+        warnings.push(format!("{title} breaks on the `{letter}` of `{}`: expected another host", account.host));
+    }
+    // A token of ours has letters and digits; the token itself is not shown.
+    if let Some(letter) =
+        account.token.chars().find(|letter| BREAKING.contains(*letter) || limits.refuses.contains(*letter))
+    {
+        warnings.push(format!(
+            "the token of {} has a `{letter}`, which breaks clients: expected 24 letters and digits, as `nic53 token` prints",
+            account.host
+        ));
+    }
+    warnings
+}
+
+/// Characters that break one client or another: in Basic credentials, URLs, configuration files and shells.
+const BREAKING: &str = ":@/?#&=+%,'\"\\$`<>";
+
+/// The longest URL that is typed.
+fn of_length(template: &Template, parts: &[Part]) -> Option<String> {
+    let most = template.limits.url?;
+    let pasted = parts.iter().filter_map(|part| match part {
+        Part::Paste(text) => Some(text),
+        Part::Prose(_) => None,
+    });
+    let urls = pasted.flat_map(|text| text.split_whitespace()).filter(|word| word.contains("/nic/update"));
+    let longest = urls.map(|url| url.chars().count()).max().filter(|length| *length > most)?;
+    Some(format!(
+        "the update URL is {longest} characters long and {} takes {most}: expected a shorter host or name of the gateway",
+        template.title
+    ))
+}
+
+/// A text that does not fit.
+fn too_long(title: &str, what: &str, text: &str, most: usize, expected: &str) -> String {
+    format!("{title} takes {most} characters as {what} and `{text}` has {}: expected {expected}", text.chars().count())
+}
+
+#[cfg(test)]
+mod tests {
+    use zeroize::Zeroizing;
+
+    use super::*;
+
+    /// What is said of a client with this head.
+    fn said(head: &str, url: &str, hosts: &[&str], token: &str) -> String {
+        let text = format!(
+            "---\ntitle: Router\n{head}\n---\n```\n{{{{#hosts}}}}\n{{{{url}}}}/nic/update?hostname={{{{host}}}}\n{{{{/hosts}}}}\n```\n"
+        );
+        let template = Template::parse("router", Box::leak(text.into_boxed_str())).unwrap();
+        let url = url.parse().unwrap();
+        let accounts: Vec<_> = hosts
+            .iter()
+            .map(|host| Account::new(&host.parse().unwrap(), Zeroizing::new(token.to_owned()), &template.limits))
+            .collect();
+        let parts = template.fill(&url, &accounts).unwrap();
+        warnings(&template, &url, &accounts, &parts).join("\n")
+    }
+
+    const TOKEN: &str = "p76tf75ar94am7g7pcjzryjr";
+    const HTTPS: &str = "https://dyn.example.org";
+
+    #[test]
+    fn what_fits_is_not_warned_about() {
+        let head = "user: 16\ntoken: 24\nhost: 16\nserver: 15\nurl: 60\nhosts: 1\nport: no\npath: no";
+        assert_eq!(said(head, HTTPS, &["home.example.org"], TOKEN), "");
+        assert_eq!(said("about: x", "http://127.0.0.1:8053", &["home.example.org"], TOKEN), "");
+        assert_eq!(said("https: always", HTTPS, &["home.example.org"], TOKEN), "");
+        assert_eq!(said("https: no", "http://127.0.0.1", &["home.example.org"], TOKEN), "");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_said_with_its_limit() {
+        let home = "home.example.org";
+        for (head, url, hosts, token, words) in [
+            ("user: 15", HTTPS, &[home][..], TOKEN, &["user name", "15", "`nic53`", "without a dot"][..]),
+            ("user-refuses: *", HTTPS, &["*.example.org"], TOKEN, &["`*.example.org`", "`nic53`"]),
+            ("token: 23", HTTPS, &[home], TOKEN, &["24", "23"]),
+            ("host: 15", HTTPS, &[home], TOKEN, &["16", "15", home]),
+            ("server: 14", HTTPS, &[home], TOKEN, &["15", "14", "dyn.example.org"]),
+            ("url: 40", HTTPS, &[home], TOKEN, &["60", "40"]),
+            ("hosts: 1", HTTPS, &[home, "nas.example.org"], TOKEN, &["1 host", "2"]),
+            ("port: no", "https://dyn.example.org:8443", &[home], TOKEN, &[":8443"]),
+            ("path: no", "https://dyn.example.org/prod", &[home], TOKEN, &["/prod"]),
+            ("https: no", HTTPS, &[home], TOKEN, &["no TLS", "http://"]),
+            ("https: only on Sundays", HTTPS, &[home], TOKEN, &["only on Sundays"]),
+            ("https: always", "http://192.168.1.2", &[home], TOKEN, &["always", "https://"]),
+            ("about: x", "http://192.168.1.2", &[home], TOKEN, &["shows the token"]),
+            ("refuses: *", HTTPS, &["*.example.org"], TOKEN, &["`*`"]),
+            ("about: x", HTTPS, &[home], "a:b", &["`:`", "letters and digits"]),
+        ] {
+            let said = said(head, url, hosts, token);
+            for word in words {
+                assert!(said.contains(word), "{head} {url} {hosts:?}: {word} is not in: {said}");
+            }
+            assert!(!said.contains(token), "{said}");
+        }
+    }
+}

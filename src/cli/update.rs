@@ -1,0 +1,365 @@
+//! `nic53 update`: moves hosts to where they are now.
+
+use std::{
+    env,
+    fmt::Write as _,
+    fs, io,
+    io::{IsTerminal, Read, Write as _},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    str::FromStr,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use clap::Args;
+use zeroize::Zeroizing;
+
+use super::Failure;
+use crate::{
+    client::{
+        self, Rules,
+        config::{Config, Host, Said, Unreadable, Wording, open_to_others},
+        http::Http,
+        outcome::{Outcome, Verdict},
+        state::{self, State, StateFile},
+    },
+    hostname::HostName,
+};
+
+/// Move hosts to where they are now: the client of a gateway
+///
+/// Without a host, all hosts of the configuration file: --config, else
+/// $XDG_CONFIG_HOME/nic53/nic53.conf, /etc/dyndns.conf or /usr/local/etc/dyndns.conf, the first
+/// that is there. The token is better kept in it, in --token-file, in $NIC53_TOKEN or given on standard
+/// input (--token -) than on the command line, where everyone on this machine can read it.
+///
+/// Exit codes: 0 all is well; 1 a host was refused, and will be until something is changed; 2 a mistake
+/// in the flags or the file; 75 not now, try again later.
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+#[expect(clippy::doc_markdown, reason = "clap shows it to a person as it stands")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
+pub(super) struct Update {
+    /// The hosts to move
+    #[arg(value_name = "FQDN")]
+    hosts: Vec<HostArg>,
+    /// The configuration file
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The gateway's update URL
+    #[arg(long, value_name = "https://…/nic/update")]
+    url: Option<String>,
+    /// The token, or `-` to read it from standard input
+    #[arg(long, value_name = "TOKEN|-", conflicts_with = "token_file")]
+    token: Option<String>,
+    /// A file that holds the token, or `-` for standard input
+    #[arg(long, value_name = "FILE|-")]
+    token_file: Option<PathBuf>,
+    /// The id of the hosted zone that must hold the hosts
+    #[arg(long, value_name = "ID")]
+    zoneid: Option<String>,
+    /// The TTL to ask for
+    #[arg(long, value_name = "SECONDS")]
+    ttl: Option<String>,
+    /// The IPv4 addresses, `auto` for what the gateway sees, `no` to leave them alone
+    #[arg(long, value_name = "ADDR,…|auto|no", help_heading = "Addresses (neither given: auto)")]
+    ipv4: Option<String>,
+    /// The IPv6 addresses, or a prefix to move the present ones under; `auto`, `no`
+    #[arg(long, value_name = "ADDR,…|auto|no", help_heading = "Addresses (neither given: auto)")]
+    ipv6: Option<String>,
+    /// The global, lasting addresses of this interface, for a family not given
+    #[arg(long, value_name = "NAME", conflicts_with = "command", help_heading = "Addresses (neither given: auto)")]
+    interface: Option<String>,
+    /// The addresses that this shell command prints, for a family not given
+    #[arg(long, value_name = "COMMAND", help_heading = "Addresses (neither given: auto)")]
+    command: Option<String>,
+    /// Ask again after so long, though nothing changed
+    #[arg(long, value_name = "TIME", default_value = "1d")]
+    max_age: Span,
+    /// Ask now: nothing that was remembered counts
+    #[arg(long)]
+    force: bool,
+    /// Go on, a round each time; only the first one says what did not change
+    #[arg(long, value_name = "TIME")]
+    every: Option<Span>,
+    /// Say only what changed or failed, for cron
+    #[arg(long, short)]
+    quiet: bool,
+    /// One JSON object a host, a line each
+    #[arg(long)]
+    json: bool,
+    /// Say what would be asked, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Trust the certificates in this PEM file instead of the system's
+    #[arg(long, value_name = "FILE")]
+    cacert: Option<PathBuf>,
+}
+
+/// Shown below the flags.
+const EXAMPLES: &str = "Examples:
+  nic53 update
+  nic53 update home.example.org --url https://gateway.example.org --token-file token
+  nic53 update --interface eth0 --ipv4 auto
+  nic53 update --command 'ssh router show-address' --dry-run
+  nic53 update --every 5m
+  nic53 update --quiet                            (from cron: only changes and failures)";
+
+impl Update {
+    /// One round, or one after the other for as long as we live.
+    pub(super) async fn run(self) -> Result<ExitCode, Failure> {
+        let token = self.token()?;
+        let verdict = self.round(&token, self.quiet).await?;
+        let Some(every) = &self.every else { return Ok(ExitCode::from(verdict.exit_code())) };
+        loop {
+            tokio::time::sleep(jittered(every.0)).await;
+            // A file that is being edited will be whole in the next round.
+            if let Err(failure) = self.round(&token, true).await {
+                complain(&failure.to_string());
+            }
+        }
+    }
+
+    /// Reads the configuration, updates what has to be, and says what came of it.
+    async fn round(&self, token: &Given, quiet: bool) -> Result<Verdict, Failure> {
+        let (hosts, mut warnings) = self.hosts(token)?;
+        let http = Http::new(self.cacert.as_deref())?;
+        let rules = Rules { force: self.force, dry_run: self.dry_run, max_age: self.max_age.0.as_secs() };
+        let folder = state::folder();
+        let mut file = None;
+        let state = if self.dry_run {
+            folder.and_then(|folder| state::peek(&folder))
+        } else {
+            file = noted(folder.and_then(|folder| StateFile::take(&folder)), &mut warnings);
+            file.as_ref().map_or(Ok(State::default()), StateFile::read)
+        };
+        let mut state = noted(state, &mut warnings).unwrap_or_default();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let outcomes = client::round(&hosts, &mut state, &http, rules, now).await;
+        if let Some(file) = file {
+            noted(file.write(&state), &mut warnings);
+        }
+        self.say(&outcomes, &warnings, quiet);
+        Ok(outcomes.iter().map(Outcome::verdict).max().unwrap_or_default())
+    }
+
+    /// The hosts to update, and what should be mended.
+    fn hosts(&self, token: &Given) -> Result<(Vec<Host>, Vec<String>), Failure> {
+        let flags = self.wording(token);
+        let enough = !self.hosts.is_empty() && flags.url.is_some() && flags.token.is_some();
+        let config = match self.config_file() {
+            Some(path) => match Config::read(&path) {
+                // The file of the whole machine may be none of this user's business.
+                Err(Unreadable::File(..)) if enough && self.config.is_none() => Config::default(),
+                read => read.map_err(|unreadable| unreadable.to_string())?,
+            },
+            None => Config::default(),
+        };
+        let mut names: Vec<HostName> = self.hosts.iter().map(|HostArg(name)| name.clone()).collect();
+        if names.is_empty() {
+            names = config.names().cloned().collect();
+        }
+        if names.is_empty() {
+            return Err(Failure(format!(
+                "no host: expected one as an argument, or sections in {}",
+                self.config_files()
+            )));
+        }
+        let mut hosts: Vec<Host> = Vec::new();
+        for name in names {
+            if !hosts.iter().any(|host| host.name == name) {
+                hosts.push(flags.clone().or(&config.wording(&name)).host(name)?);
+            }
+        }
+        let warnings = config.warnings.iter().chain(&token.warning).cloned().collect();
+        Ok((hosts, warnings))
+    }
+
+    /// What the flags say of all hosts.
+    fn wording(&self, token: &Given) -> Wording {
+        let said = |text: &Option<String>, flag: &str| text.as_ref().map(|text| Said::new(text, flag));
+        Wording {
+            url: said(&self.url, "--url"),
+            token: token.said.clone(),
+            zone_id: said(&self.zoneid, "--zoneid"),
+            ttl: said(&self.ttl, "--ttl"),
+            ipv4: said(&self.ipv4, "--ipv4"),
+            ipv6: said(&self.ipv6, "--ipv6"),
+            interface: said(&self.interface, "--interface"),
+            command: said(&self.command, "--command"),
+        }
+    }
+
+    /// The token outside the configuration file: of a flag, else of the environment.
+    fn token(&self) -> Result<Given, Failure> {
+        let stdin = Path::new("-");
+        let given = |text: &str, place: &str| Given { said: Some(Said::new(text, place)), warning: None };
+        match (self.token.as_deref(), self.token_file.as_deref()) {
+            (Some("-"), _) => Ok(given(&read_stdin("--token -")?, "--token -")),
+            (None, Some(path)) if path == stdin => Ok(given(&read_stdin("--token-file -")?, "--token-file -")),
+            (Some(token), _) => Ok(given(token, "--token")),
+            (None, Some(path)) => {
+                let place = format!("--token-file {}", path.display());
+                let text = fs::read_to_string(path).map(Zeroizing::new);
+                let text = text.map_err(|error| format!("{place}: {error}: expected a file that you may read"))?;
+                Ok(Given { warning: open_to_others(path), ..given(&text, &place) })
+            }
+            (None, None) => {
+                let token = env::var("NIC53_TOKEN").map(Zeroizing::new).ok().filter(|token| !token.trim().is_empty());
+                Ok(token.map_or(Given::default(), |token| given(&token, "$NIC53_TOKEN")))
+            }
+        }
+    }
+
+    /// The configuration file to read, if there is one.
+    fn config_file(&self) -> Option<PathBuf> {
+        self.config.clone().or_else(|| config_files().into_iter().find(|path| path.exists()))
+    }
+
+    /// The configuration files that count, for a message.
+    fn config_files(&self) -> String {
+        let files = self.config.clone().map_or_else(config_files, |config| vec![config]);
+        files.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" or ")
+    }
+
+    /// Says what came of each host: what is well on standard output, what is not on standard error.
+    /// JSON is all on standard output.
+    fn say(&self, outcomes: &[Outcome], warnings: &[String], quiet: bool) {
+        let told: Vec<&Outcome> = outcomes.iter().filter(|outcome| !quiet || outcome.is_news()).collect();
+        if quiet && told.is_empty() {
+            return;
+        }
+        for warning in warnings {
+            complain(warning);
+        }
+        let mut out = String::new();
+        for outcome in told {
+            // Writing to a string does not fail.
+            let _ = match outcome.verdict() {
+                _ if self.json => writeln!(out, "{}", outcome.json()),
+                Verdict::Well if io::stdout().is_terminal() => writeln!(out, "{outcome:#}"),
+                Verdict::Well => writeln!(out, "{outcome}"),
+                Verdict::Later | Verdict::Refused => {
+                    complain(&outcome.to_string());
+                    Ok(())
+                }
+            };
+        }
+        // Nobody reading is no reason to fail.
+        let _ = io::stdout().write_all(out.as_bytes()).and_then(|()| io::stdout().flush());
+    }
+}
+
+/// A token, and what should be mended about where it is.
+#[derive(Default)]
+struct Given {
+    /// The token.
+    said: Option<Said>,
+    /// What should be mended.
+    warning: Option<String>,
+}
+
+/// A host as an argument.
+#[derive(Clone, Debug)]
+struct HostArg(HostName);
+
+impl FromStr for HostArg {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self).map_err(|_| "expected a fully qualified host name, such as home.example.org")
+    }
+}
+
+/// A time such as `90s`, `5m`, `12h` or `1d`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Span(Duration);
+
+impl FromStr for Span {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let expected = "expected a number of seconds to days, such as 90s, 5m, 12h or 1d";
+        let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or(expected)?;
+        let unit: u64 = match unit {
+            "s" => 1,
+            "m" => 60,
+            "h" => 3600,
+            "d" => 86400,
+            _ => return Err(expected),
+        };
+        let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+        let seconds = number.parse::<u64>().ok().filter(|_| digits).and_then(|number| number.checked_mul(unit));
+        // A thousand years, beyond which clocks overflow.
+        let seconds = seconds.filter(|seconds| (1..=365_000 * 86400).contains(seconds));
+        seconds.map(|seconds| Self(Duration::from_secs(seconds))).ok_or(expected)
+    }
+}
+
+/// Where a configuration file may be.
+fn config_files() -> Vec<PathBuf> {
+    let absolute = |name: &str| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let own = absolute("XDG_CONFIG_HOME").or_else(|| Some(absolute("HOME")?.join(".config")));
+    let own = own.map(|folder| folder.join("nic53/nic53.conf"));
+    own.into_iter().chain(["/etc/dyndns.conf", "/usr/local/etc/dyndns.conf"].map(PathBuf::from)).collect()
+}
+
+/// All of standard input.
+fn read_stdin(flag: &str) -> Result<Zeroizing<String>, Failure> {
+    let mut text = Zeroizing::new(String::new());
+    io::stdin().read_to_string(&mut text).map_err(|error| format!("{flag}: {error}: expected a token"))?;
+    Ok(text)
+}
+
+/// The time and up to a tenth more, so that not every client asks at once.
+fn jittered(every: Duration) -> Duration {
+    let share = getrandom::u32().map_or(0.0, |random| f64::from(random) / f64::from(u32::MAX));
+    every + every.mul_f64(share / 10.0)
+}
+
+/// What was meant to be, where it is; else a warning.
+fn noted<T>(result: Result<T, String>, warnings: &mut Vec<String>) -> Option<T> {
+    result.map_err(|problem| warnings.push(problem)).ok()
+}
+
+/// A line on standard error.
+#[expect(clippy::print_stderr, reason = "what is not well is said there, as of every command")]
+fn complain(line: &str) {
+    eprintln!("nic53: {line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_a_number_and_a_unit() {
+        for (text, seconds) in [
+            ("90s", Some(90)),
+            ("5m", Some(300)),
+            ("12h", Some(43200)),
+            ("1d", Some(86400)),
+            ("0s", None),
+            ("5", None),
+            ("m", None),
+            ("", None),
+            ("-1m", None),
+            ("+1m", None),
+            ("1.5h", None),
+            ("5 m", None),
+            ("5é", None),
+            ("99999999999999999999d", None),
+            ("99999999999999999d", None),
+        ] {
+            assert_eq!(text.parse::<Span>().ok().map(|span| span.0.as_secs()), seconds, "{text}");
+        }
+    }
+
+    #[test]
+    fn jitter_adds_up_to_a_tenth() {
+        for _ in 0..1000 {
+            let jittered = jittered(Duration::from_mins(5));
+            assert!((300.0..=330.0).contains(&jittered.as_secs_f64()), "{jittered:?}");
+        }
+    }
+}

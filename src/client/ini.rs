@@ -1,0 +1,147 @@
+//! The configuration file's format: INI, in the dialect of Python's `configparser`.
+//!
+//! A section is a name in brackets; what follows is `name = value` or `name: value`, a line each,
+//! indented or not. A line that starts with `#` or `;` is a comment, and so is what stands behind a
+//! value after white space and one of the two. Nothing is substituted and nothing is unquoted.
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+/// A section, as it stands in the file.
+pub struct Section {
+    /// What is in the brackets.
+    pub name: String,
+    /// Where the brackets are, counted from 1.
+    pub line: usize,
+    /// Its settings, in order.
+    pub settings: Vec<Setting>,
+}
+
+/// One `name = value`.
+pub struct Setting {
+    /// In lower case.
+    pub name: String,
+    /// Without white space around it and without a comment; it may be empty, and it may be a token.
+    pub value: Zeroizing<String>,
+    /// Where it stands, counted from 1.
+    pub line: usize,
+}
+
+/// A line that makes no sense. What it says is not repeated: it may be a token.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Error {
+    /// Which line, counted from 1.
+    pub line: usize,
+    /// What was expected there.
+    pub problem: &'static str,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: {}", self.line, self.problem)
+    }
+}
+
+/// Reads a file's sections in order, those of one name included.
+///
+/// # Errors
+///
+/// The first line that makes no sense.
+pub fn parse(text: &str) -> Result<Vec<Section>, Error> {
+    let mut sections: Vec<Section> = Vec::new();
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    for (index, line) in text.lines().enumerate() {
+        let error = |problem| Error { line: index + 1, problem };
+        let content = line.trim();
+        if content.is_empty() || content.starts_with(['#', ';']) {
+            continue;
+        }
+        if content.starts_with('[') {
+            let name = section_name(content).ok_or(error("expected `[` a host name `]`"))?;
+            sections.push(Section { name: name.to_owned(), line: index + 1, settings: Vec::new() });
+            continue;
+        }
+        let (name, value) = setting(content).ok_or(error("expected NAME = VALUE"))?;
+        let section = sections.last_mut().ok_or(error("expected a section such as [home.example.org] before it"))?;
+        section.settings.push(Setting { name, value: Zeroizing::new(value.to_owned()), line: index + 1 });
+    }
+    Ok(sections)
+}
+
+/// What is in the brackets.
+fn section_name(content: &str) -> Option<&str> {
+    let (name, rest) = content.strip_prefix('[')?.split_once(']')?;
+    let (name, rest) = (name.trim(), rest.trim_start());
+    (!name.is_empty() && (rest.is_empty() || rest.starts_with(['#', ';']))).then_some(name)
+}
+
+/// A setting's name and value.
+fn setting(content: &str) -> Option<(String, &str)> {
+    let (name, value) = content.split_once(['=', ':'])?;
+    let name = name.trim_end().to_ascii_lowercase();
+    let named = name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    // To a shell, both characters mean something.
+    let value = if name == "command" { value } else { without_comment(value) };
+    named.then(|| (name, value.trim()))
+}
+
+/// The value up to a `#` or `;` behind white space.
+fn without_comment(value: &str) -> &str {
+    let starts = |(at, mark): &(usize, char)| {
+        matches!(mark, '#' | ';') && value[..*at].chars().next_back().is_none_or(char::is_whitespace)
+    };
+    value.char_indices().find(starts).map_or(value, |(at, _)| &value[..at])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sections and settings with their lines, as one text.
+    fn shown(text: &str) -> String {
+        let sections = parse(text).unwrap_or_else(|error| panic!("{error}"));
+        let section = |section: &Section| {
+            let settings = section.settings.iter().map(|s| format!(" {}:{}={}", s.line, s.name, *s.value));
+            format!("{}:[{}]{}", section.line, section.name, settings.collect::<String>())
+        };
+        sections.iter().map(section).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn sections_and_settings_have_their_lines() {
+        for (text, expected) in [
+            ("", ""),
+            ("# nothing\n\n  ; here", ""),
+            ("[a.b]\nurl = https://x/\ntoken: t", "1:[a.b] 2:url=https://x/ 3:token=t"),
+            ("\u{feff}[a.b]\r\n\tURL\t=\thttps://x/ \r\n", "1:[a.b] 2:url=https://x/"),
+            ("[a.b] # mine\nurl: https://x/?a=b", "1:[a.b] 2:url=https://x/?a=b"),
+            ("[ a.b ]\nttl=\n[c.d];x\n\n[a.b]", "1:[a.b] 2:ttl= 3:[c.d] 5:[a.b]"),
+            ("[a.b]\nipv6 = 2001:db8::7, 2001:db8::8 ; both", "1:[a.b] 2:ipv6=2001:db8::7, 2001:db8::8"),
+            ("[a.b]\ntoken = a#b;c #d", "1:[a.b] 2:token=a#b;c"),
+            ("[a.b]\nttl = # default", "1:[a.b] 2:ttl="),
+            ("[a.b]\ncommand = one ; two # three", "1:[a.b] 2:command=one ; two # three"),
+        ] {
+            assert_eq!(shown(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_line_that_makes_no_sense_is_told_by_its_number_and_not_repeated() {
+        for (text, line) in [
+            ("url = https://x/", 1),
+            ("[a.b]\n\nsecret", 3),
+            ("[a.b]\n= secret", 2),
+            ("[a.b]\n2001:db8::secret", 2),
+            ("[a.b]\nto ken = secret", 2),
+            ("[a.b", 1),
+            ("[]", 1),
+            ("[a.b] secret", 1),
+        ] {
+            let error = parse(text).err().unwrap_or_else(|| panic!("accepted: {text}"));
+            assert_eq!(error.line, line, "{text}");
+            assert!(!error.to_string().contains("secret"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! The requests of a round: hosts that go together, and how they are asked for.
+
+use data_encoding::BASE64;
+use http::{HeaderValue, Uri};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use zeroize::Zeroizing;
+
+use super::{addresses::Addresses, config::Host, http::Reply};
+use crate::{record::Family, update::MAX_HOSTS};
+
+/// One request: hosts of one gateway, token, zone and TTL that are to have the same addresses.
+pub struct Request<'a> {
+    /// At least one host.
+    pub hosts: Vec<&'a Host>,
+    /// What they are to have.
+    pub addresses: Addresses,
+}
+
+/// The fewest requests that ask for all of it, in order.
+pub fn together<'a>(wanted: Vec<(&'a Host, Addresses)>) -> Vec<Request<'a>> {
+    let mut requests: Vec<Request<'a>> = Vec::new();
+    for (host, addresses) in wanted {
+        let joins = |request: &&mut Request<'_>| request.takes(host, &addresses);
+        match requests.iter_mut().find(joins) {
+            Some(request) => request.hosts.push(host),
+            None => requests.push(Request { hosts: vec![host], addresses }),
+        }
+    }
+    requests
+}
+
+impl Request<'_> {
+    /// Whether a host can be one more in it.
+    fn takes(&self, host: &Host, addresses: &Addresses) -> bool {
+        let first = self.hosts[0];
+        self.hosts.len() < MAX_HOSTS
+            && self.addresses == *addresses
+            && first.url == host.url
+            && first.token == host.token
+            && first.zone_id == host.zone_id
+            && first.ttl == host.ttl
+    }
+
+    /// What is asked, under the names of the native request (docs/protocol.md). It holds no secret.
+    ///
+    /// # Errors
+    ///
+    /// Where that makes no URL.
+    pub fn url(&self) -> Result<Uri, String> {
+        let first = self.hosts[0];
+        let hosts: Vec<&str> = self.hosts.iter().map(|host| host.name.as_str()).collect();
+        let mut query = vec![("fqdn", hosts.join(","))];
+        query.extend(first.zone_id.clone().map(|id| ("zoneid", id)));
+        query.extend(first.ttl.map(|ttl| ("ttl", ttl.to_string())));
+        for (name, family) in [("ipv4", Family::V4), ("ipv6", Family::V6)] {
+            let addresses = self.addresses.of_family(family);
+            query.extend((!addresses.is_empty()).then(|| (name, addresses.join(","))));
+        }
+        let query: Vec<_> = query.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
+        let mut parts = first.url.clone().into_parts();
+        let target = format!("{}?{}", first.url.path(), query.join("&"));
+        parts.path_and_query = Some(target.parse().map_err(|error| format!("{target}: {error}"))?);
+        Uri::from_parts(parts).map_err(|error| format!("{target}: {error}"))
+    }
+
+    /// The credentials: the host as the user, its token as the password (RFC 7617).
+    ///
+    /// # Errors
+    ///
+    /// Where they make no header.
+    pub fn authorization(&self) -> Result<HeaderValue, String> {
+        let user = match self.hosts.as_slice() {
+            [host] => host.name.as_str(),
+            // A user name without a dot claims nothing, so that the token is checked against each
+            // host alone: named here, one that it does not cover would be `badauth` for all of them.
+            _ => "nic53",
+        };
+        let pair = Zeroizing::new(format!("{user}:{}", self.hosts[0].token.reveal()));
+        let basic = Zeroizing::new(format!("Basic {}", BASE64.encode(pair.as_bytes())));
+        let mut value = HeaderValue::from_str(&basic).map_err(|error| error.to_string())?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+
+    /// A reply without the token, should it have been echoed, as it is or as it was sent.
+    pub fn redact(&self, reply: &Reply) -> Reply {
+        let token = self.hosts[0].token.reveal();
+        let credentials = self.authorization().ok();
+        let sent = credentials.as_ref().and_then(|value| value.to_str().ok()?.strip_prefix("Basic "));
+        let redact = |text: &String| text.replace(sent.unwrap_or(token), "…").replace(token, "…");
+        Reply { status: reply.status, location: reply.location.as_ref().map(redact), body: redact(&reply.body) }
+    }
+}
+
+/// A value in a query; what lists and IPv6 addresses are made of stays readable.
+fn encode(value: &str) -> String {
+    const RESERVED: &AsciiSet =
+        &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'*').remove(b',').remove(b':').remove(b'/');
+    utf8_percent_encode(value, RESERVED).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::{super::config::Config, *};
+
+    /// The hosts of a file.
+    fn hosts(text: &str) -> Vec<Host> {
+        let config = Config::parse(Path::new("x.conf"), text).unwrap_or_else(|error| panic!("{error}"));
+        let host = |name: &crate::hostname::HostName| config.wording(name).host(name.clone());
+        config.names().map(|name| host(name).unwrap_or_else(|error| panic!("{error}"))).collect()
+    }
+
+    /// Addresses as a state file has them.
+    fn addresses(json: &str) -> Addresses {
+        serde_json::from_str(json).unwrap()
+    }
+
+    /// The requests for these hosts, as their URLs.
+    fn urls(hosts: &[Host], json: &str) -> Vec<String> {
+        let requests = together(hosts.iter().map(|host| (host, addresses(json))).collect());
+        requests.iter().map(|request| request.url().unwrap().to_string()).collect()
+    }
+
+    #[test]
+    fn hosts_that_share_everything_go_in_one_request() {
+        let text = "[DEFAULT]\nurl = https://gw/nic/update\ntoken = t\n[a.b]\n[*.c.b]\n[d.b]\ntoken = u\n[e.b]\nttl = 90\n\
+                    [f.b]\nurl = https://other\n[g.b]\nzoneid = Z1\n[h.b]";
+        assert_eq!(
+            urls(&hosts(text), r#"{"v4":["192.0.2.1"],"v6":["2001:db8::7","2001:db8::8"]}"#),
+            [
+                "https://gw/nic/update?fqdn=a.b,*.c.b,h.b&ipv4=192.0.2.1&ipv6=2001:db8::7,2001:db8::8",
+                "https://gw/nic/update?fqdn=d.b&ipv4=192.0.2.1&ipv6=2001:db8::7,2001:db8::8",
+                "https://gw/nic/update?fqdn=e.b&ttl=90&ipv4=192.0.2.1&ipv6=2001:db8::7,2001:db8::8",
+                "https://other/?fqdn=f.b&ipv4=192.0.2.1&ipv6=2001:db8::7,2001:db8::8",
+                "https://gw/nic/update?fqdn=g.b&zoneid=Z1&ipv4=192.0.2.1&ipv6=2001:db8::7,2001:db8::8",
+            ]
+        );
+    }
+
+    #[test]
+    fn hosts_with_other_addresses_go_by_themselves() {
+        let hosts = hosts("[DEFAULT]\nurl = https://gw\ntoken = t\n[a.b]\n[c.b]");
+        let wanted = [&hosts[0], &hosts[1]].into_iter().zip([r#"{"v4":["192.0.2.1"]}"#, r#"{"v6":["2001:db8::/64"]}"#]);
+        let requests = together(wanted.map(|(host, json)| (host, addresses(json))).collect());
+        let urls: Vec<_> = requests.iter().map(|request| request.url().unwrap().to_string()).collect();
+        assert_eq!(urls, ["https://gw/?fqdn=a.b&ipv4=192.0.2.1", "https://gw/?fqdn=c.b&ipv6=2001:db8::/64"]);
+    }
+
+    #[test]
+    fn twenty_hosts_are_the_most_of_one_request() {
+        let sections: Vec<_> = (0..41).map(|n| format!("[h{n}.b]\nurl = https://gw\ntoken = t\n")).collect();
+        let hosts = hosts(&sections.concat());
+        let requests = together(hosts.iter().map(|host| (host, addresses(r#"{"v4":["192.0.2.1"]}"#))).collect());
+        assert_eq!(requests.iter().map(|request| request.hosts.len()).collect::<Vec<_>>(), [20, 20, 1]);
+    }
+
+    #[test]
+    fn one_host_is_its_own_user_and_several_claim_no_name() {
+        let hosts = hosts("[DEFAULT]\nurl = https://gw\ntoken = t0k3n\n[a.b]\n[c.b]");
+        let user = |hosts: Vec<&Host>| {
+            let request = Request { hosts, addresses: Addresses::default() };
+            let value = request.authorization().unwrap();
+            assert!(value.is_sensitive());
+            let encoded = value.to_str().unwrap().strip_prefix("Basic ").unwrap().to_owned();
+            String::from_utf8(BASE64.decode(encoded.as_bytes()).unwrap()).unwrap()
+        };
+        assert_eq!(user(vec![&hosts[0]]), "a.b:t0k3n");
+        assert_eq!(user(vec![&hosts[0], &hosts[1]]), "nic53:t0k3n");
+    }
+
+    #[test]
+    fn an_echoed_token_is_not_repeated() {
+        let hosts = hosts("[a.b]\nurl = https://gw\ntoken = t0k3n");
+        let request = Request { hosts: vec![&hosts[0]], addresses: Addresses::default() };
+        let encoded = BASE64.encode(b"a.b:t0k3n");
+        let body = format!("bad: Basic {encoded}, t0k3n");
+        let reply = request.redact(&Reply { status: 200, location: Some("https://x/?t0k3n".to_owned()), body });
+        assert_eq!((reply.location.as_deref(), reply.body.as_str()), (Some("https://x/?…"), "bad: Basic …, …"));
+    }
+}
