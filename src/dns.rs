@@ -1,8 +1,8 @@
 //! The DNS server of the embedded store: authoritative, over UDP and TCP.
 //!
 //! hickory reads and writes the messages and serves UDP; what is answered is decided in
-//! the module `answer`. Connections are accepted here, since hickory does not bound their number: a flood of
-//! them waits in the system's queue, and none is held for long.
+//! the module `answer`. Connections are accepted here, since hickory does not bound their number: a
+//! flood of them waits in the system's queue, and none is held for long.
 
 mod answer;
 
@@ -159,7 +159,9 @@ mod tests {
     use hickory_server::proto::{
         op::{Message, OpCode, Query},
         rr::{DNSClass, Name, RData, Record, RecordType},
+        serialize::binary::BinEncoder,
     };
+    use proptest::{prelude::*, test_runner::TestRunner};
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         sync::oneshot,
@@ -169,7 +171,7 @@ mod tests {
     use super::*;
     use crate::{
         log::{Format, Level},
-        store::embedded::testing::{change, in_memory},
+        store::embedded::testing::{block_on, change, in_memory},
     };
 
     /// A server in this process, and its store.
@@ -464,6 +466,51 @@ mod tests {
         assert_eq!(answer.metadata.response_code, ResponseCode::FormErr);
         let answer = served.lookup("a.example.org.", RecordType::A).await;
         assert_eq!(shown(&answer), "NoError [a.example.org. 60 A 192.0.2.1] []");
+    }
+
+    /// The octets of a question, some of them changed, cut or added to.
+    fn damaged_question() -> impl Strategy<Value = Vec<u8>> {
+        let names = prop::sample::select(vec!["a.example.org.", "*.x.example.org.", "xn--a.b.example.org.", "org."]);
+        let kind = prop::sample::select(vec![RecordType::A, RecordType::ANY, RecordType::NS, RecordType::OPT]);
+        let changes = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6);
+        let (cut, tail) = (any::<prop::sample::Index>(), prop::collection::vec(any::<u8>(), 0..40));
+        (names, kind, any::<bool>(), changes, prop::option::of(cut), tail).prop_map(
+            |(name, kind, edns, changes, cut, tail)| {
+                let question = if edns { question_with_edns(name, kind, 1232) } else { question(name, kind) };
+                let mut octets = question.to_vec().unwrap();
+                for (index, octet) in changes {
+                    *index.get_mut(&mut octets) = octet;
+                }
+                if let Some(cut) = cut {
+                    octets.truncate(cut.index(octets.len()));
+                }
+                [octets, tail].concat()
+            },
+        )
+    }
+
+    #[test]
+    fn no_message_is_answered_with_a_panic_or_a_flood() {
+        let store = in_memory("example.org=Z1,home.example.org=Z2");
+        block_on(change(&store, &["a.example.org 60 A 192.0.2.1", "*.x.example.org 60 AAAA 2001:db8::1"])).unwrap();
+        let peer = (Ipv4Addr::LOCALHOST, 53).into();
+        let config = ProptestConfig { cases: 4096, failure_persistence: None, ..ProptestConfig::default() };
+        let mut runner = TestRunner::new(config);
+        let tested = runner.run(&damaged_question(), |octets| {
+            let length = octets.len();
+            let Ok(request) = Request::from_bytes(octets, peer, Protocol::Udp) else { return Ok(()) };
+            let Answer { answers, authority, .. } = answer(&request, &store).unwrap();
+            let metadata = Metadata::response_from_request(&request.metadata);
+            let edns = request.edns.as_ref().map(response_edns);
+            let response = MessageResponseBuilder::new(&request.queries, edns.as_ref());
+            let mut octets = Vec::new();
+            let response = response.build(metadata, &answers, [], &authority, []);
+            response.destructive_emit(&mut BinEncoder::new(&mut octets)).unwrap();
+            // The question, its name once more, the SOA and the OPT.
+            prop_assert!(octets.len() <= 2 * length + 120, "{} octets for {length}", octets.len());
+            Ok(())
+        });
+        tested.unwrap();
     }
 
     #[tokio::test]

@@ -502,7 +502,7 @@ fn a_mistake_is_told_with_what_was_expected() {
             "/no/such: No such file or directory (os error 2): expected a file that you may read",
         ),
         (&["--cacert", "/no/such", "--ttl", "60"], "--cacert /no/such: "),
-        (&["--token-file", "/no/such"], "--token-file /no/such: No such file"),
+        (&["--token-file", "/no/such"], "--token-file /no/such: could not read the token: No such file"),
     ] {
         let run = home.run(arguments, &[], "");
         assert_eq!((run.code, run.stdout.as_str()), (Some(2), ""), "{run:?}");

@@ -88,7 +88,7 @@ pub(super) struct Check {
 impl Check {
     /// Takes all steps, and says by the exit code what came of them.
     pub(super) async fn run(self) -> Result<ExitCode, Failure> {
-        let token = self.token.read()?;
+        let token = self.token.read_one()?;
         if !self.myip.is_empty() && token.is_none() {
             return Err(Failure(
                 "--myip: expected the host's token too, by --token-file FILE or NIC53_TOKEN".to_owned(),

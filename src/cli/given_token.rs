@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{self, Read},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use clap::Args;
@@ -14,31 +14,58 @@ use super::Failure;
 /// Where to read a token from.
 #[derive(Args, Debug)]
 pub(super) struct TokenArgs {
-    /// Read the token from this file; `-` is standard input. Without it, `NIC53_TOKEN`
-    #[arg(long, value_name = "FILE")]
+    /// The token, which everybody on this machine can then see, or `-` to read it from standard input
+    #[arg(long, value_name = "TOKEN|-", conflicts_with = "token_file")]
+    token: Option<String>,
+    /// A file that holds the token, or `-` for standard input. Without either, `NIC53_TOKEN`
+    #[arg(long, value_name = "FILE|-")]
     token_file: Option<PathBuf>,
 }
 
+/// What was handed over, and where it stood.
+pub(super) struct GivenToken {
+    /// The text, not looked at yet.
+    pub text: Zeroizing<String>,
+    /// The flag or the variable.
+    pub place: String,
+    /// The file, where it stood in one.
+    pub file: Option<PathBuf>,
+}
+
 impl TokenArgs {
-    /// The token that was handed over, if one was.
-    pub(super) fn read(&self) -> Result<Option<Zeroizing<String>>, Failure> {
-        let Some(path) = &self.token_file else {
-            let text = std::env::var("NIC53_TOKEN").map(Zeroizing::new).unwrap_or_default();
-            return if text.trim().is_empty() { Ok(None) } else { one_token(&text, "NIC53_TOKEN").map(Some) };
-        };
-        let name = path.display().to_string();
-        let text = if name == "-" { read_standard_input() } else { fs::read_to_string(path) };
-        let text = text.map(Zeroizing::new).map_err(|error| {
-            format!("--token-file {name}: could not read the token: {error}: expected a file that nic53 may read, or -")
-        })?;
-        one_token(&text, &format!("--token-file {name}")).map(Some)
+    /// The token that was handed over, if one was: by a flag, else by the environment.
+    pub(super) fn read(&self) -> Result<Option<GivenToken>, Failure> {
+        let given = |text: Zeroizing<String>, place: &str| GivenToken { text, place: place.to_owned(), file: None };
+        Ok(match (self.token.as_deref(), self.token_file.as_deref()) {
+            (Some("-"), _) => Some(given(read_standard_input("--token -")?, "--token -")),
+            (Some(token), _) => Some(given(Zeroizing::new(token.to_owned()), "--token")),
+            (None, Some(path)) if path == Path::new("-") => {
+                Some(given(read_standard_input("--token-file -")?, "--token-file -"))
+            }
+            (None, Some(path)) => {
+                let place = format!("--token-file {}", path.display());
+                let text = fs::read_to_string(path).map(Zeroizing::new).map_err(|error| {
+                    format!("{place}: could not read the token: {error}: expected a file that nic53 may read, or -")
+                })?;
+                Some(GivenToken { file: Some(path.to_owned()), ..given(text, &place) })
+            }
+            (None, None) => {
+                let token = std::env::var("NIC53_TOKEN").map(Zeroizing::new).ok();
+                token.filter(|token| !token.trim().is_empty()).map(|token| given(token, "NIC53_TOKEN"))
+            }
+        })
+    }
+
+    /// The one word that was handed over, if one was.
+    pub(super) fn read_one(&self) -> Result<Option<Zeroizing<String>>, Failure> {
+        self.read()?.map(|given| one_token(&given.text, &given.place)).transpose()
     }
 }
 
-/// All of standard input.
-fn read_standard_input() -> io::Result<String> {
-    let mut text = String::new();
-    io::stdin().read_to_string(&mut text)?;
+/// All of standard input, for what the flag wants.
+pub(super) fn read_standard_input(flag: &str) -> Result<Zeroizing<String>, Failure> {
+    let mut text = Zeroizing::new(String::new());
+    io::stdin().read_to_string(&mut text).map_err(|error| format!("{flag}: {error}: expected a token"))?;
     Ok(text)
 }
 

@@ -29,7 +29,9 @@ use crate::{
 /// Serve /nic/update, and with the embedded store DNS
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  nic53 serve\n  nic53 serve --http 192.168.1.2:80 --store route53 --zones example.org=Z0123ABC"
+    after_help = "The secret is NIC53_SECRET, or in a file (NIC53_SECRET_FILE) or in AWS (NIC53_SECRET_ARN); the embedded store makes one. NIC53_SECRET, NIC53_SECRET_PREVIOUS and NIC53_ORIGIN_SECRET are no flags: everybody could see them.
+
+Examples:\n  nic53 serve\n  nic53 serve --http 192.168.1.2:80 --store route53 --zones example.org=Z0123ABC"
 )]
 pub(super) struct Serve {
     /// Where HTTP is served

@@ -127,7 +127,7 @@ impl Setup {
     /// Each host with its token: the one handed over for all of them, or each its own from the secret. The settings
     /// come with it where they were needed.
     async fn accounts(&self, template: &Template) -> Result<(Vec<Account>, Option<Settings>), Failure> {
-        if let Some(token) = self.token.read()? {
+        if let Some(token) = self.token.read_one()? {
             let account = |host: &HostName| Account::new(host, token.clone(), &template.limits);
             return Ok((self.hosts.iter().map(account).collect(), None));
         }

@@ -1,7 +1,7 @@
 //! `nic53 token`: prints the tokens of hosts, and says what a token is good for.
 
 use std::{
-    io::{self, Read, Write as _},
+    io::{self, Write as _},
     process::ExitCode,
     sync::Arc,
 };
@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Failure,
+    given_token::read_standard_input,
     settings::{SettingArgs, StoreArgs},
 };
 use crate::{
@@ -135,8 +136,7 @@ impl Token {
 
     /// Says of each host whether the token on standard input may move it.
     fn check(&self, hosts: &[(HostName, Zone)], settings: &Settings, secrets: &Secrets) -> Result<ExitCode, Failure> {
-        let mut text = Zeroizing::new(String::new());
-        io::stdin().read_to_string(&mut text).map_err(|error| format!("standard input: {error}: expected a token"))?;
+        let text = read_standard_input("--check")?;
         let password = Password::new(&text).ok_or("standard input: nothing in it: expected a token".to_owned())?;
         let mut valid = true;
         for (host, zone) in hosts {

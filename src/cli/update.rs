@@ -3,18 +3,20 @@
 use std::{
     env,
     fmt::Write as _,
-    fs, io,
-    io::{IsTerminal, Read, Write as _},
-    path::{Path, PathBuf},
+    io,
+    io::{IsTerminal, Write as _},
+    path::PathBuf,
     process::ExitCode,
     str::FromStr,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use clap::Args;
-use zeroize::Zeroizing;
 
-use super::Failure;
+use super::{
+    Failure,
+    given_token::{GivenToken, TokenArgs},
+};
 use crate::{
     client::{
         self, Rules,
@@ -49,12 +51,9 @@ pub(super) struct Update {
     /// The gateway's update URL
     #[arg(long, value_name = "https://…/nic/update")]
     url: Option<String>,
-    /// The token, or `-` to read it from standard input
-    #[arg(long, value_name = "TOKEN|-", conflicts_with = "token_file")]
-    token: Option<String>,
-    /// A file that holds the token, or `-` for standard input
-    #[arg(long, value_name = "FILE|-")]
-    token_file: Option<PathBuf>,
+    /// The token, where the configuration file has none.
+    #[command(flatten)]
+    token: TokenArgs,
     /// The id of the hosted zone that must hold the hosts
     #[arg(long, value_name = "ID")]
     zoneid: Option<String>,
@@ -190,25 +189,10 @@ impl Update {
         }
     }
 
-    /// The token outside the configuration file: of a flag, else of the environment.
+    /// The token outside the configuration file.
     fn token(&self) -> Result<Given, Failure> {
-        let stdin = Path::new("-");
-        let given = |text: &str, place: &str| Given { said: Some(Said::new(text, place)), warning: None };
-        match (self.token.as_deref(), self.token_file.as_deref()) {
-            (Some("-"), _) => Ok(given(&read_stdin("--token -")?, "--token -")),
-            (None, Some(path)) if path == stdin => Ok(given(&read_stdin("--token-file -")?, "--token-file -")),
-            (Some(token), _) => Ok(given(token, "--token")),
-            (None, Some(path)) => {
-                let place = format!("--token-file {}", path.display());
-                let text = fs::read_to_string(path).map(Zeroizing::new);
-                let text = text.map_err(|error| format!("{place}: {error}: expected a file that you may read"))?;
-                Ok(Given { warning: open_to_others(path), ..given(&text, &place) })
-            }
-            (None, None) => {
-                let token = env::var("NIC53_TOKEN").map(Zeroizing::new).ok().filter(|token| !token.trim().is_empty());
-                Ok(token.map_or(Given::default(), |token| given(&token, "$NIC53_TOKEN")))
-            }
-        }
+        let Some(GivenToken { text, place, file }) = self.token.read()? else { return Ok(Given::default()) };
+        Ok(Given { said: Some(Said { text, place }), warning: file.as_deref().and_then(open_to_others) })
     }
 
     /// The configuration file to read, if there is one.
@@ -302,13 +286,6 @@ fn config_files() -> Vec<PathBuf> {
     let own = absolute("XDG_CONFIG_HOME").or_else(|| Some(absolute("HOME")?.join(".config")));
     let own = own.map(|folder| folder.join("nic53/nic53.conf"));
     own.into_iter().chain(["/etc/dyndns.conf", "/usr/local/etc/dyndns.conf"].map(PathBuf::from)).collect()
-}
-
-/// All of standard input.
-fn read_stdin(flag: &str) -> Result<Zeroizing<String>, Failure> {
-    let mut text = Zeroizing::new(String::new());
-    io::stdin().read_to_string(&mut text).map_err(|error| format!("{flag}: {error}: expected a token"))?;
-    Ok(text)
 }
 
 /// The time and up to a tenth more, so that not every client asks at once.

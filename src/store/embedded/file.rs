@@ -11,7 +11,8 @@ use std::{
     io::{self, ErrorKind},
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
-    time::SystemTime,
+    thread,
+    time::{Duration, Instant, SystemTime},
 };
 
 use redb::{
@@ -32,8 +33,11 @@ const VERSION: &str = "format";
 /// Its value, which a change of the form of keys or values raises.
 const OURS: u32 = 1;
 
-/// Memory for pages of the file. The system caches them as well.
-const CACHE: usize = 16 << 20;
+/// Memory for pages of the file, at most.
+const CACHE: usize = 64 << 20;
+
+/// How long we wait for somebody else to be gone.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How the file is opened: tests do it through a disk that can be told to fail.
 pub(super) type Opener = Box<dyn Fn(&mut Builder, &Path) -> Result<Database, DatabaseError> + Send + Sync>;
@@ -58,7 +62,7 @@ impl DataFile {
         let lock = data.join("lock");
         let lock = File::options().create(true).truncate(false).write(true).open(lock);
         let lock = lock.map_err(|error| could_not("make its lock", error))?;
-        match lock.try_lock() {
+        match patiently(|| lock.try_lock(), |error| matches!(error, TryLockError::WouldBlock)) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(in_use(data)),
             Err(TryLockError::Error(error)) => return Err(could_not("lock it", error)),
@@ -75,7 +79,7 @@ impl DataFile {
     pub(super) fn open_checked(&self, zones: &[Key]) -> Result<Database, Error> {
         let mut builder = Builder::new();
         builder.set_cache_size(CACHE).set_check_integrity_on_open(true);
-        let database = (self.open)(&mut builder, &self.path).map_err(|error| could_not_open(&self.path, &error))?;
+        let database = self.open(&mut builder)?;
         self.check_format(&database)?;
         give_serials(&database, zones).map_err(|error| failed(&self.path, &error))?;
         Ok(database)
@@ -83,9 +87,14 @@ impl DataFile {
 
     /// Opens the file again, which this process had open.
     pub(super) fn reopen(&self) -> Result<Database, Error> {
-        let mut builder = Builder::new();
-        builder.set_cache_size(CACHE);
-        (self.open)(&mut builder, &self.path).map_err(|error| could_not_open(&self.path, &error))
+        self.open(Builder::new().set_cache_size(CACHE))
+    }
+
+    /// Opens the file as it is set.
+    fn open(&self, builder: &mut Builder) -> Result<Database, Error> {
+        let open = || (self.open)(builder, &self.path);
+        let database = patiently(open, |error| matches!(error, DatabaseError::DatabaseAlreadyOpen));
+        database.map_err(|error| could_not_open(&self.path, &error))
     }
 
     /// Whether the file is one of ours.
@@ -139,6 +148,18 @@ pub(super) fn damaged(path: &Path, error: impl Display) -> Error {
 pub(super) fn now() -> u32 {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u32::try_from(now.as_secs() & u64::from(u32::MAX)).unwrap_or_default()
+}
+
+/// Tries again for a moment while somebody else is there: a server that is just ending, or a process
+/// that this one is just starting, which has all that is open here until it runs.
+fn patiently<T, E>(mut attempt: impl FnMut() -> Result<T, E>, busy: impl Fn(&E) -> bool) -> Result<T, E> {
+    let start = Instant::now();
+    loop {
+        match attempt() {
+            Err(error) if busy(&error) && start.elapsed() < PATIENCE => thread::sleep(PATIENCE / 100),
+            outcome => return outcome,
+        }
+    }
 }
 
 /// Why the file could not be opened.
