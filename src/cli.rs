@@ -37,9 +37,7 @@ enum Command {
     Check(check::Check),
     Update(update::Update),
     Export(export::Export),
-    #[command(hide = true)]
     Man(man::Man),
-    #[command(hide = true)]
     Completions(man::Completions),
 }
 

@@ -67,13 +67,14 @@ fn the_token_is_tried_and_nothing_moves() {
 }
 
 #[test]
-fn a_host_without_a_record_gets_none() {
+fn a_host_without_a_record_is_wrong_and_gets_none() {
     let gateway = gateway();
     let token = gateway.token(&[HOST]);
     let seen = check_record(&gateway, &token, &[]);
-    assert_eq!(seen.code, 0, "{seen:?}");
+    assert_eq!(seen.code, 1, "{seen:?}");
     seen.has("token", "ok", "home.example.com has no address");
-    seen.has("name-servers", "ok", "no address at");
+    seen.has("name-servers", "wrong", "no address at");
+    check_record(&gateway, &token, &[]).has("name-servers", "wrong", "no address at");
 }
 
 #[test]
@@ -100,7 +101,7 @@ fn a_foreign_token_is_wrong() {
     assert_eq!((seen.code, seen.verdict()), (1, "wrong"), "{seen:?}");
     seen.has("token", "wrong", "401 `badauth`");
     assert!(seen.step("update").is_none(), "{seen:?}");
-    seen.has("name-servers", "ok", "no address");
+    seen.has("name-servers", "wrong", "no address");
 }
 
 #[test]
@@ -157,7 +158,10 @@ fn tls_is_looked_at_and_the_token_goes_over_it() {
     let arguments =
         [&server.url, HOST, "--cacert", &authority.file, "--name-server", dns, "--resolver", dns, "--wait", "0"];
 
-    let seen = check(&arguments, Some(&gateway.token(&[HOST])));
+    let token = gateway.token(&[HOST]);
+    check_record(&gateway, &token, &["--myip", "198.51.100.7"]);
+
+    let seen = check(&arguments, Some(&token));
 
     assert_eq!((seen.code, seen.verdict()), (0, "ok"), "{seen:?}");
     seen.has("tls", "ok", "TLS 1.3, a chain of 2 certificates: dyn.example.com by the test's authority, 60 days left");

@@ -57,6 +57,15 @@ impl SettingArgs {
                     current.display()
                 )))
             }
+            Some(secrets::Source::File { current, .. })
+                if *current == secret_path(&store.data) && settings.zones.to_string() != DEFAULT_ZONES =>
+            {
+                note(&format!(
+                    "the tokens are of {}, the embedded store's own secret: those of another gateway need its NIC53_SECRET, NIC53_SECRET_FILE or NIC53_SECRET_ARN",
+                    current.display()
+                ));
+                Ok(settings)
+            }
             _ => Ok(settings),
         }
     }
@@ -129,6 +138,12 @@ fn arg(variable: &Variable) -> Arg {
         .value_name(variable.example)
         .help(variable.help)
         .help_heading("Settings")
+}
+
+/// Says something that is not the command's answer.
+#[expect(clippy::print_stderr, reason = "the person who typed the command reads it there")]
+fn note(text: &str) {
+    eprintln!("nic53: note: {text}");
 }
 
 /// Where the embedded store's own secret is.

@@ -63,8 +63,8 @@ const TEMPLATES: [(&str, &str); 26] = [
 
 /// Print what to type or paste into a router or another client
 ///
-/// Alone, it lists the clients. The token is minted where the settings have the gateway's secret; elsewhere it is
-/// read from --token-file or `NIC53_TOKEN`. On a pipe only what is to be pasted is printed. Known limits of the
+/// Alone, it lists the clients. The token is minted where the settings have the gateway's secret (`NIC53_SECRET`, a
+/// file, or AWS Secrets Manager); elsewhere it is read from --token-file or `NIC53_TOKEN`. On a pipe only what is to be pasted is printed. Known limits of the
 /// client are warned about on standard error.
 #[derive(Args)]
 #[command(after_help = "Examples:

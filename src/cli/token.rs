@@ -26,8 +26,8 @@ use crate::{
 
 /// Print the tokens of hosts, or check one
 ///
-/// The settings must be those of the gateway: its zones, its secret, its generations. A secret in AWS
-/// Secrets Manager is read with your own AWS credentials.
+/// The settings must be those of the gateway: its zones, its generations, and its secret, from NIC53_SECRET
+/// (no flag: everybody could see it), a file, or AWS Secrets Manager with your own AWS credentials.
 ///
 /// One host's token stands alone on its line; those of several stand behind their hosts.
 #[derive(Args)]

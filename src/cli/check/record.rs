@@ -217,7 +217,13 @@ fn judge(search: &Search<'_>, views: &[View], recurse: bool) -> (Step, bool) {
     let servers: Vec<_> = answered.iter().map(|(server, _)| *server).collect();
     let saw = format!("{} at {}", shown(expected), servers.join(", "));
     let silent: Vec<_> = views.iter().filter(|view| view.seen.is_err()).map(|view| view.server.as_str()).collect();
-    if silent.is_empty() {
+    if expected.is_empty() {
+        // What a monitor is there to see: the name leads nowhere.
+        let step = Step::wrong(name, saw)
+            .means("nobody can reach the host by its name")
+            .advice("have the client update it once, and look at what the gateway answers it");
+        (step, true)
+    } else if silent.is_empty() {
         (Step::fine(name, saw), true)
     } else {
         let step = Step::note(name, format!("{saw}; no answer from {}", silent.join(", ")))
@@ -321,7 +327,7 @@ mod tests {
                 "at ns1, ns2",
             ),
             (vec![has("ns1", &["192.0.2.1"]), has("ns2", &["192.0.2.1"])], None, Verdict::Fine, true, "192.0.2.1"),
-            (vec![has("ns1", &[])], None, Verdict::Fine, true, "no address"),
+            (vec![has("ns1", &[])], None, Verdict::Wrong, true, "no address"),
             (
                 vec![has("ns1", &["192.0.2.1"]), has("ns2", &["192.0.2.2"])],
                 None,

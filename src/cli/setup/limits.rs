@@ -5,7 +5,7 @@ use crate::cli::gateway_url::GatewayUrl;
 
 /// What a person should know before typing this into that client.
 pub(super) fn warnings(template: &Template, url: &GatewayUrl, accounts: &[Account], parts: &[Part]) -> Vec<String> {
-    let mut warnings = Vec::new();
+    let mut warnings: Vec<String> = template.warning.map(str::to_owned).into_iter().collect();
     warnings.extend(of_scheme(template, url));
     warnings.extend(of_server(template, url));
     warnings.extend(of_hosts(template, accounts));

@@ -1,7 +1,7 @@
 //! The template of a client, and filling it in.
 //!
-//! The head, between two lines of `---`, has one `key: value` a line: `title`, `about` and `checked`, then the limits
-//! that [`Limits`] lists. The body is Markdown: what stands between fences is typed or pasted, the rest explains.
+//! The head, between two lines of `---`, has one `key: value` a line: `title`, `about` and `checked`, a `warning` where
+//! there is one, then the limits that [`Limits`] lists. The body is Markdown: what stands between fences is typed or pasted, the rest explains.
 //! `{{word}}` is filled in; the lines from `{{#word}}` to `{{/word}}` stand once for each host (`hosts`), or only where
 //! the word is true of the URL (`https`, `http`, `port`, `prefix`).
 
@@ -23,6 +23,8 @@ pub(super) struct Template {
     pub checked: &'static str,
     /// Whether the token goes in the query rather than in a header.
     pub token_in_query: bool,
+    /// What must be known before anything is pasted, if there is such a thing.
+    pub warning: Option<&'static str>,
     /// What it cannot do.
     pub limits: Limits,
     /// Markdown with placeholders.
@@ -97,8 +99,15 @@ impl Template {
             .strip_prefix("---\n")
             .and_then(|text| text.split_once("\n---\n"))
             .ok_or_else(|| format!("template {client}: expected a head between two lines of `---`"))?;
-        let mut template =
-            Self { title: "", about: "", checked: "", token_in_query: false, limits: Limits::default(), body };
+        let mut template = Self {
+            title: "",
+            about: "",
+            checked: "",
+            token_in_query: false,
+            warning: None,
+            limits: Limits::default(),
+            body,
+        };
         for line in head.lines() {
             let entry = line.split_once(": ").ok_or("expected `key: value`");
             entry
@@ -116,6 +125,7 @@ impl Template {
             "title" => self.title = value,
             "about" => self.about = value,
             "checked" => self.checked = value,
+            "warning" => self.warning = Some(value),
             "token-in" if value == "query" => self.token_in_query = true,
             "hosts" => self.limits.hosts = number()?,
             "user" => self.limits.user = number()?,
