@@ -16,15 +16,17 @@ pub mod reply;
 pub mod request;
 pub mod state;
 
+use std::collections::HashMap;
+
 use self::{
-    addresses::{Addresses, Lookups},
+    addresses::{Addresses, Found, Lookups},
     config::Host,
     http::Http,
     outcome::{Happened, Outcome, Verdict, verdict},
     request::{Request, together},
     state::{Longest, State, Trouble},
 };
-use crate::reply::ReturnCode;
+use crate::{hostname::HostName, reply::ReturnCode};
 
 /// What a round may do.
 #[derive(Clone, Copy, Debug)]
@@ -42,9 +44,16 @@ pub async fn round(hosts: &[Host], state: &mut State, http: &Http, rules: Rules,
     let mut lookups = Lookups::new(http, rules.force);
     let mut results: Vec<(&Host, Happened)> = Vec::new();
     let mut wanted: Vec<(&Host, Addresses)> = Vec::new();
+    let mut lacking: HashMap<&HostName, String> = HashMap::new();
     for host in hosts {
         match want(host, &mut lookups, state, rules, now).await {
-            Ok(addresses) => wanted.push((host, addresses)),
+            Ok(found) => {
+                lacking.extend(found.lacking.map(|lacking| (&host.name, lacking)));
+                match unchanged(host, &found.addresses, state, rules, now) {
+                    Some(unchanged) => results.push((host, unchanged)),
+                    None => wanted.push((host, found.addresses)),
+                }
+            }
             Err(result) => results.push((host, result)),
         }
     }
@@ -53,17 +62,19 @@ pub async fn round(hosts: &[Host], state: &mut State, http: &Http, rules: Rules,
     }
     let place = |host: &Host| hosts.iter().position(|other| other.name == host.name);
     results.sort_by_key(|(host, _)| place(host));
-    results.into_iter().map(|(host, result)| Outcome { host: host.name.clone(), result }).collect()
+    let outcome =
+        |(host, result): (&Host, _)| Outcome { host: host.name.clone(), result, lacking: lacking.remove(&host.name) };
+    results.into_iter().map(outcome).collect()
 }
 
-/// What a host is to be asked for now, or why it is not asked for.
+/// What a host is to have now, or why it is not asked for.
 async fn want(
     host: &Host,
     lookups: &mut Lookups<'_>,
     state: &mut State,
     rules: Rules,
     now: u64,
-) -> Result<Addresses, Happened> {
+) -> Result<Found, Happened> {
     match state.trouble(host, now) {
         Some(Trouble::Refused { code }) if !rules.force => return Err(Happened::StillRefused(code.clone())),
         Some(Trouble::Failed { until, reason, .. }) if !rules.force => {
@@ -71,15 +82,20 @@ async fn want(
         }
         Some(_) | None => {}
     }
-    let addresses = lookups.addresses(host, state, now).await.map_err(|missing| {
-        // An interface or a command of this machine may be asked again at any time.
-        let wait = missing.at_gateway.then(|| state.failed(host, &missing.reason, Longest::FiveMinutes, now) - now);
+    lookups.addresses(host, state, now).await.map_err(|missing| {
+        // An interface or a command of this machine may be asked again at any time, and a dry run
+        // remembers nothing.
+        let waits = missing.at_gateway && !rules.dry_run;
+        let wait = waits.then(|| state.failed(host, &missing.reason, Longest::FiveMinutes, now) - now);
         Happened::Failed { reason: missing.reason, wait }
-    })?;
-    match state.unchanged(host, &addresses, rules.max_age, now) {
-        Some(since) if !rules.force => Err(Happened::Unchanged(addresses, now.saturating_sub(since))),
-        Some(_) | None => Ok(addresses),
-    }
+    })
+}
+
+/// That a host is not asked for, as it has these addresses.
+fn unchanged(host: &Host, addresses: &Addresses, state: &State, rules: Rules, now: u64) -> Option<Happened> {
+    let (held, since) = state.unchanged(host, addresses, rules.max_age, now).filter(|_| !rules.force)?;
+    let passed_over = held.passed_over(addresses);
+    Some(Happened::Unchanged { addresses: held, passed_over, age: now.saturating_sub(since) })
 }
 
 /// Asks for the hosts of a request, and remembers and tells what came of each.
@@ -138,28 +154,16 @@ async fn send(request: &Request<'_>, http: &Http) -> Result<Vec<ReturnCode>, Fai
 /// Remembers and tells what a gateway says of a host.
 fn answered(host: &Host, code: ReturnCode, asked: &Addresses, state: &mut State, now: u64) -> Happened {
     let mut wait = None;
-    match verdict(&code) {
-        Verdict::Well => state.updated(host, asked, now),
-        Verdict::Later => wait = Some(state.failed(host, code.word(), Longest::OneHour, now) - now),
-        Verdict::Refused => state.refused(host, code.word()),
-    }
-    Happened::Answered { passed_over: passed_over(&code, asked), code, wait }
-}
-
-/// The addresses asked for that are not among those answered, which a gateway may not publish.
-fn passed_over(code: &ReturnCode, asked: &Addresses) -> Vec<String> {
-    let answered: Vec<String> = match code {
-        ReturnCode::Good(addresses) | ReturnCode::NoChg(addresses) => {
-            addresses.iter().map(ToString::to_string).collect()
+    let mut passed_over = Vec::new();
+    match (verdict(&code), &code) {
+        (_, ReturnCode::Good(addresses) | ReturnCode::NoChg(addresses)) => {
+            state.updated(host, asked, addresses, now);
+            let mut held = Addresses::default();
+            held.answer(asked, addresses);
+            passed_over = held.passed_over(asked);
         }
-        ReturnCode::BadAuth
-        | ReturnCode::NoHost
-        | ReturnCode::NotFqdn
-        | ReturnCode::NumHost
-        | ReturnCode::NotDonator
-        | ReturnCode::DnsErr
-        | ReturnCode::ServerError => return Vec::new(),
-    };
-    // A prefix is answered with what was moved under it, if there was anything.
-    asked.iter().filter(|address| !address.contains('/') && !answered.contains(address)).cloned().collect()
+        (Verdict::Later, _) => wait = Some(state.failed(host, code.word(), Longest::OneHour, now) - now),
+        (Verdict::Well | Verdict::Refused, _) => state.refused(host, code.word()),
+    }
+    Happened::Answered { passed_over, code, wait }
 }

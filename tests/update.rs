@@ -143,11 +143,17 @@ fn a_private_address_that_the_gateway_passes_over_is_told() {
     let url = format!("http://{}", gateway.http);
     let flags = ["home.example.com", "--url", &url, "--ipv4", "198.51.100.7,192.168.1.2"];
 
-    let run = Home::new().run(&flags, &[("NIC53_TOKEN", &token)], "");
-    assert_eq!(
-        run.stdout,
-        "home.example.com: good 198.51.100.7: the gateway does not publish 192.168.1.2, which was asked for\n"
-    );
+    let home = Home::new();
+    let run = |flags: &[&str]| home.run(flags, &[("NIC53_TOKEN", &token)], "");
+    let note = "the gateway does not publish 192.168.1.2, which was asked for\n";
+    assert_eq!(run(&flags), finished(0, &format!("home.example.com: good 198.51.100.7: {note}"), ""));
+    assert_eq!(run(&flags), finished(0, &format!("home.example.com: unchanged 198.51.100.7: {note}"), ""));
+
+    let flags = ["home.example.com", "--url", &url, "--ipv4", "192.168.1.2", "--ipv6", "2001:db8::1"];
+    assert_eq!(run(&flags), finished(0, &format!("home.example.com: good 2001:db8::1: {note}"), ""));
+    assert_eq!(run(&flags), finished(0, &format!("home.example.com: unchanged 2001:db8::1: {note}"), ""));
+    let json = run(&[&flags[..], &["--json"]].concat()).stdout;
+    assert!(json.contains("\"addresses\":[\"2001:db8::1\"]") && json.contains(note.trim_end()), "{json}");
 }
 
 // What is asked
@@ -246,6 +252,60 @@ fn an_interface_without_a_global_address_is_told_and_nothing_is_asked() {
     assert_eq!(standin.targets(), [""; 0]);
 }
 
+#[test]
+fn a_family_whose_source_fails_is_told_and_the_other_is_updated() {
+    let home = Home::new();
+    for (sources, address, told) in [
+        (&["--ipv4", "192.0.2.60", "--command", "exit 3"][..], "192.0.2.60", "IPv6 failed: `exit 3`: exit status: 3: "),
+        (&["--ipv4", "auto", "--ipv6", "2001:db8::77"], "2001:db8::77", "IPv4 failed: http://"),
+        (
+            &["--ipv6", "2001:db8::78", "--interface", "nosuch0"],
+            "2001:db8::78",
+            "IPv4 failed: there is no interface nosuch0",
+        ),
+    ] {
+        let checkip = if sources.contains(&"auto") { vec![http(500, "no")] } else { Vec::new() };
+        let good = http(200, &format!("good {address}"));
+        let standin = StandIn::new(&[&checkip[..], &[good], &checkip[..], &checkip[..]].concat());
+        let flags = [&["a.example.org", "--url", &standin.url], sources].concat();
+
+        let first = home.run(&flags, &[TOKEN], "");
+        assert_eq!((first.code, first.stdout.as_str()), (Some(75), ""), "{first:?}");
+        let line = format!("nic53: a.example.org: good {address}: {told}");
+        assert!(first.stderr.starts_with(&line) && first.stderr.lines().count() == 1, "{line}: {first:?}");
+        assert!(standin.targets().last().is_some_and(|target| target.ends_with(address)), "{sources:?}");
+
+        let second = home.run(&[&flags[..], &["--json"]].concat(), &[TOKEN], "");
+        assert_eq!((second.code, second.stderr.as_str()), (Some(75), ""), "{second:?}");
+        let json: serde_json::Value = serde_json::from_str(&second.stdout).expect("JSON");
+        assert_eq!((&json["result"], &json["exit"]), (&"unchanged".into(), &75.into()), "{json}");
+        assert!(json["message"].as_str().is_some_and(|message| message.contains(told)), "{json}");
+        let quiet = home.run(&[&flags[..], &["--quiet"]].concat(), &[TOKEN], "");
+        assert!(quiet.code == Some(75) && quiet.stderr.contains(told), "{quiet:?}");
+    }
+}
+
+#[test]
+fn a_family_that_a_source_has_nothing_of_is_left_alone() {
+    for sources in [
+        &["--command", "echo 192.0.2.60"][..],
+        &["--ipv4", "192.0.2.60", "--command", "true"],
+        &["--ipv4", "192.0.2.60", "--interface", "lo"],
+    ] {
+        let standin = StandIn::new(&[http(200, "good 192.0.2.60")]);
+        let run = Home::new().run(&[&["a.example.org", "--url", &standin.url], sources].concat(), &[TOKEN], "");
+        assert_eq!(run, finished(0, "a.example.org: good 192.0.2.60\n", ""), "{sources:?}");
+    }
+    for (sources, told) in [
+        (&["--command", "true"][..], "`true` prints no address: expected one that can stand in DNS"),
+        (&["--command", "echo 192.0.2.60", "--ipv4", "no"], "`echo 192.0.2.60` prints no IPv6 address: expected"),
+    ] {
+        let run = Home::new().run(&[&["a.example.org", "--url", "http://x"], sources].concat(), &[TOKEN], "");
+        assert!(run.stderr.starts_with(&format!("nic53: a.example.org: failed: {told}")), "{run:?}");
+        assert_eq!(run.code, Some(75), "{run:?}");
+    }
+}
+
 // What is answered
 
 #[test]
@@ -295,6 +355,30 @@ fn a_failure_is_tried_again_after_waits_that_grow() {
         assert!(if told.ends_with('\n') { said == told } else { said.starts_with(&told) }, "{told}: {said}");
     }
     assert_eq!(standin.targets().len(), 4);
+}
+
+#[test]
+fn a_wait_ends_where_the_addresses_are_to_come_from_elsewhere() {
+    for (replies, wrong) in [
+        (vec![http(503, "dnserr"), http(200, "good 198.51.100.7")], &["--ipv4", "10.1.1.1"][..]),
+        (vec![http(500, "no"), http(200, "good 198.51.100.7")], &["--ipv4", "auto"]),
+        (vec![http(500, "no"), http(200, "good 198.51.100.7")], &[]),
+    ] {
+        for right in [&["--ipv4", "198.51.100.7"][..], &["--command", "echo 198.51.100.7"]] {
+            let standin = StandIn::new(&replies);
+            let home = Home::new();
+            let run = |sources: &[&str]| {
+                home.run(&[&["a.example.org", "--url", &standin.url], sources].concat(), &[TOKEN], "")
+            };
+            let first = run(wrong);
+            assert!(first.code == Some(75) && first.stderr.contains("again in 60 s"), "{first:?}");
+            let second = run(wrong);
+            assert!(second.stderr.starts_with("nic53: a.example.org: waiting: "), "{second:?}");
+            assert!(second.stderr.ends_with(" s; --force asks all the same\n"), "{second:?}");
+            assert_eq!(run(right), finished(0, "a.example.org: good 198.51.100.7\n", ""), "{wrong:?}");
+            assert_eq!(standin.targets().len(), 2, "{wrong:?}");
+        }
+    }
 }
 
 #[test]
@@ -421,6 +505,12 @@ fn a_dry_run_asks_for_nothing_and_remembers_nothing() {
     assert_eq!(run, finished(0, &format!("a.example.org: would-ask: {url}\n"), ""));
     assert_eq!(standin.targets(), ["/checkip"]);
     assert_eq!(home.state(), "");
+
+    let run = home.run(&["a.example.org", "--url", &format!("http://{NOBODY}"), "--dry-run"], &[TOKEN], "");
+    assert!(
+        run.code == Some(75) && run.stderr.contains("failed: IPv4: ") && !run.stderr.contains("again in"),
+        "{run:?}"
+    );
 }
 
 #[test]
@@ -481,6 +571,42 @@ fn every_goes_on_and_speaks_of_what_changes() {
     process.wait_for("a failure", |said| said.stderr.contains("a.example.org: dnserr: ").then_some(()));
     assert_eq!(process.said().stdout, "a.example.org: nochg 198.51.100.7\na.example.org: good 198.51.100.7\n");
     assert!(standin.targets().len() >= 3);
+}
+
+#[test]
+fn every_reads_the_token_file_again_and_standard_input_once() {
+    let standin = StandIn::new(&[http(401, "badauth"), http(200, "good 198.51.100.7")]);
+    let home = Home::new();
+    let (state, token) = (home.folder.path().join("state"), home.folder.path().join("token"));
+    fs::write(&token, "wrong\n").expect("room for a file");
+    let path = token.to_str().expect("a path of ours");
+    let flags = ["update", "a.example.org", "--url", &standin.url, "--ipv4", "198.51.100.7", "--every", "1s"];
+    let process = program(env!("CARGO_BIN_EXE_nic53"))
+        .settings(&[("XDG_STATE_HOME", state.to_str().expect("a path of ours"))])
+        .args(&[&flags[..], &["--token-file", path]].concat())
+        .start();
+    process.wait_for("a refusal", |said| said.stderr.contains("a.example.org: badauth: ").then_some(()));
+    fs::remove_file(&token).expect("our own file");
+    process.wait_for("a file", |said| said.stderr.contains("could not read the token").then_some(()));
+    fs::write(&token, "t0k3n\n").expect("room for a file");
+    process.wait_for("a success", |said| said.stdout.contains("a.example.org: good 198.51.100.7\n").then_some(()));
+    let asked = standin.asked();
+    assert_eq!(asked.len(), 2, "{asked:?}");
+    assert!(asked[1].contains("authorization: Basic YS5leGFtcGxlLm9yZzp0MGszbg=="), "{asked:?}");
+
+    let standin = StandIn::new(&[http(200, "nochg 198.51.100.7"), http(200, "good 198.51.100.7")]);
+    let script = format!(
+        "echo t0k3n | timeout 5 {} update a.example.org --url {} --ipv4 198.51.100.7 --every 1s --force --token -",
+        env!("CARGO_BIN_EXE_nic53"),
+        standin.url
+    );
+    let state = home.folder.path().join("other");
+    let process = program("sh")
+        .settings(&[("XDG_STATE_HOME", state.to_str().expect("a path of ours"))])
+        .args(&["-c", &script])
+        .start();
+    process.wait_for("another round", |said| said.stdout.contains("a.example.org: good 198.51.100.7\n").then_some(()));
+    assert!(standin.asked()[1].contains("authorization: Basic YS5leGFtcGxlLm9yZzp0MGszbg=="), "the same token");
 }
 
 // Flags, files and the environment
@@ -575,6 +701,9 @@ fn a_proxy_of_the_environment_is_asked_for_http_and_not_for_what_no_proxy_names(
     let run = home.run(&flags, &[TOKEN, ("http_proxy", &proxy.url)], "");
     assert_eq!(run, finished(0, "a.example.org: good 198.51.100.7\n", ""));
     assert_eq!(proxy.targets(), [format!("{url}?fqdn=a.example.org&ipv4=198.51.100.7")]);
+
+    let run = home.run(&flags, &[TOKEN, ("HTTP_PROXY", &proxy.url)], "");
+    assert!(run.code == Some(75) && run.stderr.contains("Connection refused"), "as for curl: {run:?}");
 
     let run = home.run(&flags, &[TOKEN, ("http_proxy", &proxy.url), ("NO_PROXY", "127.0.0.0/8")], "");
     assert!(run.code == Some(75) && run.stderr.contains("Connection refused"), "{run:?}");

@@ -5,7 +5,7 @@ use std::{
     fmt::Write as _,
     io,
     io::{IsTerminal, Write as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
     str::FromStr,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -107,16 +107,24 @@ const EXAMPLES: &str = "Examples:
 impl Update {
     /// One round, or one after the other for as long as we live.
     pub(super) async fn run(self) -> Result<ExitCode, Failure> {
-        let token = self.token()?;
+        let mut token = self.token()?;
         let verdict = self.round(&token, self.quiet).await?;
         let Some(every) = &self.every else { return Ok(ExitCode::from(verdict.exit_code())) };
         loop {
             tokio::time::sleep(jittered(every.0)).await;
             // A file that is being edited will be whole in the next round.
-            if let Err(failure) = self.round(&token, true).await {
+            if let Err(failure) = self.next_round(&mut token).await {
                 complain(&failure.to_string());
             }
         }
+    }
+
+    /// A round with the token as it is now: it may have been replaced.
+    async fn next_round(&self, token: &mut Given) -> Result<Verdict, Failure> {
+        if token.again {
+            *token = self.token()?;
+        }
+        self.round(token, true).await
     }
 
     /// Reads the configuration, updates what has to be, and says what came of it.
@@ -192,7 +200,8 @@ impl Update {
     /// The token outside the configuration file.
     fn token(&self) -> Result<Given, Failure> {
         let Some(GivenToken { text, place, file }) = self.token.read()? else { return Ok(Given::default()) };
-        Ok(Given { said: Some(Said { text, place }), warning: file.as_deref().and_then(open_to_others) })
+        let again = file.as_deref().is_some_and(Path::is_file);
+        Ok(Given { said: Some(Said { text, place }), warning: file.as_deref().and_then(open_to_others), again })
     }
 
     /// The configuration file to read, if there is one.
@@ -241,6 +250,8 @@ struct Given {
     said: Option<Said>,
     /// What should be mended.
     warning: Option<String>,
+    /// Whether it can be read again: standard input and pipes give it once.
+    again: bool,
 }
 
 /// A host as an argument.

@@ -24,6 +24,9 @@ pub struct Sources {
     v4: Source,
     /// Those of IPv6.
     v6: Source,
+    /// Whether nobody said anything, so that a family that the gateway does not see is none that
+    /// this line is meant to have.
+    unsaid: bool,
 }
 
 /// Where the addresses of one family come from.
@@ -54,6 +57,8 @@ impl Sources {
         let v4 = given(&wording.ipv4, Family::V4)?;
         let v6 = given(&wording.ipv6, Family::V6)?;
         let silent = [&v4, &v6].iter().all(|source| matches!(source, None | Some(Source::LeftAlone)));
+        let unsaid =
+            [&wording.ipv4, &wording.ipv6, &wording.interface, &wording.command].iter().all(|said| said.is_none());
         let otherwise = match (&wording.interface, &wording.command) {
             (Some(interface), Some(command)) => {
                 return Err(format!("{} and {}: expected one of the two", interface.place, command.place));
@@ -63,7 +68,7 @@ impl Sources {
             (None, None) if silent => Source::Auto,
             (None, None) => Source::LeftAlone,
         };
-        let sources = Self { v4: v4.unwrap_or_else(|| otherwise.clone()), v6: v6.unwrap_or(otherwise) };
+        let sources = Self { v4: v4.unwrap_or_else(|| otherwise.clone()), v6: v6.unwrap_or(otherwise), unsaid };
         if Family::BOTH.iter().all(|family| *sources.of_family(*family) == Source::LeftAlone) {
             return Err("both families are left alone: expected an address of one, or auto".to_owned());
         }
@@ -148,6 +153,34 @@ impl Addresses {
         }
     }
 
+    /// Sets the families that were asked for to what was answered, none included.
+    pub fn answer(&mut self, asked: &Self, answered: &[IpAddr]) {
+        for family in Family::BOTH {
+            if !asked.of_family(family).is_empty() {
+                let of_family = answered.iter().filter(|address| Family::of(**address) == family);
+                self.set(family, of_family.map(IpAddr::to_string).collect());
+            }
+        }
+    }
+
+    /// The families that were asked for.
+    pub fn only(&self, asked: &Self) -> Self {
+        let mut only = Self::default();
+        for family in Family::BOTH {
+            if !asked.of_family(family).is_empty() {
+                only.set(family, self.of_family(family).to_vec());
+            }
+        }
+        only
+    }
+
+    /// The asked ones that are not among these, which a gateway may not publish. A prefix is none: it
+    /// is answered with what was moved under it, if there was anything.
+    pub fn passed_over(&self, asked: &Self) -> Vec<String> {
+        let held: Vec<&String> = self.iter().collect();
+        asked.iter().filter(|address| !address.contains('/') && !held.contains(address)).cloned().collect()
+    }
+
     /// Sets a family.
     fn set(&mut self, family: Family, addresses: Vec<String>) {
         match family {
@@ -155,6 +188,15 @@ impl Addresses {
             Family::V6 => self.v6 = addresses,
         }
     }
+}
+
+/// What was found for a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// What to ask for.
+    pub addresses: Addresses,
+    /// Which family was to be there too and why it is not.
+    pub lacking: Option<String>,
 }
 
 /// Why a host has no address to ask for.
@@ -166,10 +208,31 @@ pub struct Missing {
     pub at_gateway: bool,
 }
 
-impl Missing {
-    /// Nothing that was found on this machine.
-    fn here(reason: String) -> Self {
-        Self { reason, at_gateway: false }
+/// Why a family has no address.
+enum Lack {
+    /// The gateway was to tell, and did not.
+    AtGateway(String),
+    /// An interface or a command of this machine was to tell, and did not.
+    Here(String),
+    /// An interface or a command told, and it has none.
+    Nothing(String),
+}
+
+impl Lack {
+    /// What went wrong.
+    fn reason(&self) -> &str {
+        match self {
+            Self::AtGateway(reason) | Self::Here(reason) | Self::Nothing(reason) => reason,
+        }
+    }
+
+    /// Whether this is how a line without this family is, where the other one has an address.
+    fn is_usual(&self, sources: &Sources) -> bool {
+        match self {
+            Self::AtGateway(_) => sources.unsaid,
+            Self::Here(_) => false,
+            Self::Nothing(_) => true,
+        }
     }
 }
 
@@ -191,27 +254,29 @@ impl<'a> Lookups<'a> {
         Self { http, force, here: HashMap::new(), seen: HashMap::new() }
     }
 
-    /// The addresses of a host now. A family that has none is left alone where the other has one: a
-    /// line without IPv6 is no reason to keep IPv4 back.
+    /// The addresses of a host now. A family that has none keeps the other one back in no case: a
+    /// line without IPv6 is as it is meant to be, and what failed is told beside what was found.
     ///
     /// # Errors
     ///
     /// Why there are none of either family.
-    pub async fn addresses(&mut self, host: &Host, state: &mut State, now: u64) -> Result<Addresses, Missing> {
+    pub async fn addresses(&mut self, host: &Host, state: &mut State, now: u64) -> Result<Found, Missing> {
         let mut addresses = Addresses::default();
-        let mut missing: Vec<Missing> = Vec::new();
+        let mut lacks: Vec<(Family, Lack)> = Vec::new();
         for family in Family::BOTH {
             match self.of_family(host, family, state, now).await {
                 Ok(found) => addresses.set(family, found),
-                Err(reason) => missing.push(reason),
+                Err(lack) => lacks.push((family, lack)),
             }
         }
         if addresses != Addresses::default() {
-            return Ok(addresses);
+            let failed = lacks.iter().find(|(_, lack)| !lack.is_usual(&host.sources));
+            let lacking = failed.map(|(family, lack)| format!("{} failed: {}", name(*family), lack.reason()));
+            return Ok(Found { addresses, lacking });
         }
-        missing.dedup_by(|one, other| one.reason == other.reason);
-        let at_gateway = missing.iter().any(|missing| missing.at_gateway);
-        let reasons: Vec<_> = missing.into_iter().map(|missing| missing.reason).collect();
+        let at_gateway = lacks.iter().any(|(_, lack)| matches!(lack, Lack::AtGateway(_)));
+        let mut reasons: Vec<String> = lacks.iter().map(|(family, lack)| told(*family, lack)).collect();
+        reasons.dedup();
         Err(Missing { reason: reasons.join("; "), at_gateway })
     }
 
@@ -222,21 +287,24 @@ impl<'a> Lookups<'a> {
         family: Family,
         state: &mut State,
         now: u64,
-    ) -> Result<Vec<String>, Missing> {
+    ) -> Result<Vec<String>, Lack> {
         let source = host.sources.of_family(family);
         match source {
             Source::LeftAlone => Ok(Vec::new()),
             Source::Given(given) => Ok(given.clone()),
             Source::Auto => {
                 let seen = self.seen(&host.url, family, state, now).await;
-                let seen =
-                    seen.map_err(|reason| Missing { reason: format!("{}: {reason}", name(family)), at_gateway: true });
-                seen.map(|address| vec![address.to_string()])
+                seen.map(|address| vec![address.to_string()]).map_err(Lack::AtGateway)
             }
             Source::Interface(_) | Source::Command(_) => {
-                let found = self.here(source).await.map_err(Missing::here)?;
+                let found = self.here(source).await.map_err(Lack::Here)?;
                 let of_family = found.iter().filter(|address| Family::of(**address) == family);
-                Ok(of_family.map(IpAddr::to_string).collect())
+                let of_family: Vec<String> = of_family.map(IpAddr::to_string).collect();
+                if !of_family.is_empty() {
+                    return Ok(of_family);
+                }
+                let family = if found.is_empty() { None } else { Some(name(family)) };
+                Err(Lack::Nothing(nothing(source, family)))
             }
         }
     }
@@ -316,6 +384,28 @@ fn seen_address(body: &str) -> Option<IpAddr> {
     address.trim().parse::<IpAddr>().ok().map(|address| address.to_canonical())
 }
 
+/// Why a family has no address, where the other has none either: what a gateway was to tell is told
+/// by family, as each is asked for on a connection of its own.
+fn told(family: Family, lack: &Lack) -> String {
+    match lack {
+        Lack::AtGateway(reason) => format!("{}: {reason}", name(family)),
+        Lack::Here(reason) | Lack::Nothing(reason) => reason.clone(),
+    }
+}
+
+/// That an interface or a command has no address, of this family or at all.
+fn nothing(source: &Source, family: Option<&str>) -> String {
+    let address = family.map_or_else(|| "address".to_owned(), |family| format!("{family} address"));
+    match source {
+        Source::Interface(interface) => {
+            let expected = "expected one, or --ipv4 auto behind NAT";
+            format!("the interface {interface} has no global {address} that will stay: {expected}")
+        }
+        Source::Command(command) => format!("`{command}` prints no {address}: expected one that can stand in DNS"),
+        Source::LeftAlone | Source::Given(_) | Source::Auto => format!("no {address}"),
+    }
+}
+
 /// What people call a family.
 pub fn name(family: Family) -> &'static str {
     match family {
@@ -364,7 +454,8 @@ mod tests {
                 Source::LeftAlone,
             ),
         ] {
-            assert_eq!(Sources::of(&wording(said)), Ok(Sources { v4, v6 }), "{said:?}");
+            let unsaid = said.is_empty();
+            assert_eq!(Sources::of(&wording(said)), Ok(Sources { v4, v6, unsaid }), "{said:?}");
         }
     }
 
@@ -408,9 +499,31 @@ mod tests {
         ] {
             assert_eq!(held.hold(&asked), holds, "{asked:?}");
         }
-        let mut taken = held;
+        let mut taken = held.clone();
         taken.take(&addresses(&["192.0.2.9"], &[]));
         assert_eq!(taken, addresses(&["192.0.2.9"], &["2001:db8::7"]));
+        assert_eq!(held.only(&addresses(&[], &["2001:db8::9"])), addresses(&[], &["2001:db8::7"]));
+    }
+
+    #[test]
+    fn what_is_asked_for_and_not_answered_is_passed_over() {
+        for (asked, answered, held, passed_over) in [
+            (
+                addresses(&["10.1.1.1"], &["2001:db8::1"]),
+                &["2001:db8::1"][..],
+                addresses(&[], &["2001:db8::1"]),
+                "10.1.1.1",
+            ),
+            (addresses(&["10.1.1.1"], &[]), &["192.0.2.9"], addresses(&["192.0.2.9"], &["::1"]), "10.1.1.1"),
+            (addresses(&[], &["2001:db8::/64"]), &["2001:db8::7"], addresses(&["192.0.2.1"], &["2001:db8::7"]), ""),
+            (addresses(&["192.0.2.1"], &["2001:db8::/64"]), &["192.0.2.1"], addresses(&["192.0.2.1"], &[]), ""),
+        ] {
+            let answered: Vec<IpAddr> = answered.iter().map(|address| address.parse().unwrap()).collect();
+            let mut before = addresses(&["192.0.2.1"], &["::1"]);
+            before.answer(&asked, &answered);
+            assert_eq!(before, held, "{asked:?}");
+            assert_eq!(before.passed_over(&asked).join(","), passed_over, "{asked:?}");
+        }
     }
 
     #[test]

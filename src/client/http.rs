@@ -1,7 +1,7 @@
 //! HTTP as the client speaks it: one GET on a connection of its own, of one address family where
 //! that matters, through the proxy that the environment names, no redirect followed.
 
-use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{env, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use http::{
     HeaderValue, Request, Uri,
@@ -72,7 +72,7 @@ impl Http {
             Some(path) => Ok(roots_of(path)?),
             None => roots_of_system(),
         };
-        Ok(Self { proxies: Matcher::from_env(), tls: roots.and_then(tls) })
+        Ok(Self { proxies: proxies(|name| env::var(name).ok()), tls: roots.and_then(tls) })
     }
 
     /// Gets a URL over this family, or over any.
@@ -144,6 +144,19 @@ impl Reply {
             None => format!("{} `{body}`", self.status),
         }
     }
+}
+
+/// Which requests go by a proxy, as curl has it: of each variable the lower-case name counts first, and
+/// of `http_proxy` no other, as a CGI program finds what a caller sends as `Proxy:` in `HTTP_PROXY`.
+fn proxies(variable: impl Fn(&str) -> Option<String>) -> Matcher {
+    let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
+    let either = |lower: &str| variable(lower).or_else(|| variable(&lower.to_ascii_uppercase())).unwrap_or_default();
+    Matcher::builder()
+        .http(variable("http_proxy").unwrap_or_default())
+        .https(either("https_proxy"))
+        .all(either("all_proxy"))
+        .no(either("no_proxy"))
+        .build()
 }
 
 /// The first of a text, on one line and without what a terminal would obey.
@@ -283,6 +296,29 @@ mod tests {
         ] {
             let addresses: Vec<_> = of_family(found.iter().copied(), family).iter().map(ToString::to_string).collect();
             assert_eq!(addresses, expected, "{family:?}");
+        }
+    }
+
+    #[test]
+    fn the_variables_of_proxies_count_as_for_curl() {
+        let (http, https) = ("http://gw/", "https://gw/");
+        for (variables, url, expected) in [
+            (&[("http_proxy", "http://a")][..], http, Some("http://a/")),
+            (&[("HTTP_PROXY", "http://a")], http, None),
+            (&[("HTTP_PROXY", "http://a"), ("ALL_PROXY", "http://b")], http, Some("http://b/")),
+            (&[("http_proxy", "http://a")], https, None),
+            (&[("HTTPS_PROXY", "http://a")], https, Some("http://a/")),
+            (&[("HTTPS_PROXY", "http://a"), ("https_proxy", "http://b")], https, Some("http://b/")),
+            (&[("HTTPS_PROXY", "http://a"), ("https_proxy", "")], https, Some("http://a/")),
+            (&[("all_proxy", "http://a"), ("NO_PROXY", "gw")], https, None),
+            (&[("all_proxy", "http://a"), ("no_proxy", "other")], https, Some("http://a/")),
+        ] {
+            let variable = |name: &str| {
+                let found = variables.iter().find(|(other, _)| *other == name);
+                found.map(|(_, value)| (*value).to_owned())
+            };
+            let proxy = proxies(variable).intercept(&url.parse().unwrap()).map(|proxy| proxy.uri().to_string());
+            assert_eq!(proxy.as_deref(), expected, "{variables:?} {url}");
         }
     }
 

@@ -14,6 +14,8 @@ pub struct Outcome {
     pub host: HostName,
     /// What came of it.
     pub result: Happened,
+    /// The family that was to be updated too and had no address, and why.
+    pub lacking: Option<String>,
 }
 
 /// What may come of a host.
@@ -28,8 +30,15 @@ pub enum Happened {
         /// The seconds until it may be asked again, where it failed for now.
         wait: Option<u64>,
     },
-    /// Nothing was asked, as it was set to these addresses so many seconds ago.
-    Unchanged(Addresses, u64),
+    /// Nothing was asked, as nothing changed.
+    Unchanged {
+        /// What the gateway answered that it has.
+        addresses: Addresses,
+        /// What was asked for and is not among them.
+        passed_over: Vec<String>,
+        /// How many seconds ago that was.
+        age: u64,
+    },
     /// Nothing was asked, as it was refused with this code before.
     StillRefused(String),
     /// Nothing was asked, as it failed for this reason and waits for so many seconds.
@@ -71,20 +80,22 @@ impl Verdict {
 impl Outcome {
     /// How it ended.
     pub fn verdict(&self) -> Verdict {
-        match &self.result {
+        let verdict = match &self.result {
             Happened::Answered { code, .. } => verdict(code),
-            Happened::Unchanged(..) | Happened::WouldAsk(_) => Verdict::Well,
+            Happened::Unchanged { .. } | Happened::WouldAsk(_) => Verdict::Well,
             Happened::StillRefused(_) => Verdict::Refused,
             Happened::StillWaiting(..) | Happened::Failed { .. } => Verdict::Later,
-        }
+        };
+        if self.lacking.is_some() { verdict.max(Verdict::Later) } else { verdict }
     }
 
     /// Whether it is worth a mail from cron: something changed, or failed now.
     pub fn is_news(&self) -> bool {
         match &self.result {
+            _ if self.lacking.is_some() => true,
             Happened::Answered { code, .. } => !matches!(code, ReturnCode::NoChg(_)),
             Happened::Failed { .. } | Happened::WouldAsk(_) => true,
-            Happened::Unchanged(..) | Happened::StillRefused(_) | Happened::StillWaiting(..) => false,
+            Happened::Unchanged { .. } | Happened::StillRefused(_) | Happened::StillWaiting(..) => false,
         }
     }
 
@@ -97,7 +108,7 @@ impl Outcome {
             "addresses": self.result.addresses(),
             "exit": self.verdict().exit_code(),
         });
-        let message = self.result.message();
+        let message = self.message(true);
         if !message.is_empty() {
             json["message"] = message.into();
         }
@@ -105,6 +116,14 @@ impl Outcome {
             json["wait"] = wait.into();
         }
         json
+    }
+
+    /// What it means, what to do, and what is lacking; on request also what goes without saying.
+    fn message(&self, all: bool) -> String {
+        let mut messages = self.result.messages(all);
+        messages.extend(self.lacking.clone());
+        messages.retain(|message| !message.is_empty());
+        messages.join("; ")
     }
 }
 
@@ -117,14 +136,18 @@ impl fmt::Display for Outcome {
         if !addresses.is_empty() {
             write!(f, " {}", addresses.join(","))?;
         }
-        let message = self.result.message();
-        let goes_without_saying = matches!(self.result, Happened::Unchanged(..)) && !f.alternate();
-        if !message.is_empty() && !goes_without_saying {
+        let message = self.message(f.alternate());
+        if !message.is_empty() {
             write!(f, ": {message}")?;
         }
         match self.result.wait() {
-            Some(wait) => write!(f, "; again in {}", Span(wait)),
-            None => Ok(()),
+            Some(wait) => write!(f, "; again in {}", Span(wait))?,
+            None => return Ok(()),
+        }
+        if matches!(self.result, Happened::StillWaiting(..)) {
+            f.write_str("; --force asks all the same")
+        } else {
+            Ok(())
         }
     }
 }
@@ -134,7 +157,7 @@ impl Happened {
     fn word(&self) -> &'static str {
         match self {
             Self::Answered { code, .. } => code.word(),
-            Self::Unchanged(..) => "unchanged",
+            Self::Unchanged { .. } => "unchanged",
             Self::StillRefused(_) => "refused",
             Self::StillWaiting(..) => "waiting",
             Self::Failed { .. } => "failed",
@@ -148,7 +171,7 @@ impl Happened {
             Self::Answered { code: ReturnCode::Good(addresses) | ReturnCode::NoChg(addresses), .. } => {
                 addresses.iter().map(IpAddr::to_string).collect()
             }
-            Self::Unchanged(addresses, _) => addresses.iter().cloned().collect(),
+            Self::Unchanged { addresses, .. } => addresses.iter().cloned().collect(),
             Self::Answered { .. }
             | Self::StillRefused(_)
             | Self::StillWaiting(..)
@@ -157,19 +180,22 @@ impl Happened {
         }
     }
 
-    /// What it means, and what to do.
-    fn message(&self) -> String {
+    /// What it means, and what to do; on request also what goes without saying.
+    fn messages(&self, all: bool) -> Vec<String> {
         match self {
-            Self::Answered { passed_over, .. } if !passed_over.is_empty() => {
-                format!("the gateway does not publish {}, which was asked for", passed_over.join(","))
+            Self::Answered { passed_over, code, .. } => {
+                not_published(passed_over).into_iter().chain([meaning(code).to_owned()]).collect()
             }
-            Self::Answered { code, .. } => meaning(code).to_owned(),
-            Self::Unchanged(_, age) => format!("set {} ago; --force asks all the same", Span(*age)),
-            Self::StillRefused(code) => {
-                format!("{code} before; nothing is asked until its url, token or zoneid changes, or with --force")
+            Self::Unchanged { passed_over, age, .. } => {
+                let set = all.then(|| format!("set {} ago; --force asks all the same", Span(*age)));
+                not_published(passed_over).into_iter().chain(set).collect()
             }
-            Self::StillWaiting(reason, _) | Self::Failed { reason, .. } => reason.clone(),
-            Self::WouldAsk(url) => url.clone(),
+            Self::StillRefused(code) => vec![
+                format!("{code} before"),
+                "nothing is asked until its url, token, zoneid or ttl changes, or with --force".to_owned(),
+            ],
+            Self::StillWaiting(reason, _) | Self::Failed { reason, .. } => vec![reason.clone()],
+            Self::WouldAsk(url) => vec![url.clone()],
         }
     }
 
@@ -178,9 +204,15 @@ impl Happened {
         match self {
             Self::Answered { wait, .. } | Self::Failed { wait, .. } => *wait,
             Self::StillWaiting(_, wait) => Some(*wait),
-            Self::Unchanged(..) | Self::StillRefused(_) | Self::WouldAsk(_) => None,
+            Self::Unchanged { .. } | Self::StillRefused(_) | Self::WouldAsk(_) => None,
         }
     }
+}
+
+/// That these were asked for in vain, if there are any.
+fn not_published(passed_over: &[String]) -> Option<String> {
+    let told = || format!("the gateway does not publish {}, which was asked for", passed_over.join(","));
+    (!passed_over.is_empty()).then(told)
 }
 
 /// How a host ends that has this code.
@@ -234,7 +266,6 @@ mod tests {
     /// All that can happen, with the word, the exit code and whether it is news.
     fn all() -> Vec<(Happened, &'static str, u8, bool)> {
         let addresses: Vec<IpAddr> = vec!["192.0.2.1".parse().unwrap(), "2001:db8::7".parse().unwrap()];
-        let held = serde_json::from_str(r#"{"v4":["192.0.2.1"]}"#).unwrap();
         let code = |code, wait| Happened::Answered { code, passed_over: Vec::new(), wait };
         let passed_over = vec!["10.0.0.1".to_owned()];
         vec![
@@ -254,19 +285,65 @@ mod tests {
             (code(ReturnCode::NotDonator, None), "!donator: ", 1, true),
             (code(ReturnCode::DnsErr, Some(60)), "dnserr: the gateway could not", 75, true),
             (code(ReturnCode::ServerError, Some(60)), "911: the gateway is in trouble", 75, true),
-            (Happened::Unchanged(held, 7200), "unchanged 192.0.2.1: set 2 h ago", 0, false),
-            (Happened::StillRefused("nohost".into()), "refused: nohost before; nothing is asked until", 1, false),
-            (Happened::StillWaiting("dnserr".into(), 61), "waiting: dnserr; again in 61 s", 75, false),
+            (unchanged(&[], 7200), "unchanged 192.0.2.1: set 2 h ago", 0, false),
+            (
+                unchanged(&["10.0.0.1"], 7200),
+                "unchanged 192.0.2.1: the gateway does not publish 10.0.0.1, which was asked for; set 2 h ago",
+                0,
+                false,
+            ),
+            (
+                Happened::StillRefused("nohost".into()),
+                "refused: nohost before; nothing is asked until its url, token, zoneid or ttl changes, or with --force",
+                1,
+                false,
+            ),
+            (
+                Happened::StillWaiting("dnserr".into(), 61),
+                "waiting: dnserr; again in 61 s; --force asks all the same",
+                75,
+                false,
+            ),
             (Happened::Failed { reason: "no".into(), wait: Some(300) }, "failed: no; again in 5 min", 75, true),
             (Happened::Failed { reason: "no".into(), wait: None }, "failed: no", 75, true),
             (Happened::WouldAsk("https://x".into()), "would-ask: https://x", 0, true),
         ]
     }
 
+    /// Nothing changed, and these were asked for in vain.
+    fn unchanged(passed_over: &[&str], age: u64) -> Happened {
+        let addresses = serde_json::from_str(r#"{"v4":["192.0.2.1"]}"#).unwrap();
+        let passed_over = passed_over.iter().map(|address| (*address).to_owned()).collect();
+        Happened::Unchanged { addresses, passed_over, age }
+    }
+
+    /// The outcome of a host that lacks nothing.
+    fn outcome(result: Happened) -> Outcome {
+        Outcome { host: "a.b".parse().unwrap(), result, lacking: None }
+    }
+
+    #[test]
+    fn a_family_that_failed_is_told_beside_what_came_of_the_other() {
+        let lacking = || Some("IPv6 failed: no".to_owned());
+        for (result, line, exit) in all().into_iter().map(|(result, line, exit, _)| (result, line, exit)) {
+            let outcome = Outcome { lacking: lacking(), ..outcome(result) };
+            let told = outcome.to_string();
+            assert!(told.contains("IPv6 failed: no") && outcome.is_news(), "{line}: {told}");
+            assert_eq!(outcome.verdict().exit_code(), if exit == 0 { 75 } else { exit }, "{told}");
+        }
+        let (good, ..) = all().swap_remove(0);
+        let good = Outcome { lacking: lacking(), ..outcome(good) };
+        assert_eq!(good.to_string(), "a.b: good 192.0.2.1,2001:db8::7: IPv6 failed: no");
+        assert_eq!(
+            good.json().to_string(),
+            r#"{"host":"a.b","result":"good","addresses":["192.0.2.1","2001:db8::7"],"exit":75,"message":"IPv6 failed: no"}"#
+        );
+    }
+
     #[test]
     fn every_outcome_has_its_line_its_exit_code_and_its_news() {
         for (result, line, exit, news) in all() {
-            let outcome = Outcome { host: "a.b".parse().unwrap(), result };
+            let outcome = outcome(result);
             assert!(format!("{outcome:#}").starts_with(&format!("a.b: {line}")), "{outcome:#}");
             assert_eq!((outcome.verdict().exit_code(), outcome.is_news()), (exit, news), "{outcome}");
         }
@@ -274,15 +351,16 @@ mod tests {
 
     #[test]
     fn on_a_pipe_what_goes_without_saying_is_not_said() {
-        let addresses = serde_json::from_str(r#"{"v4":["192.0.2.1"]}"#).unwrap();
-        let outcome = Outcome { host: "a.b".parse().unwrap(), result: Happened::Unchanged(addresses, 60) };
-        assert_eq!(outcome.to_string(), "a.b: unchanged 192.0.2.1");
-        assert_eq!(format!("{outcome:#}"), "a.b: unchanged 192.0.2.1: set 60 s ago; --force asks all the same");
+        let same = outcome(unchanged(&[], 60));
+        assert_eq!(same.to_string(), "a.b: unchanged 192.0.2.1");
+        assert_eq!(format!("{same:#}"), "a.b: unchanged 192.0.2.1: set 60 s ago; --force asks all the same");
+        let passed_over = outcome(unchanged(&["10.0.0.1"], 60)).to_string();
+        assert_eq!(passed_over, "a.b: unchanged 192.0.2.1: the gateway does not publish 10.0.0.1, which was asked for");
     }
 
     #[test]
     fn json_says_the_same() {
-        let line = |result| Outcome { host: "a.b".parse().unwrap(), result }.json().to_string();
+        let line = |result| outcome(result).json().to_string();
         let (good, ..) = all().swap_remove(0);
         assert_eq!(line(good), r#"{"host":"a.b","result":"good","addresses":["192.0.2.1","2001:db8::7"],"exit":0}"#);
         assert_eq!(

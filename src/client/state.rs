@@ -71,9 +71,12 @@ struct Seen {
 struct Record {
     /// The configuration that this is about: it does not count for another.
     configuration: String,
-    /// What was set last.
+    /// What was asked for last, and not refused.
     #[serde(default)]
     addresses: Addresses,
+    /// What the gateway answered that it has of these. An older file does not say.
+    #[serde(default)]
+    answered: Option<Addresses>,
     /// When that was, in seconds of Unix.
     #[serde(default)]
     updated: Option<u64>,
@@ -99,6 +102,9 @@ pub enum Trouble {
         until: u64,
         /// The code word, or what happened.
         reason: String,
+        /// Where the addresses came from, hashed: from elsewhere, they may do better.
+        #[serde(default)]
+        sources: String,
     },
 }
 
@@ -109,17 +115,21 @@ impl State {
         let holds = match trouble {
             Trouble::Refused { .. } => true,
             // A wait longer than any is a clock that was set back.
-            Trouble::Failed { until, .. } => (now..=now + Longest::OneHour as u64).contains(until) && *until != now,
+            Trouble::Failed { until, sources: failed, .. } => {
+                (now..=now + Longest::OneHour as u64).contains(until) && *until != now && *failed == sources(host)
+            }
         };
         holds.then_some(trouble)
     }
 
-    /// Since when a host has these addresses, where that was less than `max_age` seconds ago.
-    pub fn unchanged(&self, host: &Host, asked: &Addresses, max_age: u64, now: u64) -> Option<u64> {
+    /// What a host was given when these addresses were asked for, and when, where that was less than
+    /// `max_age` seconds ago.
+    pub fn unchanged(&self, host: &Host, asked: &Addresses, max_age: u64, now: u64) -> Option<(Addresses, u64)> {
         let record = self.record(host).filter(|record| record.addresses.hold(asked))?;
         let updated = record.updated?;
         // A time to come is a clock that was set back.
-        now.checked_sub(updated).is_some_and(|age| age < max_age).then_some(updated)
+        let held = record.answered.as_ref().unwrap_or(&record.addresses).only(asked);
+        now.checked_sub(updated).is_some_and(|age| age < max_age).then_some((held, updated))
     }
 
     /// A host is about to be asked for: until there is an answer, nobody knows what it has.
@@ -127,10 +137,12 @@ impl State {
         self.record_mut(host).updated = None;
     }
 
-    /// A host was given these addresses, or had them.
-    pub fn updated(&mut self, host: &Host, addresses: &Addresses, now: u64) {
+    /// A host was asked to have addresses, and has these.
+    pub fn updated(&mut self, host: &Host, asked: &Addresses, answered: &[IpAddr], now: u64) {
         let record = self.record_mut(host);
-        record.addresses.take(addresses);
+        let before = &record.addresses;
+        record.answered.get_or_insert_with(|| before.clone()).answer(asked, answered);
+        record.addresses.take(asked);
         record.updated = Some(now);
         record.trouble = None;
     }
@@ -149,7 +161,7 @@ impl State {
         };
         let wait = FIRST_WAIT.saturating_mul(1_u64.checked_shl(failures - 1).unwrap_or(u64::MAX));
         let until = now + wait.min(longest as u64);
-        record.trouble = Some(Trouble::Failed { failures, until, reason: reason.to_owned() });
+        record.trouble = Some(Trouble::Failed { failures, until, reason: reason.to_owned(), sources: sources(host) });
         until
     }
 
@@ -188,9 +200,20 @@ impl State {
 /// What tells one configuration of a host from another: 64 bits of a hash, which give nothing of the
 /// token's 120 away.
 fn configuration(host: &Host) -> String {
-    let mut hash = Sha256::new();
     let ttl = host.ttl.map(|ttl| ttl.to_string()).unwrap_or_default();
-    for part in [host.token.reveal(), host.zone_id.as_deref().unwrap_or_default(), &ttl] {
+    hashed(&[host.token.reveal(), host.zone_id.as_deref().unwrap_or_default(), &ttl])
+}
+
+/// What tells where a host's addresses come from. A command may hold a secret; and a version that
+/// words this otherwise only ends a wait.
+fn sources(host: &Host) -> String {
+    hashed(&[&format!("{:?}", host.sources)])
+}
+
+/// 64 bits of a hash of all of these.
+fn hashed(parts: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
         hash.update(part.as_bytes());
         hash.update([0]);
     }
@@ -313,6 +336,13 @@ mod tests {
         serde_json::from_str(json).unwrap()
     }
 
+    /// A host was asked to have these addresses, and has them.
+    fn set(state: &mut State, host: &Host, json: &str, now: u64) {
+        let asked = addresses(json);
+        let answered: Vec<IpAddr> = asked.iter().map(|address| address.parse().unwrap()).collect();
+        state.updated(host, &asked, &answered, now);
+    }
+
     const V4: &str = r#"{"v4":["192.0.2.1"]}"#;
     const V6: &str = r#"{"v6":["2001:db8::7"]}"#;
     const BOTH: &str = r#"{"v4":["192.0.2.1"],"v6":["2001:db8::7"]}"#;
@@ -321,8 +351,8 @@ mod tests {
     fn what_was_set_is_unchanged_until_it_is_old() {
         let mut state = State::default();
         let host = host("t", "https://gw");
-        state.updated(&host, &addresses(V4), 1000);
-        state.updated(&host, &addresses(V6), 1100);
+        set(&mut state, &host, V4, 1000);
+        set(&mut state, &host, V6, 1100);
         for (asked, max_age, now, since) in [
             (BOTH, 100, 1150, Some(1100)),
             (V4, 100, 1199, Some(1100)),
@@ -331,17 +361,51 @@ mod tests {
             (BOTH, 100, 1099, None),
             (r#"{"v4":["192.0.2.2"]}"#, 100, 1150, None),
         ] {
+            let since = since.map(|since| (addresses(asked), since));
             assert_eq!(state.unchanged(&host, &addresses(asked), max_age, now), since, "{asked} {max_age} {now}");
         }
+    }
+
+    #[test]
+    fn what_was_answered_is_what_a_host_has() {
+        let mut state = State::default();
+        let host = host("t", "https://gw");
+        state.updated(&host, &addresses(BOTH), &["2001:db8::7".parse().unwrap()], 1000);
+        assert_eq!(state.unchanged(&host, &addresses(BOTH), 100, 1050), Some((addresses(V6), 1000)));
+        assert_eq!(state.unchanged(&host, &addresses(V6), 100, 1050), Some((addresses(V6), 1000)));
+        assert_eq!(state.unchanged(&host, &addresses(V4), 100, 1050), Some((Addresses::default(), 1000)));
+        // As an older version wrote it.
+        state.record_mut(&host).answered = None;
+        assert_eq!(state.unchanged(&host, &addresses(BOTH), 100, 1050), Some((addresses(BOTH), 1000)));
+    }
+
+    #[test]
+    fn a_wait_ends_where_the_addresses_come_from_elsewhere() {
+        let mut state = State::default();
+        let failed = host("t", "https://gw");
+        state.failed(&failed, "no route", Longest::FiveMinutes, 1000);
+        assert!(state.trouble(&failed, 1001).is_some());
+        let said = |text| Some(Said::new(text, "test"));
+        let wording = |ipv4, command| {
+            let wording = Wording { url: said("https://gw"), token: said("t"), ipv4, command, ..Wording::default() };
+            wording.host("a.example.org".parse().unwrap()).unwrap_or_else(|error| panic!("{error}"))
+        };
+        let corrected = wording(said("192.0.2.1"), None);
+        for other in [&corrected, &wording(None, said("hostname -i"))] {
+            assert_eq!(state.trouble(other, 1001), None);
+        }
+        // Who corrects it in vain waits longer than before.
+        assert_eq!(state.failed(&corrected, "dnserr", Longest::OneHour, 1001), 1121);
+        assert!(state.trouble(&corrected, 1002).is_some());
     }
 
     #[test]
     fn what_was_asked_for_and_not_answered_is_not_known() {
         let mut state = State::default();
         let host = host("t", "https://gw");
-        state.updated(&host, &addresses(V4), 1000);
+        set(&mut state, &host, V4, 1000);
         state.failed(&host, "no route", Longest::FiveMinutes, 1000);
-        assert_eq!(state.unchanged(&host, &addresses(V4), 1000, 1000), Some(1000));
+        assert_eq!(state.unchanged(&host, &addresses(V4), 1000, 1000), Some((addresses(V4), 1000)));
         state.asking(&host);
         assert_eq!(state.unchanged(&host, &addresses(V4), 1000, 1000), None);
     }
@@ -350,7 +414,7 @@ mod tests {
     fn waits_grow_and_end() {
         let mut state = State::default();
         let host = host("t", "https://gw");
-        state.updated(&host, &addresses(V4), 1000);
+        set(&mut state, &host, V4, 1000);
         let mut waits: Vec<u64> =
             (0..8).map(|_| state.failed(&host, "dnserr", Longest::OneHour, 1000) - 1000).collect();
         waits.push(state.failed(&host, "unreachable", Longest::FiveMinutes, 1000) - 1000);
@@ -361,7 +425,7 @@ mod tests {
         // As if the clock had been years ahead.
         state.failed(&host, "dnserr", Longest::OneHour, 100_000_000);
         assert_eq!(state.trouble(&host, 1000), None);
-        state.updated(&host, &addresses(V4), 1000);
+        set(&mut state, &host, V4, 1000);
         assert_eq!(state.failed(&host, "dnserr", Longest::OneHour, 1000), 1060);
     }
 
@@ -405,7 +469,7 @@ mod tests {
         let folder = folder.path().join("new/nic53");
         let mut state = State::default();
         let host = host("s3cr3t", "https://gw");
-        state.updated(&host, &addresses(BOTH), 1000);
+        set(&mut state, &host, BOTH, 1000);
         state.failed(&host, "dnserr", Longest::OneHour, 1000);
         state.saw(&host.url, "192.0.2.1".parse().unwrap(), 1000);
         let file = StateFile::take(&folder).unwrap();
