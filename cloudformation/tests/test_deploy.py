@@ -107,8 +107,9 @@ class Deployment(unittest.TestCase):
         for password, address in ((home, NEW), (rotated["home.example.org"], OLD)):
             changed = self.update(url, "home.example.org", password, "home.example.org", address)
             self.assertEqual(changed, (200, f"good {address}"))
-        # A second rotation soon after shuts the first ones out, and says so.
-        output = deploy("--rotate")
+        # A second rotation soon after shuts the first ones out, and says so. Nobody can be asked here: it wants a word.
+        self.assertIn("say --yes", self.cloud.try_deploy("--rotate").stderr)
+        output = deploy("--rotate", "--yes")
         self.assertIn("The last rotation was 0 days ago", output)
         _, rotated = printed(output)
         # The grace ends.
@@ -118,6 +119,8 @@ class Deployment(unittest.TestCase):
         unchanged = self.update(url, "home.example.org", rotated["home.example.org"], "home.example.org", OLD)
         self.assertEqual(unchanged, nochg)
 
+        # A mistyped name is not taken for a revoked one.
+        self.assertIn("that name has no token here", self.cloud.try_deploy("--revoke", "hom.example.org").stderr)
         # One host revoked: its old token is refused, its new one and the other hosts' are not.
         _, revoked = printed(deploy("--revoke", "home.example.org"))
         refused = self.update(url, "home.example.org", rotated["home.example.org"], "home.example.org", NEW)
@@ -128,7 +131,8 @@ class Deployment(unittest.TestCase):
         self.assertEqual(revoked["dyn.example.org"], rotated["dyn.example.org"])
 
         # All gone, but for what the routers wrote.
-        output = deploy("--remove")
+        self.assertIn("say --yes", self.cloud.try_deploy("--remove").stderr)
+        output = deploy("--remove", "--yes")
         self.assertIn("left: the A and AAAA records", output)
         self.assertEqual(self.left(), set())
         self.assertEqual(records("home.example.org"), {"A": [NEW]})
@@ -148,14 +152,17 @@ class Deployment(unittest.TestCase):
 
         # The tokens outlive the stack when asked, the previous ones too.
         _, rotated = printed(deploy("--rotate"))
-        arn = re.search(r"left: the secret (\S+);", deploy("--remove", "--keep-secret"))[1]
+        arn = re.search(r"left: the secret (\S+);", deploy("--remove", "--keep-secret", "--yes"))[1]
         self.assertEqual({kind for kind, _ in self.left()}, {"secret"})
         self.assertIn("There is no stack nic53.", deploy("--remove"))
         url, again = printed(deploy(*self.zone, "--host", "home.example.org", "--secret", arn))
         self.assertEqual(again, rotated)
         self.assertEqual(self.update(url, "home.example.org", home, "home.example.org", OLD), (200, f"good {OLD}"))
 
-    def test_several_zones_are_words_not_edits(self):
+    def test_several_zones_are_words_not_edits_and_the_bucket_may_be_ones_own(self):
+        s3 = self.cloud.client("s3")
+        s3.create_bucket(Bucket="mine")
+        s3.put_object(Bucket="mine", Key="nic53-notes.txt", Body=b"")
         zone_id = self.cloud.hosted_zone("home.example.net")
         # The id is found where the name is enough.
         output = self.cloud.deploy(
@@ -167,6 +174,8 @@ class Deployment(unittest.TestCase):
             "a.example.org",
             "--host",
             "home.example.net",
+            "--bucket",
+            "mine",
         )
         url, tokens = printed(output)
         for name, at in (("a.example.org", self.zone_id), ("home.example.net", zone_id)):
@@ -175,6 +184,10 @@ class Deployment(unittest.TestCase):
         # And taken away again.
         _, tokens = printed(self.cloud.deploy("--drop", "home.example.net"))
         self.assertEqual(set(tokens), {"a.example.org"})
+        # What was put into the bucket goes again, and nothing else there.
+        self.assertEqual(len(s3.list_objects_v2(Bucket="mine")["Contents"]), 2)
+        self.cloud.deploy("--remove", "--yes")
+        self.assertEqual([e["Key"] for e in s3.list_objects_v2(Bucket="mine")["Contents"]], ["nic53-notes.txt"])
 
     def test_what_is_wrong_is_said_before_anything_is_made(self):
         other = self.cloud.hosted_zone("example.com")
@@ -186,6 +199,7 @@ class Deployment(unittest.TestCase):
             (["--zone", "example.net", *host], "no public zones named example.net"),
             ([*self.zone, *host, "--domain", "ddns.example.net"], "no public zone that holds it"),
             ([*self.zone, *host, "--archive", "nothing.zip"], "--archive nothing.zip: no such file"),
+            ([*self.zone, *host, "--bucket", "mistyped"], "bucket mistyped does not exist"),
             (["--rotate"], "there is no stack nic53 in us-east-1"),
         ]
         for words, said in rows:
@@ -226,7 +240,8 @@ class Deployment(unittest.TestCase):
         self.assertIn("Nothing to change.", self.cloud.deploy("--plain-http"))
 
         # The certificate's proof is left, and named.
-        self.assertRegex(self.cloud.deploy("--remove"), r"left: _[\w-]+\.ddns\.example\.org\.? CNAME, ACM's proof")
+        output = self.cloud.deploy("--remove", "--yes")
+        self.assertRegex(output, r"left: _[\w-]+\.ddns\.example\.org\.? CNAME, ACM's proof")
         self.assertEqual(self.left(), set())
         self.assertEqual(self.cloud.records(self.zone_id, "ddns.example.org"), {})
 
@@ -236,9 +251,12 @@ class Deployment(unittest.TestCase):
         self.assertEqual(failed.returncode, 1)
         self.assertRegex(failed.stderr, r"ended with ROLLBACK_COMPLETE:\n  Address\w*: .*ZNOTHING")
         self.assertIn("its first deployment failed", self.cloud.try_deploy(*words, "--dry-run").stderr)
-        output = self.cloud.deploy(*words)
+        # What it was told is still known: only what was wrong needs to be said, and what CloudFormation conceals.
+        self.assertIn("say --plain-http or --no-plain-http", self.cloud.try_deploy().stderr)
+        output = self.cloud.deploy("--domain", "ddns.example.org", "--no-plain-http")
         self.assertIn("its empty stack is removed first", output)
-        self.assertNotIn("ddns.example.org", output)
+        url, tokens = printed(output)
+        self.assertEqual((url, set(tokens)), ("https://ddns.example.org/nic/update", {"home.example.org"}))
 
     def test_missing_tools_credentials_and_permissions_are_named(self):
         words = [*self.zone, "--host", "home.example.org"]
@@ -346,6 +364,7 @@ class Words(unittest.TestCase):
 
     def test_what_makes_no_sense_is_refused(self):
         zone = {"Zones": "example.org=Z1,dyn.example.org=Z2", "RecordNames": "home.example.org"}
+        subtree = {"Zones": "example.org=Z1", "RecordNames": "lan.example.org,*.lan.example.org"}
         rows = [
             ([], {}, "which zone? Say --zone"),
             ([], {"Zones": "example.org=Z1"}, None),
@@ -354,6 +373,16 @@ class Words(unittest.TestCase):
             (["--host", "home.example.net"], zone, "home.example.net is in none of the zones example.org"),
             (["--host", "example.orgx"], zone, "is in none of the zones"),
             (["--revoke", "home.example.net"], zone, "is in none of the zones"),
+            (["--revoke", "hom.example.org"], zone, "--revoke hom.example.org: that name has no token here"),
+            (["--revoke", "hom.example.org"], zone, "those that have: home.example.org"),
+            (["--revoke", "a.home.example.org"], zone, "--revoke a.home.example.org: that name has no token here"),
+            (["--revoke", "example.org"], subtree, "a name below lan.example.org"),
+            (["--revoke", "alan.example.org"], subtree, "that name has no token here"),
+            (["--revoke", "a.lan.example.org"], subtree, None),
+            (["--revoke", "lan.example.org"], subtree, None),
+            (["--revoke", "home.example.org", "--drop", "home.example.org", "--host", "a.example.org"], zone, None),
+            (["--revoke", "a.example.org"], {**zone, "RecordNames": ""}, None),
+            (["--revoke", "a.example.org", "--any-name"], zone, None),
             (["--host", "home"], zone, "'home' is not a fully qualified name"),
             (["--host", "home..example.org"], zone, "is not a fully qualified name"),
             (["--host", "home.*.example.org"], zone, "is not a fully qualified name"),
