@@ -30,6 +30,26 @@ async fn route53() -> FakeRoute53 {
     route53
 }
 
+/// The function in front of it, its secret in its settings.
+async fn lambda(route53: &FakeRoute53) -> Lambda {
+    let url = route53.url();
+    let settings =
+        [("NIC53_ZONES", "example.org=Z1"), ("NIC53_SECRET", SECRET), ("AWS_ENDPOINT_URL_ROUTE_53", url.as_str())];
+    Lambda::start(&settings).await
+}
+
+/// The function in front of it, its secret in Secrets Manager.
+async fn lambda_with(secrets: &SecretsManager, route53: &FakeRoute53) -> Lambda {
+    let url = route53.url();
+    let settings = [
+        ("NIC53_ZONES", "example.org=Z1"),
+        ("NIC53_SECRET_ARN", ARN),
+        ("AWS_ENDPOINT_URL_ROUTE_53", url.as_str()),
+        ("AWS_ENDPOINT_URL_SECRETS_MANAGER", secrets.url.as_str()),
+    ];
+    Lambda::start(&settings).await
+}
+
 /// The token of `home.example.org` under a secret.
 fn token(secret: &str) -> String {
     let zone = Zone { name: "example.org".parse().unwrap(), id: "Z1".to_owned() };
@@ -59,10 +79,7 @@ fn said(reply: &Value) -> (u64, &str) {
 #[tokio::test]
 async fn an_event_moves_the_record() {
     let route53 = route53().await;
-    let url = route53.url();
-    let settings =
-        [("NIC53_ZONES", "example.org=Z1"), ("NIC53_SECRET", SECRET), ("AWS_ENDPOINT_URL_ROUTE_53", url.as_str())];
-    let lambda = Lambda::start(&settings).await;
+    let lambda = lambda(&route53).await;
     let token = token(SECRET);
     for (query, expected) in [
         ("myip=192.0.2.7", (200, "good 192.0.2.7")),
@@ -88,10 +105,7 @@ async fn an_event_moves_the_record() {
 #[tokio::test]
 async fn the_connection_to_route_53_is_opened_before_the_first_event() {
     let route53 = route53().await;
-    let url = route53.url();
-    let settings =
-        [("NIC53_ZONES", "example.org=Z1"), ("NIC53_SECRET", SECRET), ("AWS_ENDPOINT_URL_ROUTE_53", url.as_str())];
-    let lambda = Lambda::start(&settings).await;
+    let lambda = lambda(&route53).await;
     lambda.invoke(json!({"rawPath": "/healthz", "requestContext": {"http": {"method": "GET"}}})).await;
     assert_eq!(route53.take_calls().len(), 1);
     lambda.log().await;
@@ -100,10 +114,7 @@ async fn the_connection_to_route_53_is_opened_before_the_first_event() {
 #[tokio::test]
 async fn no_event_ends_the_process() {
     let route53 = route53().await;
-    let url = route53.url();
-    let settings =
-        [("NIC53_ZONES", "example.org=Z1"), ("NIC53_SECRET", SECRET), ("AWS_ENDPOINT_URL_ROUTE_53", url.as_str())];
-    let lambda = Lambda::start(&settings).await;
+    let lambda = lambda(&route53).await;
     for event in [json!(null), json!([]), json!("text"), json!({}), json!({"rawPath": "/nic/update", "headers": 7})] {
         let status = lambda.invoke(event.clone()).await["statusCode"].as_u64().unwrap();
         assert!((400..500).contains(&status), "{event}: {status}");
@@ -117,14 +128,7 @@ async fn no_event_ends_the_process() {
 async fn both_versions_of_a_secret_in_secrets_manager_are_good() {
     let route53 = route53().await;
     let secrets = SecretsManager::start(&[("AWSCURRENT", OTHER_SECRET), ("AWSPREVIOUS", SECRET)]).await;
-    let url = route53.url();
-    let settings = [
-        ("NIC53_ZONES", "example.org=Z1"),
-        ("NIC53_SECRET_ARN", ARN),
-        ("AWS_ENDPOINT_URL_ROUTE_53", url.as_str()),
-        ("AWS_ENDPOINT_URL_SECRETS_MANAGER", secrets.url.as_str()),
-    ];
-    let lambda = Lambda::start(&settings).await;
+    let lambda = lambda_with(&secrets, &route53).await;
     for secret in [SECRET, OTHER_SECRET] {
         let reply = lambda.invoke(event("myip=192.0.2.1", &token(secret))).await;
         assert_eq!(said(&reply), (200, "nochg 192.0.2.1"));
@@ -147,14 +151,7 @@ async fn a_setting_that_makes_no_sense_is_911_and_a_line() {
 async fn a_secret_that_could_not_be_read_is_tried_again_after_some_seconds() {
     let route53 = route53().await;
     let secrets = SecretsManager::start(&[]).await;
-    let url = route53.url();
-    let settings = [
-        ("NIC53_ZONES", "example.org=Z1"),
-        ("NIC53_SECRET_ARN", ARN),
-        ("AWS_ENDPOINT_URL_ROUTE_53", url.as_str()),
-        ("AWS_ENDPOINT_URL_SECRETS_MANAGER", secrets.url.as_str()),
-    ];
-    let lambda = Lambda::start(&settings).await;
+    let lambda = lambda_with(&secrets, &route53).await;
     let asked = event("myip=192.0.2.7", &token(SECRET));
     assert_eq!(said(&lambda.invoke(asked.clone()).await), (503, "911"));
     let calls = *secrets.calls.lock().unwrap();

@@ -1,9 +1,12 @@
 //! Real clients, as Debian ships them, against the real server. What counts is what the client
 //! makes of the answer, and the record that the DNS server hands out afterwards.
 
+use dig::dig;
 use process::{Finished, Nic53, Process, program};
 use reverse_proxy::reverse_proxy;
 
+#[path = "support/dig.rs"]
+mod dig;
 #[path = "support/process.rs"]
 mod process;
 #[path = "support/reverse_proxy.rs"]
@@ -383,17 +386,6 @@ fn gateway_behind_a_proxy() -> Nic53 {
 fn gateway_with(more: &[(&str, &str)]) -> Nic53 {
     let settings = [("NIC53_ZONES", "example.com=EMBEDDED"), ("NIC53_SECRET", "the secret of the real clients' tests")];
     Nic53::serve(&[&settings, more].concat(), &["--dns", "127.0.0.1:0"])
-}
-
-/// The values that the DNS server has for a name, in order.
-fn dig(gateway: &Nic53, name: &str, kind: &str) -> Vec<String> {
-    let dns = gateway.dns.as_deref().expect("a DNS server");
-    let (host, port) = dns.rsplit_once(':').expect("an address with a port");
-    let finished = program("dig").args(&["+short", "-p", port, &format!("@{host}"), name, kind]).start().finish();
-    assert_eq!(finished.code, Some(0), "{finished:?}");
-    let mut values: Vec<String> = finished.stdout.lines().map(str::to_owned).collect();
-    values.sort();
-    values
 }
 
 /// Runs ddclient once, with an empty cache.

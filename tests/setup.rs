@@ -5,6 +5,8 @@
 use process::{Finished, Nic53, Process, Program, program};
 use reverse_proxy::reverse_proxy;
 
+#[path = "support/dig.rs"]
+mod dig;
 #[path = "support/process.rs"]
 #[expect(dead_code, reason = "other tests use the rest of it")]
 mod process;
@@ -635,13 +637,7 @@ impl Gateway {
 
     /// The values that the DNS server has for a name, in order.
     fn dig(&self, name: &str, kind: &str) -> Vec<String> {
-        let dns = self.serving.dns.as_deref().expect("a DNS server");
-        let (host, port) = dns.rsplit_once(':').expect("an address with a port");
-        let finished = program("dig").args(&["+short", "-p", port, &format!("@{host}"), name, kind]).start().finish();
-        assert_eq!(finished.code, Some(0), "{finished:?}");
-        let mut values: Vec<String> = finished.stdout.lines().map(str::to_owned).collect();
-        values.sort();
-        values
+        dig::dig(&self.serving, name, kind)
     }
 }
 

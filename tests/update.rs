@@ -10,11 +10,14 @@ use std::{
     time::Duration,
 };
 
+use dig::dig;
 use process::{Nic53, program};
 use reverse_proxy::reverse_proxy;
 use stand_in::{NOBODY, StandIn, connect_proxy, http, tls_gateway, tls_pem};
 use tempfile::TempDir;
 
+#[path = "support/dig.rs"]
+mod dig;
 #[path = "support/process.rs"]
 #[expect(dead_code, reason = "the real clients need more of it")]
 mod process;
@@ -776,15 +779,6 @@ fn a_zone_id_stands_for_zones_that_are_not_configured() {
 fn gateway(more: &[(&str, &str)]) -> Nic53 {
     let settings = [("NIC53_ZONES", "example.com=EMBEDDED"), ("NIC53_SECRET", "the secret of the client's own tests")];
     Nic53::serve(&[&settings, more].concat(), &["--dns", "127.0.0.1:0"])
-}
-
-/// The values that the DNS server has for a name.
-fn dig(gateway: &Nic53, name: &str, kind: &str) -> Vec<String> {
-    let dns = gateway.dns.as_deref().expect("a DNS server");
-    let (host, port) = dns.rsplit_once(':').expect("an address with a port");
-    let finished = program("dig").args(&["+short", "-p", port, &format!("@{host}"), name, kind]).start().finish();
-    assert_eq!(finished.code, Some(0), "{finished:?}");
-    finished.stdout.lines().map(str::to_owned).collect()
 }
 
 /// A token that no gateway here looks at.

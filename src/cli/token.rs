@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::{
-    Failure,
+    Failure, gateway_url,
     given_token::read_standard_input,
     settings::{SettingArgs, StoreArgs},
 };
@@ -91,9 +91,7 @@ impl Token {
 
     /// A host and its zone.
     fn host(&self, host: &str, zones: &Zones) -> Result<(HostName, Zone), Failure> {
-        let name: HostName = host
-            .parse()
-            .map_err(|_| format!("`{host}`: expected a fully qualified host name, such as home.example.org"))?;
+        let name = gateway_url::host(host).map_err(|expected| format!("`{host}`: {expected}"))?;
         let zone = match &self.zone_id {
             Some(id) => zone_of_id(id, &name)?,
             None => zones.holding(&name).cloned().ok_or_else(|| {

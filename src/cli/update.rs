@@ -15,6 +15,7 @@ use clap::Args;
 
 use super::{
     Failure,
+    gateway_url::host,
     given_token::{GivenToken, TokenArgs},
 };
 use crate::{
@@ -43,8 +44,8 @@ use crate::{
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(super) struct Update {
     /// The hosts to move
-    #[arg(value_name = "FQDN")]
-    hosts: Vec<HostArg>,
+    #[arg(value_name = "FQDN", value_parser = host)]
+    hosts: Vec<HostName>,
     /// The configuration file
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -162,7 +163,7 @@ impl Update {
             },
             None => Config::default(),
         };
-        let mut names: Vec<HostName> = self.hosts.iter().map(|HostArg(name)| name.clone()).collect();
+        let mut names: Vec<HostName> = self.hosts.clone();
         if names.is_empty() {
             names = config.names().cloned().collect();
         }
@@ -252,18 +253,6 @@ struct Given {
     warning: Option<String>,
     /// Whether it can be read again: standard input and pipes give it once.
     again: bool,
-}
-
-/// A host as an argument.
-#[derive(Clone, Debug)]
-struct HostArg(HostName);
-
-impl FromStr for HostArg {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse().map(Self).map_err(|_| "expected a fully qualified host name, such as home.example.org")
-    }
 }
 
 /// A time such as `90s`, `5m`, `12h` or `1d`.
