@@ -1,7 +1,7 @@
 //! A fake Route 53 at its HTTP API, below the AWS SDK: `ListResourceRecordSets` and
 //! `ChangeResourceRecordSets` of 2013-04-01, as strict as the real one (`hosted_zone.rs`), with
 //! faults to order and every call on record. A whole program reaches it through
-//! `AWS_ENDPOINT_URL_ROUTE_53`.
+//! `AWS_ENDPOINT_URL_ROUTE_53`; a gateway in this process needs no socket.
 
 use std::{
     collections::BTreeMap,
@@ -17,6 +17,14 @@ use std::{
 use aws_config::SdkConfig;
 use aws_sdk_route53::config::{Credentials, SharedCredentialsProvider};
 use aws_smithy_http_client::Builder;
+use aws_smithy_runtime_api::{
+    client::{
+        http::{HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn},
+        orchestrator::{HttpRequest, HttpResponse},
+        result::ConnectorError,
+    },
+};
+use aws_smithy_types::body::SdkBody;
 use http::{Method, Request, Response, StatusCode, header::AUTHORIZATION};
 use http_body_util::{BodyExt, Full};
 use hyper::{
@@ -37,14 +45,12 @@ pub(crate) mod hosted_zone;
 #[path = "xml.rs"]
 mod xml;
 
-/// A fake Route 53 on a loopback port of the system's choice, until it is dropped.
+/// A fake Route 53, until it is dropped.
 pub(crate) struct FakeRoute53 {
-    /// Where it listens.
-    address: SocketAddr,
     /// Shared with the connections.
     state: Arc<Mutex<State>>,
-    /// Accepts connections.
-    server: JoinHandle<()>,
+    /// Where it listens, if it does, and what accepts connections there.
+    server: Option<(SocketAddr, JoinHandle<()>)>,
 }
 
 /// The operations it has.
@@ -136,31 +142,42 @@ enum Asked {
 }
 
 impl FakeRoute53 {
-    /// Starts one without zones, on this runtime.
-    pub(crate) async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a loopback port");
-        let address = listener.local_addr().expect("a bound socket");
+    /// One without zones and without a socket: it answers whom it [configures](Self::configure).
+    pub(crate) fn new() -> Self {
         let state = State { zones: BTreeMap::new(), faults: Vec::new(), calls: Vec::new(), page: 300, changes: 0 };
-        let state = Arc::new(Mutex::new(state));
-        let server = tokio::spawn(serve(listener, Arc::clone(&state)));
-        Self { address, state, server }
+        Self { state: Arc::new(Mutex::new(state)), server: None }
     }
 
-    /// Where it is: the value of `AWS_ENDPOINT_URL_ROUTE_53`.
+    /// Starts one without zones, on this runtime and a loopback port of the system's choice.
+    pub(crate) async fn start() -> Self {
+        let mut fake = Self::new();
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a loopback port");
+        let address = listener.local_addr().expect("a bound socket");
+        fake.server = Some((address, tokio::spawn(serve(listener, Arc::clone(&fake.state)))));
+        fake
+    }
+
+    /// Where it is, if it has a socket: the value of `AWS_ENDPOINT_URL_ROUTE_53`.
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
+        let (address, _) = self.server.as_ref().expect("one that was started");
+        format!("http://{address}")
     }
 
     /// An SDK configuration that is `aws`, timeouts and retries included, but leads here. It has no
     /// TLS, which takes longer to set up than most tests do.
     pub(crate) fn configure(&self, aws: &SdkConfig) -> SdkConfig {
         let credentials = Credentials::new("AKIAIOSFODNN7EXAMPLE", "secret", None, None, "test");
-        aws.clone()
-            .into_builder()
-            .endpoint_url(self.url())
-            .credentials_provider(SharedCredentialsProvider::new(credentials))
-            .http_client(Builder::new().build_http())
-            .build()
+        let config = aws.clone().into_builder().credentials_provider(SharedCredentialsProvider::new(credentials));
+        match self.server {
+            Some(_) => config.endpoint_url(self.url()).http_client(Builder::new().build_http()).build(),
+            None => config.endpoint_url("http://route53.test").http_client(self.http_client()).build(),
+        }
+    }
+
+    /// What takes the SDK's requests here without a socket.
+    fn http_client(&self) -> SharedHttpClient {
+        let connector = SharedHttpConnector::new(InProcess(Arc::clone(&self.state)));
+        http_client_fn(move |_, _| connector.clone())
     }
 
     /// Makes a hosted zone. It has NS and SOA.
@@ -212,7 +229,32 @@ impl FakeRoute53 {
 
 impl Drop for FakeRoute53 {
     fn drop(&mut self) {
-        self.server.abort();
+        if let Some((_, server)) = &self.server {
+            server.abort();
+        }
+    }
+}
+
+/// The way of a call that needs no socket.
+#[derive(Clone)]
+struct InProcess(Arc<Mutex<State>>);
+
+impl fmt::Debug for InProcess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("InProcess")
+    }
+}
+
+impl HttpConnector for InProcess {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let state = Arc::clone(&self.0);
+        HttpConnectorFuture::new(async move {
+            let (parts, body) = request.try_into_http1x().expect("a request of HTTP").into_parts();
+            let body = Bytes::copy_from_slice(body.bytes().expect("a body in memory"));
+            let answer = answer(&parts, &body, &state).await;
+            let response = answer.map_err(|error| ConnectorError::io(error.into()))?;
+            Ok(HttpResponse::try_from(response.map(SdkBody::from)).expect("a response of HTTP"))
+        })
     }
 }
 
@@ -227,7 +269,15 @@ async fn serve(listener: TcpListener, state: Arc<Mutex<State>>) {
 /// Answers one connection, which is kept alive until the caller ends it or it is to be reset.
 async fn serve_connection(stream: TcpStream, state: Arc<Mutex<State>>) {
     let _ = stream.set_nodelay(true);
-    let answer = service_fn(|request| Box::pin(answer(request, &state)));
+    let answer = service_fn(|request: Request<Incoming>| {
+        let state = &state;
+        Box::pin(async move {
+            let (parts, body) = request.into_parts();
+            let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+            let response = answer(&parts, &body, state).await?;
+            Ok::<_, io::Error>(response.map(|text| Full::new(Bytes::from(text))))
+        })
+    });
     let mut connection = http1::Builder::new().serve_connection(TokioIo::new(stream), answer);
     let ended = poll_fn(|context| connection.poll_without_shutdown(context)).await;
     if ended.is_err() {
@@ -237,12 +287,10 @@ async fn serve_connection(stream: TcpStream, state: Arc<Mutex<State>>) {
 }
 
 /// Answers one request; an error resets the connection.
-async fn answer(request: Request<Incoming>, state: &Mutex<State>) -> io::Result<Response<Full<Bytes>>> {
-    let (parts, body) = request.into_parts();
-    let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+async fn answer(parts: &http::request::Parts, body: &[u8], state: &Mutex<State>) -> io::Result<Response<String>> {
     let (answer, fault) = {
         let mut state = state.lock().expect("no test panics in here");
-        match understand(&parts, &body) {
+        match understand(parts, body) {
             Ok((zone, request)) => state.carry_out(&zone, request),
             Err(error) => (Err(error), None),
         }
@@ -435,15 +483,15 @@ fn document(root: &str, content: &str) -> String {
 }
 
 /// A reply with that body.
-fn response(status: StatusCode, body: &str) -> Response<Full<Bytes>> {
+fn response(status: StatusCode, body: &str) -> Response<String> {
     let response =
         Response::builder().status(status).header("content-type", "text/xml").header("x-amzn-requestid", "0");
-    response.body(Full::from(body.to_owned())).expect("a valid response")
+    response.body(body.to_owned()).expect("a valid response")
 }
 
 impl Error {
     /// The reply that says it.
-    fn response(&self) -> Response<Full<Bytes>> {
+    fn response(&self) -> Response<String> {
         let blame = if self.status.is_client_error() { "Sender" } else { "Receiver" };
         let content = format!(
             "<Error><Type>{blame}</Type><Code>{}</Code><Message>{}</Message></Error><RequestId>0</RequestId>",
