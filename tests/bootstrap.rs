@@ -15,7 +15,7 @@ use nic53::{
     token::{Scope, Secret},
     zone::Zone,
 };
-use runtime_api::{Lambda, SecretsManager};
+use runtime_api::{Lambda, SecretsManager, said};
 use serde_json::{Value, json};
 
 const SECRET: &str = "the-secret-of-the-lambda-tests-0123456789ab";
@@ -60,6 +60,7 @@ fn token(secret: &str) -> String {
 /// An HTTP API event of this query, with a token as the password.
 fn event(query: &str, token: &str) -> Value {
     let credentials = BASE64.encode(format!("home.example.org:{token}").as_bytes());
+    said::secret(&credentials);
     json!({
         "version": "2.0", "routeKey": "$default", "rawPath": "/nic/update", "rawQueryString": query,
         "headers": {"authorization": format!("Basic {credentials}"), "host": "x.execute-api.us-east-1.amazonaws.com"},

@@ -5,7 +5,6 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use data_encoding::BASE64;
 use nic53::{
     gateway::Gateway,
-    log::{Format, Level, Log},
     secrets::Keeper,
     serve::{Limits, serve},
     settings::Settings,
@@ -21,8 +20,11 @@ use tokio::{
     time::timeout,
 };
 
+#[path = "support/said.rs"]
+#[expect(dead_code, reason = "what is said goes to the log")]
+mod said;
+
 const SECRET: &str = "the-secret-of-the-server-tests-0123456789ab";
-const LOG: Log = Log { level: Level::Off, format: Format::Text };
 
 /// A server on a loopback port, with a store of its own.
 struct Server {
@@ -42,15 +44,17 @@ impl Server {
             _ => None,
         };
         let settings = Settings::read(variable).unwrap();
+        let log = said::log();
+        said::secret(SECRET);
         let secrets =
-            Keeper::read(settings.secret.as_ref().unwrap(), None, LOG).await.unwrap_or_else(|error| panic!("{error}"));
+            Keeper::read(settings.secret.as_ref().unwrap(), None, log).await.unwrap_or_else(|error| panic!("{error}"));
         let store = Embedded::open(data.path(), settings.zones.clone()).unwrap_or_else(|error| panic!("{error}"));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let gateway = Arc::new(Gateway::new(settings, secrets, store, LOG));
+        let gateway = Arc::new(Gateway::new(settings, secrets, store, log));
         let (stop, stopped) = oneshot::channel();
         let stopped = async move { stopped.await.unwrap_or_default() };
-        let running = tokio::spawn(serve(listener, gateway, limits, LOG, stopped));
+        let running = tokio::spawn(serve(listener, gateway, limits, log, stopped));
         Self { address, stop, running, _data: data }
     }
 

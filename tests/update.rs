@@ -11,7 +11,7 @@ use std::{
 };
 
 use dig::dig;
-use process::{Nic53, program};
+use process::{Nic53, program, said};
 use reverse_proxy::reverse_proxy;
 use stand_in::{NOBODY, StandIn, connect_proxy, http, tls_gateway, tls_pem};
 use tempfile::TempDir;
@@ -841,7 +841,11 @@ impl Home {
             .env("HOME", self.folder.path())
             .env("XDG_CONFIG_HOME", self.folder.path().join("config"))
             .env("XDG_STATE_HOME", self.folder.path().join("state"))
-            .envs(env.iter().copied())
+            .envs(env.iter().copied().inspect(|(name, value)| {
+                if name.contains("SECRET") || name.contains("TOKEN") {
+                    said::secret(value);
+                }
+            }))
             .current_dir(self.folder.path())
             .arg(command)
             .args(arguments)
@@ -854,7 +858,12 @@ impl Home {
         let _ = child.stdin.take().expect("a pipe").write_all(stdin.as_bytes());
         let output = child.wait_with_output().expect("an end");
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
-        Run { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+        let run = Run { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) };
+        if command == "update" {
+            said::said(&run.stdout);
+        }
+        said::said(&run.stderr);
+        run
     }
 }
 

@@ -14,7 +14,6 @@ use ipnet::IpNet;
 use nic53::{
     gateway::Gateway,
     lambda,
-    log::{Format, Level, Log},
     serve::{Limits, serve},
     store::Store,
 };
@@ -26,6 +25,10 @@ use tokio::{
     sync::oneshot,
     time::timeout,
 };
+
+#[path = "said.rs"]
+#[allow(dead_code, reason = "others say the rest")]
+pub(crate) mod said;
 
 /// A request as a client sends it, byte for byte.
 #[derive(Clone, Debug, Default)]
@@ -87,8 +90,7 @@ impl Door {
                 let listener = TcpListener::bind("127.0.0.1:0").await.expect("a loopback port");
                 let address = listener.local_addr().expect("a bound socket");
                 let (stop, stopped) = oneshot::channel::<()>();
-                let log = Log { level: Level::Off, format: Format::Text };
-                tokio::spawn(serve(listener, Arc::new(gateway), Limits::default(), log, async {
+                tokio::spawn(serve(listener, Arc::new(gateway), Limits::default(), said::log(), async {
                     let _ = stopped.await;
                 }));
                 Entrance::Socket { address, _open: stop }
@@ -145,6 +147,9 @@ pub(crate) enum Entrance {
 impl Entrance {
     /// Sends a request from a peer and takes the reply.
     pub(crate) async fn send(&self, request: &Request, peer: Option<IpAddr>) -> Reply {
+        for secret in request.credentials() {
+            said::secret(&secret);
+        }
         match self {
             Self::Socket { address, .. } => {
                 let request = request.forwarded_for(peer);
@@ -217,6 +222,15 @@ impl Request {
     /// The first value of a header.
     pub(crate) fn header(&self, name: &str) -> Option<&[u8]> {
         self.headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_slice())
+    }
+
+    /// What of its Authorization must not be said: the value, and the password in it.
+    fn credentials(&self) -> Vec<String> {
+        let Some(value) = self.header("Authorization") else { return Vec::new() };
+        let encoded = value.rsplit(|byte| *byte == b' ').next().unwrap_or_default();
+        let pair = text(&BASE64.decode(encoded).unwrap_or_default());
+        let password = pair.split_once(':').map(|(_, password)| password.trim().to_owned());
+        [text(encoded)].into_iter().chain(password).collect()
     }
 
     /// Whether the client wants the connection closed, in words or by its version.

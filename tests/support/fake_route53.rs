@@ -17,12 +17,10 @@ use std::{
 use aws_config::SdkConfig;
 use aws_sdk_route53::config::{Credentials, SharedCredentialsProvider};
 use aws_smithy_http_client::Builder;
-use aws_smithy_runtime_api::{
-    client::{
-        http::{HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn},
-        orchestrator::{HttpRequest, HttpResponse},
-        result::ConnectorError,
-    },
+use aws_smithy_runtime_api::client::{
+    http::{HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn},
+    orchestrator::{HttpRequest, HttpResponse},
+    result::ConnectorError,
 };
 use aws_smithy_types::body::SdkBody;
 use http::{Method, Request, Response, StatusCode, header::AUTHORIZATION};

@@ -3,7 +3,6 @@
 use nic53::{
     gateway::Gateway,
     hostname::HostName,
-    log::{Format, Level, Log},
     secrets::Keeper,
     settings::Settings,
     store::Store,
@@ -11,7 +10,7 @@ use nic53::{
     zone::{Zone, Zones},
 };
 
-use crate::door::{Door, TRUSTED_PROXY};
+use crate::door::{Door, TRUSTED_PROXY, said};
 
 /// The secret that tokens are minted under.
 const SECRET: &str = "the-secret-of-the-protocol-tests-0123456789";
@@ -37,7 +36,9 @@ pub(crate) async fn gateway<S: Store>(
         _ => setting(name),
     });
     let settings = settings.map_err(|error| error.to_string())?;
-    let log = Log { level: Level::Off, format: Format::Text };
+    let log = said::log();
+    said::secret(SECRET);
+    said::secret(PREVIOUS_SECRET);
     let source = settings.secret.as_ref().ok_or("no secret")?;
     let secrets = Keeper::read(source, None, log).await?;
     Ok(Gateway::new(settings, secrets, store, log))

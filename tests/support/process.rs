@@ -12,6 +12,10 @@ use std::{
 
 use tempfile::TempDir;
 
+#[path = "said.rs"]
+#[allow(dead_code, reason = "others say the rest")]
+pub(crate) mod said;
+
 /// `nic53 serve` on ports of the system's choice.
 pub struct Nic53 {
     /// Where it answers HTTP: `127.0.0.1:PORT`.
@@ -91,6 +95,11 @@ pub fn program(path: &str) -> Program {
 impl Program {
     /// Gives it environment variables.
     pub fn settings(mut self, settings: &[(&str, &str)]) -> Self {
+        for (name, value) in settings {
+            if name.contains("SECRET") || name.contains("TOKEN") {
+                said::secret(value);
+            }
+        }
         self.command.envs(settings.iter().copied());
         self
     }
@@ -127,8 +136,12 @@ impl Program {
         let said = Arc::new(Mutex::new(Said::default()));
         let stdout = child.stdout.take().expect("a pipe");
         let stderr = child.stderr.take().expect("a pipe");
-        listen(stdout, Arc::clone(&said), |said| &mut said.stdout);
-        listen(stderr, Arc::clone(&said), |said| &mut said.stderr);
+        let is_ours = name == env!("CARGO_BIN_EXE_nic53");
+        // Some commands are there to print tokens.
+        let command = self.command.get_args().next().and_then(|command| command.to_str());
+        let hands_out_tokens = matches!(command, None | Some("token" | "setup"));
+        listen(stdout, Arc::clone(&said), |said| &mut said.stdout, is_ours && !hands_out_tokens);
+        listen(stderr, Arc::clone(&said), |said| &mut said.stderr, is_ours);
         Process { name, child, said, _folder: self.folder }
     }
 }
@@ -224,14 +237,17 @@ impl Said {
     }
 }
 
-/// Takes down one stream, a line at a time.
-fn listen(stream: impl Read + Send + 'static, said: Arc<Mutex<Said>>, side: fn(&mut Said) -> &mut String) {
+/// Takes down one stream, a line at a time. `keep`: no token belongs there.
+fn listen(stream: impl Read + Send + 'static, said: Arc<Mutex<Said>>, side: fn(&mut Said) -> &mut String, keep: bool) {
     thread::spawn(move || {
         let mut stream = BufReader::new(stream);
         let mut line = Vec::new();
         while stream.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
-            let mut said = said.lock().expect("a test that lives");
-            side(&mut said).push_str(&String::from_utf8_lossy(&line));
+            let text = String::from_utf8_lossy(&line);
+            if keep {
+                said::said(text.trim_end());
+            }
+            side(&mut said.lock().expect("a test that lives")).push_str(&text);
             line.clear();
         }
         said.lock().expect("a test that lives").closed += 1;
