@@ -50,6 +50,11 @@ impl Nic53 {
         finished.stdout.trim().to_owned()
     }
 
+    /// The server's process.
+    pub fn id(&self) -> u32 {
+        self.process.child.id()
+    }
+
     /// Waits for a line of its log that holds all of these words.
     pub fn logged(&self, words: &[&str]) {
         self.process.wait_for(&format!("{words:?}"), |said| {
