@@ -1,8 +1,10 @@
 """An emulated AWS on loopback, and `./deploy` run against it as anybody runs it."""
 
 import base64
+import functools
 import http.client
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -15,10 +17,26 @@ import botocore.session
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "cloudformation" / "nic53.yaml"
+# Where pip put the AWS CLI.
+INSTALLED = str(Path(sys.executable).parent)
+# One for all: it reads the descriptions of the services, which takes longer than most calls.
+SESSION = botocore.session.get_session()
+# Without what the user has told the AWS CLI or nic53.
+ENVIRONMENT = {
+    **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "NIC53_"))},
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
 
 
 class Cloud:
     """ministack on a port the system chose. It ends with the `with` block, and so do the functions it runs."""
+
+    def __init__(self, *path):
+        """With these folders first in the PATH."""
+        self.path = [*path, INSTALLED, os.environ["PATH"]]
+        self.client = functools.cache(self.new_client)
 
     def __enter__(self):
         self.directory = tempfile.TemporaryDirectory()
@@ -28,14 +46,11 @@ class Cloud:
         self.port = listener.getsockname()[1]
         self.endpoint = f"http://127.0.0.1:{self.port}"
         self.environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "NIC53_"))},
+            **ENVIRONMENT,
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-            "AWS_EC2_METADATA_DISABLED": "true",
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PATH": os.pathsep.join(self.path),
         }
         ministack = {
             "GATEWAY_PORT": str(self.port),
@@ -78,8 +93,9 @@ class Cloud:
                 raise RuntimeError(f"ministack did not start:\n{self.log.read()}")
             time.sleep(0.1)
 
-    def client(self, service):
-        return botocore.session.get_session().create_client(
+    def new_client(self, service):
+        """What `client` gives each time."""
+        return SESSION.create_client(
             service,
             region_name="us-east-1",
             endpoint_url=self.endpoint,
@@ -100,17 +116,17 @@ class Cloud:
             if record["Name"] == f"{name}."
         }
 
-    def deploy(self, *words, environment=None):
+    def deploy(self, *words, build=False):
         """Run ./deploy and give what it printed; it must succeed."""
-        done = self.try_deploy(*words, environment=environment)
+        done = self.try_deploy(*words, build=build)
         if done.returncode:
             raise AssertionError(f"./deploy {' '.join(words)} failed:\n{done.stdout}\n{done.stderr}")
         return done.stdout
 
-    def try_deploy(self, *words, environment=None):
-        # A built archive saves building one at every change of the sources.
-        if "NIC53_TEST_ARCHIVE" in os.environ and "--archive" not in words:
-            words = [*words, "--archive", os.environ["NIC53_TEST_ARCHIVE"]]
+    def try_deploy(self, *words, build=False, environment=None):
+        """Run ./deploy, with the archive there is unless it is to build one."""
+        if not build and "--archive" not in words:
+            words = [*words, "--archive", archive()]
         return subprocess.run(
             [ROOT / "deploy", *words],
             env={**self.environment, **(environment or {})},
@@ -133,3 +149,28 @@ class Cloud:
             return response, response.read().decode()
         finally:
             connection.close()
+
+
+class AwsCli:
+    """The AWS CLI, started quickly: a folder with an `aws` in it, which works inside the `with` block."""
+
+    def __enter__(self):
+        self.directory = tempfile.TemporaryDirectory()
+        server = [sys.executable, Path(__file__).with_name("aws_cli.py"), self.directory.name]
+        self.process = subprocess.Popen(server, env=ENVIRONMENT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.process.stdout.readline()
+        return self.directory.name
+
+    def __exit__(self, *_):
+        # Ends it, and so does the end of this process.
+        self.process.communicate(timeout=30)
+        self.directory.cleanup()
+
+
+@functools.cache
+def archive():
+    """The archive that ./deploy builds, built once."""
+    done = subprocess.run([ROOT / "deploy", "--build"], cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        raise AssertionError(f"./deploy --build failed:\n{done.stdout}\n{done.stderr}")
+    return re.search(r"^archive (\S+)", done.stdout, re.M)[1]

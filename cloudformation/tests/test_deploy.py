@@ -13,7 +13,7 @@ import zipfile
 from pathlib import Path
 from unittest import mock
 
-from cloud import ROOT, Cloud
+from cloud import INSTALLED, ROOT, AwsCli, Cloud
 
 loader = importlib.machinery.SourceFileLoader("deploy", str(ROOT / "deploy"))
 deploy = importlib.util.module_from_spec(importlib.util.spec_from_loader("deploy", loader))
@@ -30,8 +30,12 @@ def printed(output):
 
 
 class Deployment(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.aws_cli = cls.enterClassContext(AwsCli())
+
     def setUp(self):
-        self.cloud = self.enterContext(Cloud())
+        self.cloud = self.enterContext(Cloud(self.aws_cli))
         self.zone_id = self.cloud.hosted_zone("example.org")
         self.zone = ["--zone", f"example.org={self.zone_id}"]
 
@@ -83,9 +87,9 @@ class Deployment(unittest.TestCase):
         # What the alarms look for is in the log.
         self.assertIn(["good", "good"], [line.get("codes") for line in self.log()])
 
-        # Again: nothing changes, not even with the same words.
-        for words in ([], [*self.zone, "--host", "home.example.org"]):
-            output = deploy(*words)
+        # Again: nothing changes, not even with the same words or with an archive that is built anew.
+        for words, build in (([], True), ([*self.zone, "--host", "home.example.org"], False)):
+            output = deploy(*words, build=build)
             self.assertIn("Nothing to change.", output)
             self.assertEqual(printed(output), (url, tokens))
 
@@ -306,6 +310,22 @@ class Deployment(unittest.TestCase):
                     self.assertIn(said, done.stderr)
                 else:
                     self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_the_quick_cli_answers_as_the_installed_one(self):
+        given = {**self.cloud.environment, "AWS_ACCESS_KEY_ID": "", "AWS_DEFAULT_REGION": "eu-west-1"}
+        directory = self.cloud.directory.name
+        (Path(directory) / "body").touch()
+        put = ["s3api", "put-object", "--bucket", "mine", "--key", "body", "--body", "body"]
+        for words, status, said in ((["configure", "list"], 0, "eu-west-1"), (put, 255, "locate credentials")):
+            with self.subTest(words):
+                quick, installed = (
+                    subprocess.run([f"{folder}/aws", *words], env=given, cwd=directory, capture_output=True, text=True)
+                    for folder in (self.aws_cli, INSTALLED)
+                )
+                self.assertEqual(quick.returncode, status, quick.stderr)
+                self.assertIn(said, quick.stdout + quick.stderr)
+                for part in ("returncode", "stdout", "stderr"):
+                    self.assertEqual(getattr(quick, part), getattr(installed, part))
 
     def test_by_hand_as_the_docs_say(self):
         section = (ROOT / "docs" / "deploy.md").read_text().split("\n## By hand\n")[1]
