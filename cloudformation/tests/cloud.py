@@ -19,6 +19,13 @@ ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "cloudformation" / "nic53.yaml"
 # Where pip put the AWS CLI.
 INSTALLED = str(Path(sys.executable).parent)
+# ministack reads the template several times a deployment, half its work. libyaml, where there is one, does it quicker.
+HYPERCORN = """
+import sys, yaml
+yaml.SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+from hypercorn.__main__ import main
+sys.exit(main())
+"""
 # One for all: it reads the descriptions of the services, which takes longer than most calls.
 SESSION = botocore.session.get_session()
 # Without what the user has told the AWS CLI or nic53.
@@ -62,7 +69,7 @@ class Cloud:
         self.log = open(Path(self.directory.name) / "ministack.log", "w+")
         # The listener is handed over open, so that nobody takes its port in between.
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "hypercorn", "ministack.app:app", "--workers", "0"]
+            [sys.executable, "-c", HYPERCORN, "ministack.app:app", "--workers", "0"]
             + ["--bind", f"fd://{listener.fileno()}"],
             env={**self.environment, **ministack},
             cwd=self.directory.name,
