@@ -13,7 +13,7 @@ use nic53::{
 use crate::door::{Door, TRUSTED_PROXY, said};
 
 /// The secret that tokens are minted under.
-const SECRET: &str = "the-secret-of-the-protocol-tests-0123456789";
+pub(crate) const SECRET: &str = "the-secret-of-the-protocol-tests-0123456789";
 /// The secret before it.
 const PREVIOUS_SECRET: &str = "the-previous-secret-of-the-protocol-tests-0";
 
