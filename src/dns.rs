@@ -50,19 +50,24 @@ const MAX_PAYLOAD: u16 = 1232;
 
 /// Serves the records of the store until `stop` is there.
 pub async fn serve(udp: UdpSocket, tcp: TcpListener, store: Arc<Embedded>, log: Log, stop: impl Future<Output = ()>) {
-    let responder = Responder { store, log, failing: Arc::default() };
+    let responder = handler(store, log);
     let mut server = Server::new(responder.clone());
     server.register_socket(udp);
     tokio::select! {
         () = stop => {}
         ended = server.block_until_done() => log.error(&format!("DNS is served no longer: {ended:?}")),
-        () = accept(tcp, responder) => {}
+        () = accept(tcp, responder, log) => {}
     }
     let _ = server.shutdown_gracefully().await;
 }
 
+/// What answers single messages, whoever carries them.
+pub fn handler(store: Arc<Embedded>, log: Log) -> impl RequestHandler + Clone {
+    Responder { store, log, failing: Arc::default() }
+}
+
 /// Accepts connections for ever, and serves so many at a time.
-async fn accept(tcp: TcpListener, responder: Responder) {
+async fn accept(tcp: TcpListener, responder: impl RequestHandler + Clone, log: Log) {
     let seats = Arc::new(Semaphore::new(CONNECTIONS));
     let mut connections = JoinSet::new();
     while let Ok(seat) = Arc::clone(&seats).acquire_owned().await {
@@ -76,7 +81,7 @@ async fn accept(tcp: TcpListener, responder: Responder) {
             }
             Err(error) => {
                 // Out of descriptors, as a rule: others will be closed soon.
-                responder.log.error(&format!("could not accept a DNS connection: {error}"));
+                log.error(&format!("could not accept a DNS connection: {error}"));
                 sleep(Duration::from_millis(50)).await;
             }
         }
@@ -85,7 +90,7 @@ async fn accept(tcp: TcpListener, responder: Responder) {
 }
 
 /// Answers the questions of one connection, until it is silent or says what is none.
-async fn converse(stream: TcpStream, peer: SocketAddr, responder: Responder) {
+async fn converse(stream: TcpStream, peer: SocketAddr, responder: impl RequestHandler) {
     let (questions, answers) = tcp::TcpStream::from_stream_with_buffer_size(AsyncIoTokioAsStd(stream), peer, 1);
     let mut questions = pin!(TimeoutStream::new(questions, SILENCE));
     while let Some(Ok(question)) = questions.next().await {
