@@ -375,7 +375,7 @@ fn read_reply(bytes: &[u8], request: &Request) -> Option<Reply> {
 }
 
 /// Reads what the handler returns to Lambda, as the front door would pass it on.
-fn read_event_reply(event: &Value, reply: &Value) -> Reply {
+pub(crate) fn read_event_reply(event: &Value, reply: &Value) -> Reply {
     let multiple = event["multiValueHeaders"].is_object();
     let mut faults = Vec::new();
     let mut headers = Vec::new();

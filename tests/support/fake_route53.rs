@@ -41,7 +41,7 @@ use hosted_zone::{Action, Change, Content, HostedZone, Place, RecordSet, Refusal
 #[path = "hosted_zone.rs"]
 pub(crate) mod hosted_zone;
 #[path = "xml.rs"]
-mod xml;
+pub(crate) mod xml;
 
 /// A fake Route 53, until it is dropped.
 pub(crate) struct FakeRoute53 {

@@ -1,0 +1,5 @@
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(init: nic53_fuzz::targets::lay_seeds("address"), |data: &[u8]| {
+    nic53_fuzz::targets::address::run(data);
+});

@@ -1,0 +1,236 @@
+//! The elements of address lists: addresses, prefixes and all else, alone and as an update's wish.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use http::Request;
+use nic53::{
+    address::{Element, is_publishable},
+    parameters::Parameters,
+    record::Family,
+    update::{Policy, Update, Wish},
+};
+
+/// The ranges that are never published, as `docs/protocol.md` has them.
+const NEVER: [(&str, u32); 14] = [
+    ("0.0.0.0", 8),
+    ("127.0.0.0", 8),
+    ("169.254.0.0", 16),
+    ("192.0.0.0", 24),
+    ("198.18.0.0", 15),
+    ("224.0.0.0", 4),
+    ("240.0.0.0", 4),
+    ("::", 127),
+    ("fe80::", 10),
+    ("fec0::", 10),
+    ("ff00::", 8),
+    ("64:ff9b::", 96),
+    ("100::", 64),
+    ("::1", 128),
+];
+
+/// The ranges that are private.
+const PRIVATE: [(&str, u32); 5] =
+    [("10.0.0.0", 8), ("172.16.0.0", 12), ("192.168.0.0", 16), ("100.64.0.0", 10), ("fc00::", 7)];
+
+thread_local! {
+    /// Both tables as numbers.
+    static RANGES: (Vec<(IpAddr, u32)>, Vec<(IpAddr, u32)>) = (ranges(&NEVER), ranges(&PRIVATE));
+}
+
+/// A table as numbers.
+fn ranges(table: &[(&str, u32)]) -> Vec<(IpAddr, u32)> {
+    table.iter().map(|(network, length)| (network.parse().expect("an address"), *length)).collect()
+}
+
+/// Takes 16 bytes for an address that may be moved, and the rest for a list.
+pub fn run(data: &[u8]) {
+    let Some((octets, text)) = data.split_first_chunk::<16>() else { return };
+    let host = Ipv6Addr::from(*octets);
+    publishing(host.into());
+    publishing(Ipv4Addr::from(*octets.last_chunk::<4>().expect("16 are more")).into());
+    let text = String::from_utf8_lossy(text);
+    for element in text.split(',') {
+        one(element, host);
+    }
+    whole(&text, octets[0] & 1 == 0);
+}
+
+/// What may be published is what the tables say.
+fn publishing(address: IpAddr) {
+    for private in [false, true] {
+        assert_eq!(is_publishable(address, private), may_be_published(address, private), "{address} {private}");
+    }
+}
+
+/// Judges one element.
+fn one(text: &str, host: Ipv6Addr) {
+    let element = Element::parse(text);
+    assert_eq!(element, expected(text), "{text:?}");
+    assert_eq!(Element::parse(&format!(" \t{text}\n")), element, "white space around {text:?}");
+    match element {
+        Element::Address(address) => {
+            publishing(address);
+            assert_eq!(Element::parse(&address.to_string()), element, "printed and read again");
+            let whole = if address.is_ipv4() { 32 } else { 128 };
+            assert_eq!(Element::parse(&format!("{address}/{whole}")), element);
+            for family in Family::BOTH {
+                let counts = if Family::of(address) == family { element } else { Element::Ignored };
+                assert_eq!(element.of_family(family), counts);
+            }
+            for private in [false, true] {
+                let counts = if is_publishable(address, private) { element } else { Element::Ignored };
+                assert_eq!(element.publishable(private), counts, "{address}");
+            }
+        }
+        Element::Prefix(prefix) => {
+            assert_eq!(element.of_family(Family::V4), Element::Ignored);
+            assert_eq!(element.of_family(Family::V6), element);
+            let (network, length) = network(text).expect("a prefix has both");
+            assert_eq!(Element::parse(&format!("{network}/{length}")), element, "printed and read again");
+            let moved = bits(network, host, length);
+            let kept = bits(Ipv6Addr::UNSPECIFIED, host, length) != Ipv6Addr::UNSPECIFIED;
+            let expected = (kept && may_be_published(moved.into(), true)).then_some(moved);
+            assert_eq!(prefix.adopt(host), expected, "{host} under {network}/{length}");
+        }
+        Element::Preserve | Element::Ignored => {
+            for family in Family::BOTH {
+                assert_eq!(element.of_family(family), element);
+            }
+            assert_eq!(element.publishable(false), element);
+        }
+    }
+}
+
+/// The first bits of a network and the others of a host, one by one.
+fn bits(network: Ipv6Addr, host: Ipv6Addr, length: u32) -> Ipv6Addr {
+    let mut bits = 0_u128;
+    for place in 0..128 {
+        let of = if place < length { network } else { host };
+        bits = bits << 1 | of.to_bits() >> (127 - place) & 1;
+    }
+    Ipv6Addr::from_bits(bits)
+}
+
+/// What an element should be, from `docs/protocol.md`.
+fn expected(text: &str) -> Element {
+    let text = text.trim();
+    if ["no", "preserve"].contains(&text.to_ascii_lowercase().as_str()) {
+        return Element::Preserve;
+    }
+    let bare = text.strip_suffix("/32").unwrap_or(text);
+    if let Ok(address) = bare.parse::<Ipv4Addr>() {
+        return Element::Address(address.into());
+    }
+    let without = |text: &str| match text.as_bytes() {
+        [b'[', .., b']'] => text[1..text.len() - 1].parse().ok(),
+        _ => text.parse::<Ipv6Addr>().ok(),
+    };
+    if let Some(address) = without(text) {
+        return Element::Address(address.to_canonical());
+    }
+    let Some((network, length)) = network(text) else { return Element::Ignored };
+    let is_network = bits(network, Ipv6Addr::UNSPECIFIED, length) == network;
+    if length == 128 || !is_network {
+        return Element::Address(network.to_canonical());
+    }
+    if network.to_ipv4_mapped().is_some() {
+        return Element::Ignored;
+    }
+    // There is no other way to make one.
+    match Element::parse(&format!("{network}/{length}")) {
+        prefix @ Element::Prefix(_) => prefix,
+        other => panic!("{network}/{length} is {other:?}"),
+    }
+}
+
+/// An IPv6 address with a length behind it.
+fn network(text: &str) -> Option<(Ipv6Addr, u32)> {
+    let slash = text.rfind('/')?;
+    let (address, digits) = (text[..slash].trim_start(), text[slash + 1..].trim_end());
+    let lengths = (0..=128_u32).find(|length| {
+        let written = length.to_string();
+        digits.len() <= 3 && digits.trim_start_matches('0') == written.trim_start_matches('0') && !digits.is_empty()
+    });
+    let bare = match address.as_bytes() {
+        [b'[', .., b']'] => &address[1..address.len() - 1],
+        _ => address,
+    };
+    Some((bare.parse().ok()?, lengths?))
+}
+
+/// A list as the wish of an update: addresses of the list and no others, each once, IPv4 first, at
+/// most eight of a family, none that may not be published.
+fn whole(list: &str, private: bool) {
+    let plain =
+        |byte: u8| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    let query: String = list.bytes().map(plain).collect();
+    let Ok(request) = Request::get(format!("/nic/update?p=x&myip={query}")).body(()) else { return };
+    let (parts, ()) = request.into_parts();
+    let policy = Policy { query_credentials: true, allow_private: private };
+    let update = Update::parse(&parts.headers, &Parameters::read(&parts, b""), None, policy);
+    let update = update.unwrap_or_else(|refusal| panic!("{refusal:?}"));
+    let elements: Vec<Element> = list.split(',').map(expected).collect();
+    let preserves = elements.contains(&Element::Preserve);
+    let mut asked: Vec<IpAddr> = Vec::new();
+    for element in &elements {
+        match element {
+            // In a list of both families, `no` is about IPv4.
+            Element::Address(address) if address.is_ipv4() && preserves => {}
+            Element::Address(address) if may_be_published(*address, private) && !asked.contains(address) => {
+                asked.push(*address);
+            }
+            _ => {}
+        }
+    }
+    asked.sort_by_key(IpAddr::is_ipv6);
+    let moves = elements.iter().any(|element| matches!(element.publishable(private), Element::Prefix(_)));
+    let sixes = asked.iter().filter(|address| address.is_ipv6()).count();
+    match update.wish {
+        Ok(Wish::Publish { addresses, prefix }) => {
+            assert_eq!(addresses, asked, "{list:?}");
+            assert!(sixes <= 8 && addresses.len() - sixes <= 8, "{list:?}");
+            assert_eq!(prefix.is_some(), moves && sixes == 0, "{list:?}");
+            assert!(moves || preserves || !asked.is_empty(), "{list:?} says nothing");
+        }
+        Ok(Wish::Offline) => panic!("nobody asked for it"),
+        Err(reason) => {
+            let nothing = asked.is_empty() && !moves && !preserves;
+            assert!(nothing || sixes > 8 || asked.len() - sixes > 8, "{list:?}: {reason}");
+        }
+    }
+}
+
+/// Whether an address may be published, by the tables.
+pub(super) fn may_be_published(address: IpAddr, private: bool) -> bool {
+    let within = |ranges: &[(IpAddr, u32)]| ranges.iter().any(|(network, length)| is_in(address, *network, *length));
+    RANGES.with(|(never, own)| !within(never) && (private || !within(own)))
+}
+
+/// Whether an address is in a network.
+fn is_in(address: IpAddr, network: IpAddr, length: u32) -> bool {
+    match (address, network) {
+        (IpAddr::V4(address), IpAddr::V4(network)) => (address.to_bits() ^ network.to_bits()).leading_zeros() >= length,
+        (IpAddr::V6(address), IpAddr::V6(network)) => (address.to_bits() ^ network.to_bits()).leading_zeros() >= length,
+        _ => false,
+    }
+}
+
+/// Lists of every sort.
+pub fn seeds() -> Vec<Vec<u8>> {
+    let lists = [
+        "198.51.100.7,2001:db8::7",
+        " 198.51.100.7/32\t,[2001:DB8:0:0::7]/128",
+        "2001:db8:1:2::/64,192.0.2.1",
+        "2001:db8::7/64,no",
+        "::ffff:198.51.100.7,::ffff:0:0/96",
+        "preserve,10.0.0.1,fd00::/8",
+        "[2001:db8::]/032,::/0,2001:db8::/127",
+        "0.0.0.0,127.0.0.1,169.254.1.1,192.0.0.1,198.18.0.1,224.0.0.1,255.255.255.255",
+        "::,::1,fe80::1,fec0::1,ff02::1,64:ff9b::1,100::1",
+        "fe80::1%eth0,01.2.3.4,1.2.3.4/24,2001:db8::/129,auto",
+        "1.1.1.1,1.1.1.2,1.1.1.3,1.1.1.4,1.1.1.5,1.1.1.6,1.1.1.7,1.1.1.8,1.1.1.9",
+        "2001:db8::198.51.100.7,192.168.1.1,172.16.0.1,100.64.0.1",
+    ];
+    let host = "2001:db8:9::c0ff:ee".parse::<Ipv6Addr>().expect("an address");
+    lists.iter().map(|list| [&host.octets()[..], list.as_bytes()].concat()).collect()
+}

@@ -1,0 +1,69 @@
+//! The bodies of the fuzz targets: plain functions of bytes that panic where something does not
+//! hold. The fuzzer calls them from `fuzz/fuzz_targets/`, and `tests/fuzz.rs` with the seeds and the
+//! kept finds. `fuzz/README.md` says what each of them is fed and what it asserts.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+pub mod address;
+mod asked;
+mod case;
+pub mod config;
+pub mod credentials;
+pub mod dns;
+pub mod event;
+pub mod hostname;
+mod judge;
+pub mod reply;
+pub mod request;
+mod world;
+pub mod xml;
+
+/// A fuzz target.
+pub struct Target {
+    /// As the fuzzer calls it.
+    pub name: &'static str,
+    /// Panics where an input shows that something does not hold.
+    pub run: fn(&[u8]),
+    /// Inputs to begin with.
+    pub seeds: fn() -> Vec<Vec<u8>>,
+}
+
+/// All of them.
+pub const TARGETS: [Target; 9] = [
+    Target { name: "request", run: request::run, seeds: request::seeds },
+    Target { name: "event", run: event::run, seeds: event::seeds },
+    Target { name: "credentials", run: credentials::run, seeds: credentials::seeds },
+    Target { name: "hostname", run: hostname::run, seeds: hostname::seeds },
+    Target { name: "address", run: address::run, seeds: address::seeds },
+    Target { name: "xml", run: xml::run, seeds: xml::seeds },
+    Target { name: "dns", run: dns::run, seeds: dns::seeds },
+    Target { name: "config", run: config::run, seeds: config::seeds },
+    Target { name: "reply", run: reply::run, seeds: reply::seeds },
+];
+
+/// Writes a target's seeds to where the fuzzer looks for them.
+pub fn lay_seeds(name: &str) {
+    let target = TARGETS.iter().find(|target| target.name == name).expect("a target");
+    let folder = project().join("fuzz/corpus").join(name);
+    fs::create_dir_all(&folder).expect("a folder for the seeds");
+    for (index, seed) in (target.seeds)().iter().enumerate() {
+        fs::write(folder.join(format!("seed-{index:04}")), seed).expect("room for a seed");
+    }
+}
+
+/// The inputs that once showed a mistake, and their paths.
+pub fn finds(name: &str) -> Vec<(PathBuf, Vec<u8>)> {
+    let Ok(entries) = fs::read_dir(project().join("fuzz/finds").join(name)) else { return Vec::new() };
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    paths.sort();
+    paths.into_iter().map(|path| (path.clone(), fs::read(&path).expect("a find"))).collect()
+}
+
+/// The project's own folder.
+fn project() -> &'static Path {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.ancestors().find(|folder| folder.join("protocol-tests").is_dir()).expect("the project")
+}
