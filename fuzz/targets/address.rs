@@ -32,13 +32,16 @@ const NEVER: [(&str, u32); 14] = [
 const PRIVATE: [(&str, u32); 5] =
     [("10.0.0.0", 8), ("172.16.0.0", 12), ("192.168.0.0", 16), ("100.64.0.0", 10), ("fc00::", 7)];
 
+/// Networks and their lengths.
+type Ranges = Vec<(IpAddr, u32)>;
+
 thread_local! {
     /// Both tables as numbers.
-    static RANGES: (Vec<(IpAddr, u32)>, Vec<(IpAddr, u32)>) = (ranges(&NEVER), ranges(&PRIVATE));
+    static RANGES: (Ranges, Ranges) = (ranges(&NEVER), ranges(&PRIVATE));
 }
 
 /// A table as numbers.
-fn ranges(table: &[(&str, u32)]) -> Vec<(IpAddr, u32)> {
+fn ranges(table: &[(&str, u32)]) -> Ranges {
     table.iter().map(|(network, length)| (network.parse().expect("an address"), *length)).collect()
 }
 

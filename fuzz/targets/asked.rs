@@ -36,7 +36,7 @@ impl Asked {
         let listed = values(&pairs, &["hostname", "host", "hostnames", "domain", "domains", "host_id", "fqdn"]);
         let listed = listed.flat_map(|value| value.split(',')).map(str::trim);
         let mut hosts: Vec<String> =
-            listed.filter(|host| !host.is_empty() && host.to_ascii_lowercase() != "yes").map(str::to_owned).collect();
+            listed.filter(|host| !host.is_empty() && !host.eq_ignore_ascii_case("yes")).map(str::to_owned).collect();
         if hosts.is_empty() {
             hosts.extend(user);
         }
@@ -98,7 +98,7 @@ impl Asked {
 
     /// Whether the hosts' addresses are to go.
     pub(super) fn is_offline(&self) -> bool {
-        first(&self.pairs, &["offline"]).is_some_and(|offline| offline.to_ascii_lowercase() == "yes")
+        first(&self.pairs, &["offline"]).is_some_and(|offline| offline.eq_ignore_ascii_case("yes"))
     }
 
     /// The zone that is asked for, if one is.
@@ -128,7 +128,7 @@ pub(super) fn credentials(
         Some(value) => {
             let value = value.as_bytes().trim_ascii();
             let (scheme, rest) = (value.get(..6)?, value.get(6..)?);
-            if scheme.to_ascii_lowercase() != b"basic " {
+            if !scheme.eq_ignore_ascii_case(b"basic ") {
                 return None;
             }
             let pair = base64(rest.trim_ascii())?;
@@ -175,14 +175,13 @@ fn base64(text: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// All values under these names.
-fn values<'a>(pairs: &'a [(String, String)], names: &'a [&str]) -> impl Iterator<Item = &'a str> {
+fn values<'a, 'n>(pairs: &'a [(String, String)], names: &'n [&'n str]) -> impl Iterator<Item = &'a str> + use<'a, 'n> {
     pairs.iter().filter(|(name, _)| names.contains(&name.as_str())).map(|(_, value)| value.as_str())
 }
 
 /// The first value under these names that is not empty.
 fn first<'a>(pairs: &'a [(String, String)], names: &[&str]) -> Option<&'a str> {
-    let named = pairs.iter().filter(|(name, _)| names.contains(&name.as_str()));
-    named.map(|(_, value)| value.trim()).find(|value| !value.is_empty())
+    values(pairs, names).map(str::trim).find(|value| !value.is_empty())
 }
 
 /// Whether the body is a form: of a POST or PUT that says so, or says nothing.
@@ -198,15 +197,12 @@ fn decode(text: &str) -> String {
     let mut rest = text.as_bytes();
     while let Some((byte, tail)) = rest.split_first() {
         let digit = |at: usize| tail.get(at).and_then(|byte| char::from(*byte).to_digit(16));
-        match (byte, digit(0), digit(1)) {
-            (b'%', Some(high), Some(low)) => {
-                bytes.push(u8::try_from(high * 16 + low).expect("two digits"));
-                rest = &tail[2..];
-            }
-            _ => {
-                bytes.push(if *byte == b'+' { b' ' } else { *byte });
-                rest = tail;
-            }
+        if let (b'%', Some(high), Some(low)) = (byte, digit(0), digit(1)) {
+            bytes.push(u8::try_from(high * 16 + low).expect("two digits"));
+            rest = &tail[2..];
+        } else {
+            bytes.push(if *byte == b'+' { b' ' } else { *byte });
+            rest = tail;
         }
     }
     String::from_utf8_lossy(&bytes).into_owned()

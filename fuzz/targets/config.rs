@@ -1,6 +1,6 @@
 //! The client's configuration file: its format, and the hosts that it makes.
 
-use std::path::Path;
+use std::{fmt::Write as _, path::Path};
 
 use nic53::{
     client::{
@@ -56,9 +56,9 @@ fn well_formed(sections: &[Section], count: usize) {
 fn print(sections: &[Section]) -> String {
     let mut file = String::new();
     for section in sections {
-        file += &format!("[{}]\n", section.name);
+        let _ = writeln!(file, "[{}]", section.name);
         for setting in &section.settings {
-            file += &format!("{} = {}\n", setting.name, *setting.value);
+            let _ = writeln!(file, "{} = {}", setting.name, *setting.value);
         }
     }
     file

@@ -117,8 +117,8 @@ pub fn run(data: &[u8]) {
     DNS.with(|dns| {
         let log = Log { level: Level::Off, format: Format::Text };
         let handler = dns::handler(Arc::clone(&dns.store), log);
-        let handled = handler.handle_request::<_, TokioTime>(&request, kept.clone());
-        let _: ResponseInfo = dns.runtime.block_on(handled);
+        let answering = handler.handle_request::<_, TokioTime>(&request, kept.clone());
+        let _: ResponseInfo = dns.runtime.block_on(answering);
     });
     let sent = kept.0.lock().expect("no one panics in here");
     let [octets] = sent.as_slice() else { panic!("{} answers", sent.len()) };

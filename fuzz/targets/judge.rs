@@ -32,10 +32,9 @@ pub(super) fn judge(case: &Case, token: &str, asked: &Asked, reply: &Response<St
     let cover = TOKENS[case.token].1;
     nobody_else_is_touched(asked, cover, effect);
     match (status, body) {
-        (404, "not found") | (405, "method not allowed") | (200, "ok") => return did_nothing(effect),
         (413, "911") if case.has(TOO_LARGE) => return did_nothing(effect),
-        // The form broke off, or the address that was asked for is unknown.
-        (503, "911") => return did_nothing(effect),
+        // 911: the form broke off, or the address that was asked for is unknown.
+        (404, "not found") | (405, "method not allowed") | (200, "ok") | (503, "911") => return did_nothing(effect),
         _ => {}
     }
     let shown = body.strip_prefix(PAGE.0).and_then(|rest| rest.strip_suffix(PAGE.1)).unwrap_or(body);

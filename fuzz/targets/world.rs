@@ -63,30 +63,30 @@ pub(super) struct Cover {
 }
 
 /// That name alone.
-const fn host(name: &'static str, zone: &'static str) -> Option<Cover> {
-    Some(Cover { subtree: false, name, zone })
+const fn host(name: &'static str, zone: &'static str) -> Cover {
+    Cover { subtree: false, name, zone }
 }
 
 /// That name and all below it.
-const fn subtree(name: &'static str, zone: &'static str) -> Option<Cover> {
-    Some(Cover { subtree: true, name, zone })
+const fn subtree(name: &'static str, zone: &'static str) -> Cover {
+    Cover { subtree: true, name, zone }
 }
 
 /// The tokens that `{token}` may stand for, as the transcripts write them, and what they cover.
 pub(super) const TOKENS: [(&str, Option<Cover>); 14] = [
-    ("host home.example.org", host("home.example.org", "Z1")),
-    ("subtree home.example.org", subtree("home.example.org", "Z1")),
-    ("subtree example.org", subtree("example.org", "Z1")),
-    ("host a.example.com", host("a.example.com", "Z3")),
-    ("subtree example.com", subtree("example.com", "Z3")),
-    ("host *.home.example.org", host("*.home.example.org", "Z1")),
-    ("subtree lab.example.org", subtree("lab.example.org", "Z2")),
-    ("host home.example.org previous", host("home.example.org", "Z1")),
-    ("host old.example.org generation 1", host("old.example.org", "Z1")),
+    ("host home.example.org", Some(host("home.example.org", "Z1"))),
+    ("subtree home.example.org", Some(subtree("home.example.org", "Z1"))),
+    ("subtree example.org", Some(subtree("example.org", "Z1"))),
+    ("host a.example.com", Some(host("a.example.com", "Z3"))),
+    ("subtree example.com", Some(subtree("example.com", "Z3"))),
+    ("host *.home.example.org", Some(host("*.home.example.org", "Z1"))),
+    ("subtree lab.example.org", Some(subtree("lab.example.org", "Z2"))),
+    ("host home.example.org previous", Some(host("home.example.org", "Z1"))),
+    ("host old.example.org generation 1", Some(host("old.example.org", "Z1"))),
     ("host old.example.org", None),
     ("host home.example.org zone Z9", None),
     ("subtree lab.example.org zone Z1", None),
-    ("host cname.example.org", host("cname.example.org", "Z1")),
+    ("host cname.example.org", Some(host("cname.example.org", "Z1"))),
     ("", None),
 ];
 
