@@ -67,8 +67,8 @@ pub fn request(event: &Value) -> Invocation {
 
 /// The last element of `X-Forwarded-For`.
 fn last_forwarded(headers: &HeaderMap) -> Option<IpAddr> {
-    let line = headers.get_all("x-forwarded-for").iter().next_back()?.to_str().ok()?;
-    source::without_port(line.rsplit(',').next()?)
+    let line = headers.get_all("x-forwarded-for").iter().next_back()?;
+    source::without_port(source::elements_from_right(line).next()?)
 }
 
 /// The reply as the event's front door wants it.
@@ -216,6 +216,8 @@ mod tests {
         assert_eq!(read(&balancer), ("/nic/update?hostname=a%2Eb&".to_owned(), peer.clone()));
         let with_port = json!({"headers": {"x-forwarded-for": "203.0.113.9:4711"}, "requestContext": {"elb": {}}});
         assert_eq!(read(&with_port).1, peer);
+        let behind_rubbish = json!({"headers": {"x-forwarded-for": "é, 203.0.113.9"}, "requestContext": {"elb": {}}});
+        assert_eq!(read(&behind_rubbish).1, peer);
     }
 
     #[test]

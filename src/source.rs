@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
@@ -37,8 +37,7 @@ impl Proxies {
         let mut source = peer;
         let lines: Vec<_> = headers.get_all(FORWARDED_FOR).iter().collect();
         for line in lines.into_iter().rev() {
-            // A line that is not ASCII is malformed like any other element.
-            for element in line.to_str().unwrap_or("?").rsplit(',') {
+            for element in elements_from_right(line) {
                 if !self.trusts(source) {
                     return Some(source);
                 }
@@ -64,6 +63,12 @@ fn viewer(headers: &HeaderMap, secret: &str) -> Option<IpAddr> {
     // It always ends in a port, and IPv6 stands there without brackets.
     let (address, _port) = viewer.trim().rsplit_once(':')?;
     without_port(address)
+}
+
+/// The elements of a comma list, the last first. What is no text is an element like any other that
+/// is malformed: a client may have written it before the ones that count.
+pub(crate) fn elements_from_right(line: &HeaderValue) -> impl Iterator<Item = &str> {
+    line.as_bytes().rsplit(|byte| *byte == b',').map(|element| str::from_utf8(element).unwrap_or("?"))
 }
 
 /// An address with an optional port; IPv6 with a port stands in brackets.
@@ -93,7 +98,8 @@ mod tests {
 
     /// The source of a request with these headers.
     fn source(proxies: &Proxies, headers: &[(HeaderName, &str)], peer: Option<&str>) -> Option<String> {
-        let headers = headers.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect();
+        let value = |value: &str| HeaderValue::from_bytes(value.as_bytes()).unwrap();
+        let headers = headers.iter().map(|(name, text)| (name.clone(), value(text))).collect();
         proxies.source(&headers, peer.map(|peer| peer.parse().unwrap())).map(|source| source.to_string())
     }
 
@@ -127,6 +133,8 @@ mod tests {
             ("192.0.2.1", &["[198.51.100.1]"], None),
             ("192.0.2.1", &["[2001:db8::1]x"], None),
             ("192.0.2.1", &["rubbish, 198.51.100.1"], Some("198.51.100.1")),
+            ("192.0.2.1", &["é, 198.51.100.1"], Some("198.51.100.1")),
+            ("192.0.2.1", &["198.51.100.1, é"], None),
         ] {
             let headers: Vec<_> = lines.iter().map(|line| (FORWARDED_FOR, *line)).collect();
             assert_eq!(source(&trusting(), &headers, Some(peer)).as_deref(), expected, "{peer} {lines:?}");
