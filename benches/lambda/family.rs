@@ -1,0 +1,64 @@
+//! The crates of the binary, in families.
+
+/// The C library.
+pub const C: &str = "C library: memory, sockets";
+
+/// Families, and how the names of their crates begin; the first that fits.
+const FAMILIES: [(&str, &[&str]); 9] = [
+    ("AWS SDK", &["aws_"]),
+    (
+        "TLS: rustls, ring, webpki",
+        &[
+            "rustls",
+            "ring",
+            "webpki",
+            "tokio_rustls",
+            "hyper_rustls",
+            "x25519",
+            "p256",
+            "_ring",
+            "pki_types",
+            "untrusted",
+        ],
+    ),
+    (
+        "HTTP: hyper, h2, http",
+        &["hyper", "h2", "http", "httparse", "tower", "indexmap", "hashbrown", "want", "headers"],
+    ),
+    ("tokio, futures, tracing", &["tokio", "futures", "mio", "tracing", "bytes", "pin_project"]),
+    ("Lambda runtime", &["lambda_runtime", "serde_path_to_error", "lambda_"]),
+    ("serde_json", &["serde"]),
+    ("SHA-256 and HMAC", &["sha2", "hmac", "digest", "block_buffer", "subtle", "zeroize", "cpufeatures"]),
+    ("nic53", &["nic53", "bootstrap", "data_encoding", "percent_encoding"]),
+    (
+        "Rust's standard library",
+        &[
+            "core",
+            "alloc",
+            "std",
+            "__rust",
+            "rustc_demangle",
+            "gimli",
+            "addr2line",
+            "miniz_oxide",
+            "memchr",
+            "__rdl",
+            "rust_",
+            "compiler_builtins",
+            "object",
+        ],
+    ),
+];
+
+/// The family of a function, by its demangled name.
+pub fn of(function: &str) -> &'static str {
+    // `<a::B as c::D>::e` and `<&mut a::B>::e` are of a; of generic code, the code's own crate is said.
+    let name = function.trim_start_matches(['<', '&', '*', '[', '(']);
+    let name = name.strip_prefix("mut ").or(name.strip_prefix("dyn ")).unwrap_or(name);
+    let fits = |(_, crates): &&(&str, &[&str])| crates.iter().any(|start| name.starts_with(start));
+    let found = FAMILIES.iter().find(fits);
+    if let (None, Some((_, behind))) = (found, name.split_once(" as ")) {
+        return of(behind);
+    }
+    found.map_or("others", |(family, _)| family)
+}

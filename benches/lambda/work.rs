@@ -1,0 +1,100 @@
+//! What one request takes, counted by valgrind: instructions and allocations.
+
+use std::{collections::HashMap, fs, path::Path};
+
+use serde_json::Value;
+
+use crate::{
+    family,
+    function::{Function, Program},
+};
+
+/// Requests before those that are counted.
+const FEWER: u32 = 5;
+
+/// Requests of which the difference is counted.
+const COUNTED: u32 = 20;
+
+/// The instructions of one request, by the family of crates that has them.
+pub fn instructions(program: &Program, folder: &Path, event: impl Fn(u32) -> Value) -> HashMap<&'static str, f64> {
+    let file = folder.join("callgrind.out");
+    let option = format!("--callgrind-out-file={}", file.display());
+    let profile = |requests| {
+        run(program, &["valgrind", "--quiet", "--tool=callgrind", &option], requests, &event);
+        own_costs(&fs::read_to_string(&file).expect("callgrind's file"))
+    };
+    let (fewer, mut more) = (profile(FEWER), profile(FEWER + COUNTED));
+    for (family, cost) in fewer {
+        *more.entry(family).or_default() -= cost;
+    }
+    more.values_mut().for_each(|cost| *cost /= f64::from(COUNTED));
+    more
+}
+
+/// The allocations of one request: how many, and of how many octets.
+pub fn allocations(program: &Program, folder: &Path, event: impl Fn(u32) -> Value) -> [f64; 2] {
+    let file = folder.join("dhat.log");
+    let log = format!("--log-file={}", file.display());
+    let out = format!("--dhat-out-file={}", folder.join("dhat.out").display());
+    let total = |requests| {
+        run(program, &["valgrind", "--tool=dhat", &log, &out], requests, &event);
+        let text = fs::read_to_string(&file).expect("DHAT's summary");
+        // `Total: 1,234 bytes in 56 blocks`
+        let line = text.lines().find_map(|line| line.split_once("Total:")).expect("a total").1.replace(',', "");
+        let mut numbers = line.split(' ').filter_map(|word| word.parse::<f64>().ok());
+        [(); 2].map(|()| numbers.next().expect("octets and blocks"))
+    };
+    let (fewer, more) = (total(FEWER), total(FEWER + COUNTED));
+    [1, 0].map(|index| (more[index] - fewer[index]) / f64::from(COUNTED))
+}
+
+/// Runs the function for so many requests, then ends it.
+fn run(program: &Program, tool: &[&str], requests: u32, event: impl Fn(u32) -> Value) {
+    let function = Function::start(&program.under(tool));
+    function.first_poll();
+    for number in 0..requests {
+        function.invoke(&event(number));
+    }
+    function.end();
+}
+
+/// Each family's own instructions in a profile, those of what it calls left out.
+fn own_costs(profile: &str) -> HashMap<&'static str, f64> {
+    let mut names: HashMap<(&str, &str), &str> = HashMap::new();
+    let mut costs: HashMap<&'static str, f64> = HashMap::new();
+    let (mut object, mut current) = ("", "");
+    let mut lines = profile.lines();
+    while let Some(line) = lines.next() {
+        match line.split_once('=') {
+            // The next line is what the callee costs.
+            Some(("calls", _)) => drop(lines.next()),
+            Some((key, value)) if key.chars().all(|letter| letter.is_ascii_alphabetic()) => {
+                // A name is told once, with its number.
+                let kind = if key.ends_with("fn") {
+                    "fn"
+                } else if key.ends_with("ob") {
+                    "ob"
+                } else {
+                    "fl"
+                };
+                let (number, name) = value.split_once(' ').map_or((value, None), |(number, name)| (number, Some(name)));
+                if let Some(name) = name {
+                    names.insert((kind, number), name);
+                }
+                let name = names.get(&(kind, number)).copied().unwrap_or_default();
+                match key {
+                    "fn" => current = name,
+                    "ob" => object = name,
+                    _ => {}
+                }
+            }
+            _ if line.starts_with(|letter: char| letter.is_ascii_digit() || "+-*".contains(letter)) => {
+                let cost = line.split(' ').nth(1).and_then(|cost| cost.parse().ok()).unwrap_or(0.0);
+                let family = if object.contains("bootstrap") { family::of(current) } else { family::C };
+                *costs.entry(family).or_default() += cost;
+            }
+            _ => {}
+        }
+    }
+    costs
+}
