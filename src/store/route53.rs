@@ -7,6 +7,7 @@ use aws_sdk_route53::{
     Client,
     config::{ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeTransmitInterceptorContextRef},
     error::BoxError,
+    operation::list_resource_record_sets::ListResourceRecordSetsOutput as Page,
     types::{self, ResourceRecord, ResourceRecordSet, RrType},
 };
 use futures_util::{StreamExt, stream};
@@ -20,8 +21,8 @@ use crate::{
     zone::Zone,
 };
 
-/// How many record sets one read asks for: more than a name has, as a rule.
-const PAGE: i32 = 10;
+/// How many record sets a read asks for, for each host: more than a name has, as a rule.
+const PAGE: usize = 10;
 
 /// How many hosts are read at once.
 const READS_AT_ONCE: usize = 8;
@@ -33,6 +34,14 @@ const WARM_UP_LIMIT: Duration = Duration::from_secs(2);
 pub struct Route53 {
     /// The SDK's client.
     client: Client,
+}
+
+/// The record sets of a host and of those behind it, as far as one page goes.
+struct Neighbours<'a> {
+    /// Whose first record set the page starts at.
+    first: &'a HostName,
+    /// The page.
+    page: Page,
 }
 
 impl Route53 {
@@ -48,41 +57,80 @@ impl Route53 {
         let _ = tokio::time::timeout(WARM_UP_LIMIT, read).await;
     }
 
-    /// What is present at one host.
-    async fn present(&self, grant: &Grant<'_>, calls: &Calls) -> Result<Present, Error> {
-        let name = escaped(grant.host());
-        let mut sets = Vec::new();
-        let (mut from_type, mut from_identifier) = (None, None);
-        loop {
-            let page = self
-                .client
-                .list_resource_record_sets()
-                .hosted_zone_id(&grant.zone().id)
-                .start_record_name(&name)
-                .set_start_record_type(from_type)
-                .set_start_record_identifier(from_identifier)
-                .max_items(PAGE)
-                .customize()
-                .interceptor(calls.clone())
-                .send()
-                .await
-                .map_err(|error| failure("could not read the record sets", &error))?;
-            let more = page.is_truncated && page.next_record_name().is_some_and(|next| is_name(next, grant.host()));
-            sets.extend(page.resource_record_sets.into_iter().filter(|set| is_name(&set.name, grant.host())));
-            if !more {
-                return present_of(&sets);
-            }
-            (from_type, from_identifier) = (page.next_record_type, page.next_record_identifier);
+    /// What is present at one host, read unless it is among those neighbours.
+    async fn present(
+        &self,
+        grant: &Grant<'_>,
+        neighbours: Option<&Neighbours<'_>>,
+        calls: &Calls,
+    ) -> Result<Present, Error> {
+        if let Some(neighbours) = neighbours.filter(|neighbours| neighbours.hold_all_of(grant.host())) {
+            return present_of(grant.host(), &neighbours.page.resource_record_sets);
         }
+        let (mut sets, mut from) = (Vec::new(), (None, None));
+        loop {
+            let page = self.page(grant, from, PAGE, calls).await?;
+            let more = goes_on(&page, grant.host());
+            sets.extend(page.resource_record_sets);
+            if !more {
+                return present_of(grant.host(), &sets);
+            }
+            from = (page.next_record_type, page.next_record_identifier);
+        }
+    }
+
+    /// So many record sets from a host's first one, or from that type and identifier of it.
+    async fn page(
+        &self,
+        grant: &Grant<'_>,
+        (from_type, from_identifier): (Option<RrType>, Option<String>),
+        most: usize,
+        calls: &Calls,
+    ) -> Result<Page, Error> {
+        self.client
+            .list_resource_record_sets()
+            .hosted_zone_id(&grant.zone().id)
+            .start_record_name(escaped(grant.host()))
+            .set_start_record_type(from_type)
+            .set_start_record_identifier(from_identifier)
+            .max_items(i32::try_from(most).unwrap_or(i32::MAX))
+            .customize()
+            .interceptor(calls.clone())
+            .send()
+            .await
+            .map_err(|error| failure("could not read the record sets", &error))
+    }
+}
+
+impl Neighbours<'_> {
+    /// Whether all record sets of that host are there.
+    ///
+    /// Those of one name stand together, so they are, where one of them is and the page does not
+    /// break off within them. A host that has none there may be behind them, or nowhere.
+    fn hold_all_of(&self, host: &HostName) -> bool {
+        let is_there = host == self.first || self.page.resource_record_sets.iter().any(|set| is_name(&set.name, host));
+        is_there && !goes_on(&self.page, host)
     }
 }
 
 impl Store for Route53 {
     async fn record_sets(&self, grants: &[&Grant<'_>], calls: &Calls) -> Result<Vec<Present>, Error> {
-        let reads: Vec<_> = grants.iter().map(|grant| self.present(grant, calls)).collect();
-        // All of them, though one may fail: what is asked of Route 53 does not depend on chance.
-        let reads = stream::iter(reads).buffered(READS_AT_ONCE).collect::<Vec<_>>();
-        in_time("could not read the record sets", async { reads.await.into_iter().collect() }).await
+        in_time("could not read the record sets", async {
+            // Hosts of one request are often neighbours: one page from the first may hold them all.
+            let first = grants.iter().min_by_key(|grant| grant.host().labels().rev().collect::<Vec<_>>());
+            let neighbours = match first {
+                Some(first) if grants.len() > 1 => {
+                    let page = self.page(first, (None, None), PAGE * grants.len(), calls).await?;
+                    Some(Neighbours { first: first.host(), page })
+                }
+                _ => None,
+            };
+            let reads: Vec<_> = grants.iter().map(|grant| self.present(grant, neighbours.as_ref(), calls)).collect();
+            // All of them, though one may fail: what is asked of Route 53 does not depend on chance.
+            let reads = stream::iter(reads).buffered(READS_AT_ONCE).collect::<Vec<_>>();
+            reads.await.into_iter().collect()
+        })
+        .await
     }
 
     async fn apply(&self, batch: &ChangeBatch<'_>, calls: &Calls) -> Result<(), Error> {
@@ -127,10 +175,15 @@ async fn in_time<T>(what: &str, work: impl Future<Output = Result<T, Error>>) ->
     }
 }
 
-/// What the record sets of one name come to.
-fn present_of(sets: &[ResourceRecordSet]) -> Result<Present, Error> {
+/// Whether a page breaks off within that host's record sets.
+fn goes_on(page: &Page, host: &HostName) -> bool {
+    page.is_truncated && page.next_record_name().is_some_and(|next| is_name(next, host))
+}
+
+/// What the record sets of a host come to, others being left out.
+fn present_of(host: &HostName, sets: &[ResourceRecordSet]) -> Result<Present, Error> {
     let (mut v4, mut v6) = (None, None);
-    for set in sets {
+    for set in sets.iter().filter(|set| is_name(&set.name, host)) {
         let slot = match &set.r#type {
             RrType::Cname => return Ok(Present::LeftAlone("a CNAME is there")),
             RrType::A => &mut v4,
