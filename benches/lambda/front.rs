@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -39,6 +39,8 @@ impl Front {
         let key = KeyPair::generate().expect("a key");
         let mut authority = CertificateParams::default();
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // Of its own name, or its certificates look self-signed.
+        authority.distinguished_name.push(DnType::CommonName, "authority of the benchmarks");
         let root = authority.self_signed(&key).expect("a certificate");
         std::fs::write(bundle, root.pem()).expect("room for a file");
         let issuer = Issuer::new(authority, key);

@@ -114,11 +114,17 @@ impl Bench {
             let front = Front::start(upstream, &tools.join("authority.pem")).await;
             (route53, front)
         });
-        route53.zone("Z1", "example.org");
+        let bench = Self { tools, runtime, route53, front };
+        bench.reset();
+        bench
+    }
+
+    /// Puts all hosts where [`moving`] has them as number 0.
+    fn reset(&self) {
+        self.route53.zone("Z1", "example.org");
         for host in hosts(20) {
-            route53.put("Z1", &format!("{host}. 60 A 192.0.2.1")).expect("a record set");
+            self.route53.put("Z1", &format!("{host}. 60 A 192.0.2.1")).expect("a record set");
         }
-        Self { tools, runtime, route53, front }
     }
 
     /// How a program is started in front of the fake.
@@ -168,9 +174,9 @@ impl Bench {
                 if kind == Kind::Python && round % 2 == 1 {
                     continue;
                 }
-                let number = u32::try_from(round).expect("few") * 3 + kind as u32;
-                let (start, held) = self.start(kind, number, hold);
-                how = held;
+                let number = u32::try_from(round).expect("few") * 3 + kind as u32 + 1;
+                let (start, by) = self.start(kind, number, hold);
+                how = by;
                 // The first reads the files from the disk.
                 if round > 0 {
                     starts.push(start);
@@ -222,7 +228,7 @@ impl Bench {
         for (what, time) in rows {
             let [nic53, empty, python] = [nic53, empty, python].map(|starts| median(starts.iter().map(time)));
             let calls = if what.ends_with("`good`**") { calls } else { Duration::ZERO };
-            let told = if calls.is_zero() { "".to_owned() } else { table::ms(calls) };
+            let told = if calls.is_zero() { String::new() } else { table::ms(calls) };
             let [limit, python_ratio] = [ratio(nic53, empty + calls), ratio(python, nic53)];
             table.row(&[what, &table::ms(nic53), &table::ms(empty), &told, &table::ms(python), &limit, &python_ratio]);
         }
@@ -256,8 +262,7 @@ impl Bench {
             ("`good`", "good ", |number| moving(1, number)),
             ("`badauth`", "badauth", |_| refused()),
         ];
-        // What was left by the starts differs from the first of these.
-        functions[0].invoke(&moving(1, 0));
+        self.reset();
         for (what, expected, event) in events {
             let mut times = [const { Vec::new() }; 3];
             for number in 1..=WARM {
@@ -286,29 +291,34 @@ impl Bench {
     /// What one request takes, by families of crates.
     fn work(&self) -> String {
         let program = self.program(Kind::Nic53).with_file(&self.tools.join("bootstrap.symbols"));
-        let mut table = Table::new("lambda-work", &["Of one request", "`nochg`", "`good`", "`badauth`"]);
+        let mut table = Table::new("lambda-work", &["", "start → first poll", "`nochg`", "`good`", "`badauth`"]);
         let events: [fn(u32) -> Value; 3] = [|_| moving(1, 0), |number| moving(1, number), |_| refused()];
-        self.route53.put("Z1", "h1.example.org. 60 A 192.0.2.1").expect("a record set");
-        let counted = events.map(|event| work::instructions(&program, &self.tools, event));
-        let mut families: Vec<&str> = counted[1].keys().copied().collect();
-        families.sort_by(|a, b| counted[1][b].total_cmp(&counted[1][a]));
-        let total = |index: usize| counted[index].values().sum::<f64>();
-        let thousands = |count: f64| format!("{:.0} k", count / 1e3);
-        table.row(&["**instructions**", &thousands(total(0)), &thousands(total(1)), &thousands(total(2))]);
+        let start = work::instructions_of_start(&program, &self.tools);
+        let [nochg, good, badauth] = events.map(|event| {
+            self.reset();
+            work::instructions(&program, &self.tools, event)
+        });
+        let mut families: Vec<&str> = good.keys().copied().collect();
+        families.sort_by(|a, b| good[b].total_cmp(&good[a]));
+        let counted = [start, nochg, good, badauth];
+        let totals = counted.each_ref().map(|costs| costs.values().sum::<f64>());
+        let [start, nochg, good, badauth] = totals.map(|total| format!("{:.0} k", total / 1e3));
+        table.row(&["**instructions**", &start, &nochg, &good, &badauth]);
         for family in families {
             let share = |index: usize| {
                 let cost = counted[index].get(family).copied().unwrap_or(0.0);
-                format!("{:.0} %", 100.0 * cost / total(index))
+                format!("{:.0} %", 100.0 * cost / totals[index])
             };
-            table.row(&[family, &share(0), &share(1), &share(2)]);
+            table.row(&[family, &share(0), &share(1), &share(2), &share(3)]);
         }
-        let [nochg, good, badauth] = events.map(|event| work::allocations(&program, &self.tools, event));
-        let cells = |index: usize, unit: &str, by: f64| {
-            [nochg, good, badauth].map(|counts| format!("{:.0}{unit}", counts[index] / by))
-        };
-        for (what, cells) in [("**allocations**", cells(0, "", 1.0)), ("octets allocated", cells(1, " k", 1e3))] {
-            table.row(&[what, &cells[0], &cells[1], &cells[2]]);
-        }
+        let allocated = events.map(|event| {
+            self.reset();
+            work::allocations(&program, &self.tools, event)
+        });
+        let [nochg, good, badauth] = allocated.map(|[blocks, _]| format!("{blocks:.0}"));
+        table.row(&["**allocations**", "", &nochg, &good, &badauth]);
+        let [nochg, good, badauth] = allocated.map(|[_, octets]| format!("{:.0} kB", octets / 1e3));
+        table.row(&["allocated", "", &nochg, &good, &badauth]);
         table.end()
     }
 
@@ -327,19 +337,19 @@ impl Bench {
             "lambda-calls",
             &["", "reads", "at once", "writes", "the API's least", "Python's reads and writes"],
         );
+        let new: Vec<_> = (1..=20).map(|number| format!("new{number}.example.org")).collect();
         // What is asked, how many of each it may be, and the least that the API allows.
         let rows = [
             ("`nochg`, 1 host", moving(1, 0), [1, 0], "1 and 0"),
             ("`good`, 1 host", moving(1, 1), [1, 1], "1 and 1"),
             ("`nochg`, 20 hosts of one zone", moving(20, 0), [20, 0], "1 and 0"),
             ("`good`, 20 hosts of one zone", moving(20, 1), [20, 1], "1 and 1"),
+            ("`good`, 20 hosts without records", event(&token(), &new, "192.0.2.1"), [20, 1], "1 and 1"),
             ("refused", refused(), [0, 0], "0 and 0"),
         ];
         for (what, event, most, least) in rows {
             let count = |function: &Function| {
-                for host in hosts(20) {
-                    self.route53.put("Z1", &format!("{host}. 60 A 192.0.2.1")).expect("a record set");
-                }
+                self.reset();
                 self.front.take_held();
                 self.route53.take_calls();
                 function.invoke(&event);

@@ -19,6 +19,9 @@ const PERIOD: Duration = Duration::from_millis(20);
 /// What 128 MB get of it: a whole CPU is 1,769 MB.
 const QUOTA: Duration = Duration::from_micros(1450);
 
+/// The rest of it.
+const REST: Duration = PERIOD.saturating_sub(QUOTA);
+
 /// Holds one process, which must outlive it.
 pub enum Share {
     /// By a control group of the system: its folder, and the process.
@@ -91,7 +94,7 @@ fn signals(process: u32) -> Share {
             let _ = kill_process(process, Signal::CONT);
             thread::sleep(QUOTA);
             let _ = kill_process(process, Signal::STOP);
-            thread::sleep(PERIOD - QUOTA);
+            thread::sleep(REST);
         }
         let _ = kill_process(process, Signal::CONT);
     });

@@ -15,20 +15,33 @@ const FEWER: u32 = 5;
 /// Requests of which the difference is counted.
 const COUNTED: u32 = 20;
 
-/// The instructions of one request, by the family of crates that has them.
-pub fn instructions(program: &Program, folder: &Path, event: impl Fn(u32) -> Value) -> HashMap<&'static str, f64> {
-    let file = folder.join("callgrind.out");
-    let option = format!("--callgrind-out-file={}", file.display());
-    let profile = |requests| {
-        run(program, &["valgrind", "--quiet", "--tool=callgrind", &option], requests, &event);
-        own_costs(&fs::read_to_string(&file).expect("callgrind's file"))
-    };
-    let (fewer, mut more) = (profile(FEWER), profile(FEWER + COUNTED));
+/// Instructions by the family of crates that has them.
+type Costs = HashMap<&'static str, f64>;
+
+/// The instructions of one request.
+pub fn instructions(program: &Program, folder: &Path, event: impl Fn(u32) -> Value) -> Costs {
+    let fewer = profile(program, folder, FEWER, &event);
+    let mut more = profile(program, folder, FEWER + COUNTED, &event);
     for (family, cost) in fewer {
         *more.entry(family).or_default() -= cost;
     }
-    more.values_mut().for_each(|cost| *cost /= f64::from(COUNTED));
+    for cost in more.values_mut() {
+        *cost /= f64::from(COUNTED);
+    }
     more
+}
+
+/// The instructions from the start to the first poll.
+pub fn instructions_of_start(program: &Program, folder: &Path) -> Costs {
+    profile(program, folder, 0, |_| Value::Null)
+}
+
+/// The instructions of a process that answers so many requests.
+fn profile(program: &Program, folder: &Path, requests: u32, event: impl Fn(u32) -> Value) -> Costs {
+    let file = folder.join("callgrind.out");
+    let option = format!("--callgrind-out-file={}", file.display());
+    run(program, &["valgrind", "--quiet", "--tool=callgrind", &option], requests, &event);
+    own_costs(&fs::read_to_string(&file).expect("callgrind's file"))
 }
 
 /// The allocations of one request: how many, and of how many octets.
@@ -59,9 +72,9 @@ fn run(program: &Program, tool: &[&str], requests: u32, event: impl Fn(u32) -> V
 }
 
 /// Each family's own instructions in a profile, those of what it calls left out.
-fn own_costs(profile: &str) -> HashMap<&'static str, f64> {
+fn own_costs(profile: &str) -> Costs {
     let mut names: HashMap<(&str, &str), &str> = HashMap::new();
-    let mut costs: HashMap<&'static str, f64> = HashMap::new();
+    let mut costs = Costs::new();
     let (mut object, mut current) = ("", "");
     let mut lines = profile.lines();
     while let Some(line) = lines.next() {
