@@ -1,6 +1,6 @@
 //! Tokens: what a host's token is, and the secret that makes them.
 
-use std::fmt;
+use std::{fmt, sync::LazyLock};
 
 use data_encoding::{Encoding, Specification};
 use hmac::{Hmac, KeyInit, Mac};
@@ -44,7 +44,7 @@ impl Secret {
             }
             mac.update(part.as_bytes());
         }
-        Token(Zeroizing::new(base32().encode(&mac.finalize().into_bytes()[..15])))
+        Token(Zeroizing::new(BASE32.encode(&mac.finalize().into_bytes()[..15])))
     }
 }
 
@@ -134,12 +134,12 @@ pub fn looks_like_one(word: &str) -> bool {
 const ALPHABET: &str = "0123456789abcdefghjkmnpqrstvwxyz";
 
 /// Crockford's base32 in lower case, no padding.
-fn base32() -> Encoding {
+static BASE32: LazyLock<Encoding> = LazyLock::new(|| {
     let mut specification = Specification::new();
     specification.symbols.push_str(ALPHABET);
     #[expect(clippy::expect_used, reason = "32 distinct symbols are a valid base32 alphabet")]
     specification.encoding().expect("a valid alphabet")
-}
+});
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,6 @@
 //! An update: what a request asks for, before anybody decides whether it may.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::LazyLock};
 
 use data_encoding::{Encoding, Specification};
 use http::{HeaderMap, header::AUTHORIZATION};
@@ -129,7 +129,7 @@ fn basic(authorization: &[u8]) -> Option<(String, Password)> {
     }
     let encoded = encoded.trim_ascii();
     let unpadded = encoded.strip_suffix(b"==").or(encoded.strip_suffix(b"=")).unwrap_or(encoded);
-    let pair = Zeroizing::new(base64().decode(unpadded).ok()?);
+    let pair = Zeroizing::new(BASE64.decode(unpadded).ok()?);
     let pair = Zeroizing::new(String::from_utf8_lossy(&pair).into_owned());
     // RFC 7617: "the first colon in a user-pass string separates user-id and password".
     let (user, password) = pair.split_once(':')?;
@@ -137,12 +137,12 @@ fn basic(authorization: &[u8]) -> Option<(String, Password)> {
 }
 
 /// Base64 (RFC 4648 §4) without padding; the bits that fill up the last character do not count.
-fn base64() -> Encoding {
+static BASE64: LazyLock<Encoding> = LazyLock::new(|| {
     let mut specification: Specification = data_encoding::BASE64_NOPAD.specification();
     specification.check_trailing_bits = false;
     #[expect(clippy::expect_used, reason = "base64's own alphabet is valid")]
     specification.encoding().expect("a valid alphabet")
-}
+});
 
 /// The hosts asked for, or the user name where none is left.
 fn hosts(parameters: &Parameters, user: Option<&str>) -> Vec<Result<HostName, ReturnCode>> {
