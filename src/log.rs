@@ -1,6 +1,6 @@
 //! The log: one line a request, and what happens beside requests.
 
-use std::{fmt::Write as _, io::Write as _, net::IpAddr, str::FromStr, time::Duration};
+use std::{fmt, io::Write as _, net::IpAddr, str::FromStr, time::Duration};
 
 use serde::Serialize;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
@@ -96,23 +96,21 @@ impl Entry {
     fn is_error(&self) -> bool {
         self.codes.iter().any(|word| [ReturnCode::DnsErr.word(), ReturnCode::ServerError.word()].contains(word))
     }
+}
 
+impl fmt::Display for Entry {
     /// The line for a terminal.
-    fn text(&self) -> String {
-        let source = self.source.map_or_else(|| "-".to_owned(), |source| source.to_string());
-        let mut line = format!("{source} {} {}", self.endpoint, self.status);
-        for (label, words) in
-            [("", self.codes.join(",")), ("hosts=", self.hosts.join(",")), ("addresses=", join(&self.addresses))]
-        {
-            if !words.is_empty() {
-                let _ = write!(line, " {label}{words}");
-            }
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.source {
+            Some(source) => write!(f, "{source}")?,
+            None => f.write_str("-")?,
         }
-        let _ = write!(line, " calls={} ms={:.1}", self.calls, self.ms);
-        if !self.reasons.is_empty() {
-            let _ = write!(line, ": {}", self.reasons.join("; "));
-        }
-        line
+        write!(f, " {} {}", self.endpoint, self.status)?;
+        list(f, " ", ",", &self.codes)?;
+        list(f, " hosts=", ",", &self.hosts)?;
+        list(f, " addresses=", ",", &self.addresses)?;
+        write!(f, " calls={} ms={:.1}", self.calls, self.ms)?;
+        list(f, ": ", "; ", &self.reasons)
     }
 }
 
@@ -121,8 +119,8 @@ impl Log {
     pub fn request(self, mut entry: Entry, took: Duration) {
         entry.ms = (took.as_secs_f64() * 10_000.0).round() / 10.0;
         if self.level >= if entry.is_error() { Level::Error } else { Level::Info } {
-            write_line(&match self.format {
-                Format::Text => format!("{} {}", now(), printable(&entry.text())),
+            write_line(match self.format {
+                Format::Text => printable(&format!("{} {entry}", now())),
                 Format::Json => serde_json::to_string(&entry).unwrap_or_default(),
             });
         }
@@ -144,8 +142,8 @@ impl Log {
 
     /// A line that is not of a request.
     fn message(self, level: &'static str, message: &str) {
-        write_line(&match self.format {
-            Format::Text => format!("{} {level}: {}", now(), printable(message)),
+        write_line(match self.format {
+            Format::Text => printable(&format!("{} {level}: {message}", now())),
             Format::Json => serde_json::json!({ "level": level, "message": message }).to_string(),
         });
     }
@@ -153,18 +151,22 @@ impl Log {
 
 /// Writes a line at once, so that lines of several threads do not mix. A log that cannot be written
 /// stops nothing.
-fn write_line(line: &str) {
-    let _ = std::io::stderr().lock().write_all(format!("{line}\n").as_bytes());
+fn write_line(mut line: String) {
+    line.push('\n');
+    let _ = std::io::stderr().lock().write_all(line.as_bytes());
 }
 
 /// The text with control characters, which could forge a line or steer a terminal, as `?`.
 fn printable(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { '?' } else { character }).collect()
+    text.replace(char::is_control, "?")
 }
 
-/// Addresses as a comma list.
-fn join(addresses: &[IpAddr]) -> String {
-    addresses.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(",")
+/// Words with what stands before the first and between two; nothing where there is none.
+fn list(f: &mut fmt::Formatter<'_>, before: &str, between: &str, words: &[impl fmt::Display]) -> fmt::Result {
+    for (index, word) in words.iter().enumerate() {
+        write!(f, "{}{word}", if index == 0 { before } else { between })?;
+    }
+    Ok(())
 }
 
 /// The time in UTC as RFC 3339 has it, to the second.
@@ -186,7 +188,7 @@ mod tests {
         entry.reasons = vec!["home.example.org: Throttling".into()];
         entry.calls = 3;
         assert_eq!(
-            entry.text(),
+            entry.to_string(),
             "203.0.113.9 update 503 dnserr,notfqdn hosts=home.example.org,? calls=3 ms=0.0: home.example.org: Throttling"
         );
         assert!(entry.is_error());
