@@ -73,27 +73,28 @@ fn in_zone(store: &Embedded, zone: &Zone, asked: &Name, name: &Key, kind: Record
     let snapshot = store.snapshot()?;
     let records = snapshot.answer(name)?;
     let code = if records.is_some() { ResponseCode::NoError } else { ResponseCode::NXDomain };
-    let apex = asked.trim_to(zone.name.labels().count());
-    let soa = soa(zone, apex, snapshot.serial(zone)?).map_err(|error| Error(format!("{}: {error}", zone.name)))?;
+    let no_record = |error: ProtoError| Error(format!("{}: {error}", zone.name));
+    let soa = || {
+        let apex = asked.trim_to(zone.name.labels().count());
+        soa(zone, apex, snapshot.serial(zone)?).map_err(no_record)
+    };
     let of = |family| records.as_ref().map(|records| addresses(asked, records, family)).unwrap_or_default();
     let at_apex = *name == Key::from(&zone.name);
     let answers = match kind {
         RecordType::A => of(Family::V4),
         RecordType::AAAA => of(Family::V6),
-        RecordType::SOA if at_apex => vec![soa.clone()],
-        RecordType::NS if at_apex => {
-            vec![ns(zone, asked).map_err(|error| Error(format!("{}: {error}", zone.name)))?]
-        }
+        RecordType::SOA if at_apex => vec![soa()?],
+        RecordType::NS if at_apex => vec![ns(zone, asked).map_err(no_record)?],
         // RFC 8482 §4.1: "A DNS responder that receives an ANY query MAY decline to provide a
         // conventional ANY response or, instead, MAY send a response with a single RRset".
-        RecordType::ANY => Family::BOTH
-            .into_iter()
-            .map(of)
-            .find(|answers| !answers.is_empty())
-            .unwrap_or_else(|| if at_apex { vec![soa.clone()] } else { Vec::new() }),
+        RecordType::ANY => match Family::BOTH.into_iter().map(of).find(|answers| !answers.is_empty()) {
+            Some(answers) => answers,
+            None if at_apex => vec![soa()?],
+            None => Vec::new(),
+        },
         _ => Vec::new(),
     };
-    let authority = answers.is_empty().then_some(soa);
+    let authority = if answers.is_empty() { Some(soa()?) } else { None };
     Ok(Answer { code, authoritative: true, answers, authority })
 }
 

@@ -86,7 +86,7 @@ impl Embedded {
     pub fn snapshot(&self) -> Result<Snapshot<'_>, Error> {
         self.shared.with(|database| {
             let snapshot = database.begin_read().map_err(redb::Error::from);
-            let snapshot = snapshot.and_then(|transaction| Snapshot::new(&transaction, &self.shared));
+            let snapshot = snapshot.and_then(|transaction| Snapshot::new(transaction, &self.shared));
             snapshot.map_err(|error| self.shared.failed(&error))
         })
     }

@@ -20,19 +20,19 @@ use crate::{hostname::HostName, store::Error, zone::Zone};
 
 /// What the file holds at one moment: later changes do not show in it.
 pub struct Snapshot<'a> {
+    /// Sees that moment.
+    transaction: ReadTransaction,
     /// The table of records.
     records: ReadOnlyTable<&'static [u8], &'static [u8]>,
-    /// The table of serials.
-    serials: ReadOnlyTable<&'static [u8], u32>,
     /// The store.
     shared: &'a Shared,
 }
 
 impl<'a> Snapshot<'a> {
     /// What a transaction sees.
-    pub(super) fn new(transaction: &ReadTransaction, shared: &'a Shared) -> Result<Self, redb::Error> {
-        let (records, serials) = (transaction.open_table(RECORDS)?, transaction.open_table(SERIALS)?);
-        Ok(Self { records, serials, shared })
+    pub(super) fn new(transaction: ReadTransaction, shared: &'a Shared) -> Result<Self, redb::Error> {
+        let records = transaction.open_table(RECORDS)?;
+        Ok(Self { transaction, records, shared })
     }
 
     /// The records that answer a question for this name, which is within a zone of ours: its own, or
@@ -98,7 +98,8 @@ impl<'a> Snapshot<'a> {
     ///
     /// Where the file could not be read, or holds no such zone.
     pub fn serial(&self, zone: &Zone) -> Result<u32, Error> {
-        let serial = self.serials.get(Key::from(&zone.name).as_bytes()).map_err(|error| self.failed(error))?;
+        let serials = self.transaction.open_table(SERIALS).map_err(|error| self.failed(error))?;
+        let serial = serials.get(Key::from(&zone.name).as_bytes()).map_err(|error| self.failed(error))?;
         serial.map(|serial| serial.value()).ok_or_else(|| self.damaged("a zone without a serial"))
     }
 
