@@ -91,7 +91,7 @@ impl<S: Store> Gateway<S> {
         let lines = match update {
             Ok(update) => {
                 entry.hosts = update.loggable_hosts();
-                self.lines(&update, &calls).await
+                self.lines(&update, &entry.hosts, &calls).await
             }
             Err(refusal) => vec![refusal.into()],
         };
@@ -100,8 +100,9 @@ impl<S: Store> Gateway<S> {
         lines.into_iter().map(|line| line.code).collect()
     }
 
-    /// Decides on each host, then changes each zone by itself.
-    async fn lines(&self, update: &Update, calls: &Calls) -> Vec<Line> {
+    /// Decides on each host, then changes each zone by itself. `hosts` are those of the update as
+    /// they may be logged.
+    async fn lines(&self, update: &Update, hosts: &[String], calls: &Calls) -> Vec<Line> {
         let secrets = self.secrets.current().await;
         let Settings { zones, generations, allow_offline, .. } = &self.settings;
         let access = Access { zones, secrets: &secrets, generations };
@@ -123,7 +124,7 @@ impl<S: Store> Gateway<S> {
         };
         decisions
             .iter()
-            .zip(update.loggable_hosts())
+            .zip(hosts)
             .map(|(decision, host)| match decision {
                 Ok(grant) => line_of(grant).unwrap_or_else(|| Line::new(ReturnCode::ServerError, "no line of a host")),
                 Err(refusal) => Line::new(refusal.code.clone(), &format!("{host}: {}", refusal.reason)),
