@@ -1,8 +1,9 @@
 //! The DNS server of the embedded store: authoritative, over UDP and TCP.
 //!
-//! hickory reads and writes the messages and serves UDP; what is answered is decided in
-//! the module `answer`. Connections are accepted here, since hickory does not bound their number: a
-//! flood of them waits in the system's queue, and none is held for long.
+//! hickory reads and writes the messages; what is answered is decided in the module `answer`. Its
+//! server is not used: it does not bound the number of connections, and answers malformed replies. A
+//! flood, of connections or of datagrams, waits in the system's queue, and no connection is held for
+//! long.
 
 mod answer;
 
@@ -16,17 +17,18 @@ use std::{
     time::Duration,
 };
 
-use async_trait::async_trait;
 use futures_util::StreamExt;
 use hickory_server::{
-    Server,
     net::{
-        runtime::{Time, TokioTime, iocompat::AsyncIoTokioAsStd},
+        runtime::iocompat::AsyncIoTokioAsStd,
         tcp,
-        xfer::Protocol,
+        xfer::{DnsStreamHandle, Protocol},
     },
-    proto::op::{Edns, Header, HeaderCounts, MessageType, Metadata, ResponseCode},
-    server::{Request, RequestHandler, ResponseHandle, ResponseHandler, ResponseInfo, TimeoutStream},
+    proto::{
+        op::{Edns, Header, HeaderCounts, MessageType, Metadata, ResponseCode, SerialMessage},
+        serialize::binary::{BinDecodable, BinDecoder, BinEncodable, BinEncoder},
+    },
+    server::{Request, TimeoutStream},
     zone_handler::MessageResponseBuilder,
 };
 use tokio::{
@@ -41,33 +43,60 @@ use crate::{log::Log, store::embedded::Embedded};
 
 /// Connections that are served at a time.
 const CONNECTIONS: usize = 128;
+/// Datagrams that are answered at a time.
+const DATAGRAMS: usize = 64;
+/// The largest question taken over UDP, in octets.
+const MAX_QUESTION: usize = 4096;
 /// How long a connection may keep silent, or take over one question.
 const SILENCE: Duration = Duration::from_secs(5);
 /// How long a connection is served in all.
 const LIFETIME: Duration = Duration::from_secs(30);
+/// The largest message sent over UDP to who does not say more: RFC 1035 §4.2.1.
+const MIN_PAYLOAD: u16 = 512;
 /// The largest message sent over UDP: what passes any network of today in one piece.
 const MAX_PAYLOAD: u16 = 1232;
 
 /// Serves the records of the store until `stop` is there.
 pub async fn serve(udp: UdpSocket, tcp: TcpListener, store: Arc<Embedded>, log: Log, stop: impl Future<Output = ()>) {
-    let responder = handler(store, log);
-    let mut server = Server::new(responder.clone());
-    server.register_socket(udp);
+    let responder = Responder { store, log, failing: Arc::default() };
     tokio::select! {
         () = stop => {}
-        ended = server.block_until_done() => log.error(&format!("DNS is served no longer: {ended:?}")),
-        () = accept(tcp, responder, log) => {}
+        () = receive(udp, responder.clone()) => {}
+        () = accept(tcp, responder) => {}
     }
-    let _ = server.shutdown_gracefully().await;
 }
 
-/// What answers single messages, whoever carries them.
-pub fn handler(store: Arc<Embedded>, log: Log) -> impl RequestHandler + Clone {
-    Responder { store, log, failing: Arc::default() }
+/// Receives datagrams for ever, and answers so many at a time.
+async fn receive(udp: UdpSocket, responder: Responder) {
+    let udp = Arc::new(udp);
+    let mut answering = JoinSet::new();
+    let mut octets = vec![0; MAX_QUESTION];
+    loop {
+        match udp.recv_from(&mut octets).await {
+            Ok((length, peer)) => {
+                let (udp, responder, message) = (Arc::clone(&udp), responder.clone(), octets[..length].to_vec());
+                // In a task of its own: what happens to it happens to no other.
+                answering.spawn(async move {
+                    if let Some(answer) = responder.respond(message, peer, Protocol::Udp) {
+                        // Where it cannot be sent, its asker has gone, or asks again.
+                        let _ = udp.send_to(&answer, peer).await;
+                    }
+                });
+            }
+            Err(error) => {
+                responder.log.error(&format!("could not receive a DNS message: {error}"));
+                sleep(Duration::from_millis(50)).await;
+            }
+        }
+        while answering.len() >= DATAGRAMS {
+            answering.join_next().await;
+        }
+        while answering.try_join_next().is_some() {}
+    }
 }
 
 /// Accepts connections for ever, and serves so many at a time.
-async fn accept(tcp: TcpListener, responder: impl RequestHandler + Clone, log: Log) {
+async fn accept(tcp: TcpListener, responder: Responder) {
     let seats = Arc::new(Semaphore::new(CONNECTIONS));
     let mut connections = JoinSet::new();
     while let Ok(seat) = Arc::clone(&seats).acquire_owned().await {
@@ -81,7 +110,7 @@ async fn accept(tcp: TcpListener, responder: impl RequestHandler + Clone, log: L
             }
             Err(error) => {
                 // Out of descriptors, as a rule: others will be closed soon.
-                log.error(&format!("could not accept a DNS connection: {error}"));
+                responder.log.error(&format!("could not accept a DNS connection: {error}"));
                 sleep(Duration::from_millis(50)).await;
             }
         }
@@ -90,16 +119,15 @@ async fn accept(tcp: TcpListener, responder: impl RequestHandler + Clone, log: L
 }
 
 /// Answers the questions of one connection, until it is silent or says what is none.
-async fn converse(stream: TcpStream, peer: SocketAddr, responder: impl RequestHandler) {
-    let (questions, answers) = tcp::TcpStream::from_stream_with_buffer_size(AsyncIoTokioAsStd(stream), peer, 1);
+async fn converse(stream: TcpStream, peer: SocketAddr, responder: Responder) {
+    let (questions, mut answers) = tcp::TcpStream::from_stream_with_buffer_size(AsyncIoTokioAsStd(stream), peer, 1);
     let mut questions = pin!(TimeoutStream::new(questions, SILENCE));
     while let Some(Ok(question)) = questions.next().await {
-        let Ok(request) = Request::from_bytes(question.into_parts().0, peer, Protocol::Tcp) else { return };
-        if request.metadata.message_type == MessageType::Response {
+        let Some(answer) = responder.respond(question.into_parts().0, peer, Protocol::Tcp) else { return };
+        // The stream sends it while it waits for the next question.
+        if answers.send(SerialMessage::new(answer, peer)).is_err() {
             return;
         }
-        let answers = ResponseHandle::new(peer, answers.clone(), Protocol::Tcp);
-        responder.handle_request::<_, TokioTime>(&request, answers).await;
     }
 }
 
@@ -114,27 +142,48 @@ struct Responder {
     failing: Arc<AtomicBool>,
 }
 
-#[async_trait]
-impl RequestHandler for Responder {
-    async fn handle_request<R: ResponseHandler, T: Time>(
-        &self,
-        request: &Request,
-        mut response_handle: R,
-    ) -> ResponseInfo {
+impl Responder {
+    /// The octets that answer a message; `None` where it is not to be answered.
+    fn respond(&self, message: Vec<u8>, peer: SocketAddr, protocol: Protocol) -> Option<Vec<u8>> {
+        let header = Header::read(&mut BinDecoder::new(&message)).ok()?.metadata;
+        // Two servers that answer each other's answers do not come to an end.
+        if header.message_type == MessageType::Response {
+            return None;
+        }
+        let mut metadata = Metadata::response_from_request(&header);
+        match Request::from_bytes(message, peer, protocol) {
+            Ok(request) => self.encode(&request, metadata),
+            Err(_) if protocol == Protocol::Udp => {
+                metadata.response_code = ResponseCode::FormErr;
+                encode_header(metadata)
+            }
+            // What follows on the connection may not begin where it seems to.
+            Err(_) => None,
+        }
+    }
+
+    /// The octets that answer a question.
+    fn encode(&self, request: &Request, mut metadata: Metadata) -> Option<Vec<u8>> {
         let edns = request.edns.as_ref().map(response_edns);
-        let mut metadata = Metadata::response_from_request(&request.metadata);
         let Answer { code, authoritative, answers, authority } = self.answer(request);
         metadata.response_code = code;
         metadata.authoritative = authoritative;
         let response =
             MessageResponseBuilder::new(&request.queries, edns.as_ref()).build(metadata, &answers, [], &authority, []);
-        // Where it cannot be sent, its asker has gone, or asks again.
-        let sent = response_handle.send_response(response).await;
-        sent.unwrap_or_else(|_| Header { metadata, counts: HeaderCounts::default() }.into())
+        let mut octets = Vec::new();
+        let mut encoder = BinEncoder::new(&mut octets);
+        encoder.set_max_size(match (request.protocol(), &edns) {
+            (Protocol::Udp, Some(edns)) => edns.max_payload(),
+            (Protocol::Udp, None) => MIN_PAYLOAD,
+            _ => u16::MAX,
+        });
+        if response.destructive_emit(&mut encoder).is_ok() {
+            return Some(octets);
+        }
+        metadata.response_code = ResponseCode::ServFail;
+        encode_header(metadata)
     }
-}
 
-impl Responder {
     /// The answer to a message. Whether the store fails is logged when it changes.
     fn answer(&self, request: &Request) -> Answer {
         let answer = answer(request, &self.store);
@@ -145,6 +194,14 @@ impl Responder {
         }
         answer.unwrap_or(Answer::nothing(ResponseCode::ServFail))
     }
+}
+
+/// The octets of a message that is no more than its header.
+fn encode_header(metadata: Metadata) -> Option<Vec<u8>> {
+    let mut octets = Vec::new();
+    let header = Header { metadata, counts: HeaderCounts::default() };
+    header.emit(&mut BinEncoder::new(&mut octets)).ok()?;
+    Some(octets)
 }
 
 /// The OPT record of an answer: version 0, no option.
@@ -164,7 +221,6 @@ mod tests {
     use hickory_server::proto::{
         op::{Message, OpCode, Query},
         rr::{DNSClass, Name, RData, Record, RecordType},
-        serialize::binary::BinEncoder,
     };
     use proptest::{prelude::*, test_runner::TestRunner};
     use tokio::{
@@ -457,14 +513,26 @@ mod tests {
         let good = question("a.example.org.", RecordType::A).to_vec().unwrap();
         let mut answer_of_another = good.clone();
         answer_of_another[2] |= 0x80;
+        let broken_answer = &answer_of_another[..20];
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        for junk in [&[][..], &[0], &[0xff; 11], &[0xff; 12], &[0xff; 600], &good[..20], &answer_of_another] {
+        for junk in [&[][..], &[0], &[0xff; 11], &[0xff; 12], &[0xff; 600], &answer_of_another, broken_answer] {
             socket.send_to(junk, served.address).await.unwrap();
             let mut stream = TcpStream::connect(served.address).await.unwrap();
             stream.write_all(&framed(junk)).await.unwrap();
             assert_eq!(read_framed(&mut stream).await, None, "{junk:?}");
         }
-        // A name that points to itself.
+        // Over UDP too, none was answered.
+        socket.send_to(&good, served.address).await.unwrap();
+        let mut answer = [0; 512];
+        let length = timeout(Duration::from_secs(10), socket.recv(&mut answer)).await.unwrap().unwrap();
+        assert_eq!(Message::from_vec(&answer[..length]).unwrap().answers.len(), 1);
+        assert!(socket.try_recv(&mut answer).is_err());
+        // Half a question, and a name that points to itself.
+        let half = &good[..20];
+        let mut stream = TcpStream::connect(served.address).await.unwrap();
+        stream.write_all(&framed(half)).await.unwrap();
+        assert_eq!(read_framed(&mut stream).await, None);
+        assert_eq!(served.udp(half).await, [&good[..2], &[0x81, 1, 0, 0, 0, 0, 0, 0, 0, 0]].concat());
         let mut circle = good[..12].to_vec();
         circle.extend([0xc0, 12, 0, 1, 0, 1]);
         let answer = Message::from_vec(&served.udp(&circle).await).unwrap();
