@@ -1,10 +1,11 @@
 //! The local HTTP server: HTTP/1.0 and 1.1 on a socket, bounded in every direction.
 
 use std::{
-    collections::BTreeMap,
+    cmp::Reverse,
+    collections::{BTreeMap, HashMap},
     convert::Infallible,
     future::Future,
-    net::IpAddr,
+    net::{IpAddr, Ipv6Addr},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -38,7 +39,8 @@ use crate::{
 /// What a client may take and use up.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Open connections. One more, and the one that has been idle for longest is closed.
+    /// Open connections. One more, and one that is idle is closed: of the network that has most, the
+    /// one that came first.
     pub connections: usize,
     /// The time for a request's head to arrive, counted from when we wait for it.
     pub head_time: Duration,
@@ -81,14 +83,15 @@ pub async fn serve<S: Store>(
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
-                    if let Some(seat) = Seat::take(&seats, limits.connections) {
+                    if let Some(seat) = Seat::take(&seats, peer.ip(), limits.connections) {
                         let gateway = Arc::clone(&gateway);
                         connections.spawn(connection(stream, peer.ip(), gateway, limits, seat, stopping.subscribe()));
                     }
                 }
                 Err(error) => {
-                    // Out of descriptors, as a rule: others will be closed soon.
+                    // Out of descriptors, as a rule: they are not left to connections that are idle.
                     log.error(&format!("could not accept a connection: {error}"));
+                    seats.lock().make_room();
                     sleep(Duration::from_millis(50)).await;
                 }
             },
@@ -186,8 +189,9 @@ struct Taken {
 }
 
 /// One open connection, seen from outside.
-#[derive(Default)]
 struct Occupant {
+    /// Whose it is.
+    network: IpAddr,
     /// Whether a request of it is being answered.
     busy: AtomicBool,
     /// Told when its seat is needed.
@@ -211,19 +215,43 @@ impl Seats {
     }
 }
 
+impl Taken {
+    /// Has one connection of those that are not being answered give way, if there are any: of the
+    /// network that has most connections, the one that came first. So whoever opens many loses their
+    /// own and nobody else's.
+    fn make_room(&mut self) -> Option<()> {
+        let mut crowds = HashMap::<IpAddr, usize>::new();
+        for occupant in self.occupants.values() {
+            *crowds.entry(occupant.network).or_default() += 1;
+        }
+        let idle = self.occupants.iter().filter(|(_, occupant)| !occupant.busy.load(Ordering::Relaxed));
+        let (number, _) = idle.max_by_key(|(number, occupant)| (crowds.get(&occupant.network), Reverse(**number)))?;
+        let number = *number;
+        self.occupants.remove(&number)?.leave.notify_one();
+        Some(())
+    }
+}
+
+/// The network that an address is counted with: what one subscriber has.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+    }
+}
+
 impl Seat {
-    /// Takes a seat. Where all are taken, the connection that came first of those that are not
-    /// being answered gives way; where all are being answered, there is none.
-    fn take(seats: &Arc<Seats>, limit: usize) -> Option<Self> {
+    /// Takes a seat for a connection of this peer. Where all are taken, one that is idle gives way;
+    /// where all are being answered, there is none.
+    fn take(seats: &Arc<Seats>, peer: IpAddr, limit: usize) -> Option<Self> {
         let mut taken = seats.lock();
         if taken.occupants.len() >= limit {
-            let mut idle = taken.occupants.iter().filter(|(_, occupant)| !occupant.busy.load(Ordering::Relaxed));
-            let number = *idle.next()?.0;
-            taken.occupants.remove(&number)?.leave.notify_one();
+            taken.make_room()?;
         }
         let number = taken.next;
         taken.next += 1;
-        let occupant = Arc::<Occupant>::default();
+        let occupant =
+            Arc::new(Occupant { network: network(peer), busy: AtomicBool::new(false), leave: Notify::new() });
         taken.occupants.insert(number, Arc::clone(&occupant));
         Some(Self { seats: Arc::clone(seats), number, occupant })
     }
@@ -254,27 +282,54 @@ impl Drop for Busy<'_> {
 mod tests {
     use super::*;
 
+    /// Takes a seat for a peer.
+    fn take(seats: &Arc<Seats>, peer: &str, limit: usize) -> Option<Seat> {
+        Seat::take(seats, peer.parse().unwrap(), limit)
+    }
+
+    /// The numbers of those who sit.
+    fn numbers(seats: &Seats) -> Vec<u64> {
+        seats.lock().occupants.keys().copied().collect()
+    }
+
     #[test]
     fn the_connection_that_was_idle_first_gives_way() {
         let seats = Arc::<Seats>::default();
-        let first = Seat::take(&seats, 2).unwrap();
-        let second = Seat::take(&seats, 2).unwrap();
+        let first = take(&seats, "192.0.2.1", 2).unwrap();
+        let second = take(&seats, "192.0.2.1", 2).unwrap();
         let busy = first.busy();
-        let third = Seat::take(&seats, 2).unwrap();
-        let numbers: Vec<_> = seats.lock().occupants.keys().copied().collect();
-        assert_eq!(numbers, [first.number, third.number], "the second gave way");
+        let third = take(&seats, "192.0.2.1", 2).unwrap();
+        assert_eq!(numbers(&seats), [first.number, third.number], "the second gave way");
         drop(second);
-        assert_eq!(seats.lock().occupants.len(), 2);
+        assert_eq!(numbers(&seats).len(), 2);
         drop(busy);
     }
 
     #[test]
     fn who_is_being_answered_keeps_the_seat() {
         let seats = Arc::<Seats>::default();
-        let only = Seat::take(&seats, 1).unwrap();
+        let only = take(&seats, "192.0.2.1", 1).unwrap();
         let busy = only.busy();
-        assert!(Seat::take(&seats, 1).is_none());
+        assert!(take(&seats, "192.0.2.1", 1).is_none());
         drop(busy);
-        assert!(Seat::take(&seats, 1).is_some());
+        assert!(take(&seats, "192.0.2.1", 1).is_some());
+    }
+
+    #[test]
+    fn who_opens_many_takes_no_one_elses_seat() {
+        for (honest, many) in [
+            ("192.0.2.1", ["192.0.2.2", "192.0.2.2", "::ffff:192.0.2.2"]),
+            ("2001:db8::1", ["2001:db8:0:1::1", "2001:db8:0:1::2", "2001:db8:0:1:ffff::3"]),
+        ] {
+            let seats = Arc::<Seats>::default();
+            let first = take(&seats, honest, 8).unwrap();
+            let rest: Vec<_> = many.iter().cycle().take(100).map(|peer| take(&seats, peer, 8).unwrap()).collect();
+            let second = take(&seats, honest, 8).unwrap();
+            let after: Vec<_> = many.iter().cycle().take(100).map(|peer| take(&seats, peer, 8).unwrap()).collect();
+            let sitting = numbers(&seats);
+            assert_eq!(sitting.len(), 8);
+            assert!(sitting.contains(&first.number) && sitting.contains(&second.number), "{honest}: {sitting:?}");
+            drop((rest, after));
+        }
     }
 }
