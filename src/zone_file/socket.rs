@@ -9,12 +9,11 @@ use std::{
     io::{self, BufRead, BufReader, BufWriter, ErrorKind, Read, Write},
     os::unix::{fs::PermissionsExt, net::UnixStream},
     path::{Path, PathBuf},
-    pin::pin,
     sync::Arc,
     time::Duration,
 };
 
-use tokio::{net::UnixListener, task::spawn_blocking, time::sleep};
+use tokio::{net::UnixListener, sync::Semaphore, task::spawn_blocking, time::sleep};
 
 use super::{BEGIN, END, write_zones};
 use crate::{
@@ -25,6 +24,8 @@ use crate::{
 
 /// How long either side waits for the other.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Clients that are answered at a time; others wait.
+const CLIENTS: usize = 8;
 /// Octets of the line that is asked with.
 const LINE: u64 = 512;
 
@@ -89,19 +90,27 @@ pub fn listen(data: &Path) -> Result<Listener, Error> {
 
 /// Answers whoever connects, until `stop` is there.
 pub async fn serve(listener: Listener, store: Arc<Embedded>, stop: impl Future<Output = ()>) {
-    let mut stop = pin!(stop);
-    loop {
-        tokio::select! {
-            () = &mut stop => return,
-            accepted = listener.listener.accept() => match accepted.and_then(|(client, _)| client.into_std()) {
-                Ok(client) => {
-                    let store = Arc::clone(&store);
+    tokio::select! {
+        () = stop => {}
+        () = accept(&listener.listener, &store) => {}
+    }
+}
+
+/// Accepts clients for ever, and answers so many at a time.
+async fn accept(listener: &UnixListener, store: &Arc<Embedded>) {
+    let seats = Arc::new(Semaphore::new(CLIENTS));
+    while let Ok(seat) = Arc::clone(&seats).acquire_owned().await {
+        match listener.accept().await.and_then(|(client, _)| client.into_std()) {
+            Ok(client) => {
+                let store = Arc::clone(store);
+                spawn_blocking(move || {
                     // A client that broke off is no news.
-                    spawn_blocking(move || answer(&client, &store).ok());
-                }
-                // Out of descriptors, as a rule: others will be closed soon.
-                Err(_) => sleep(Duration::from_millis(50)).await,
-            },
+                    answer(&client, &store).ok();
+                    drop(seat);
+                });
+            }
+            // Out of descriptors, as a rule: others will be closed soon.
+            Err(_) => sleep(Duration::from_millis(50)).await,
         }
     }
 }
