@@ -1,6 +1,18 @@
 //! The log: one line a request, and what happens beside requests.
 
-use std::{fmt, io::Write as _, net::IpAddr, str::FromStr, time::Duration};
+use std::{
+    fmt,
+    io::Write as _,
+    net::IpAddr,
+    str::FromStr,
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{self, Receiver, SyncSender},
+    },
+    thread,
+    time::{Duration, Instant},
+};
 
 use serde::Serialize;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
@@ -149,9 +161,78 @@ impl Log {
     }
 }
 
+/// Lines that wait to be written. One more is dropped.
+const QUEUE: usize = 1024;
+
+/// Where lines go once there is a thread that writes them.
+static WRITER: OnceLock<SyncSender<Task>> = OnceLock::new();
+/// Lines that were dropped since the last that was written.
+static DROPPED: AtomicU64 = AtomicU64::new(0);
+
+/// Has a thread of its own write the log from now on. A pipe that nobody reads stops whoever writes to
+/// it, and must not stop the server.
+///
+/// # Errors
+///
+/// Where there can be no thread.
+pub fn write_in_background() -> std::io::Result<()> {
+    let (queue, tasks) = mpsc::sync_channel(QUEUE);
+    thread::Builder::new().name("log".to_owned()).spawn(move || write_tasks(&tasks))?;
+    let _ = WRITER.set(queue);
+    Ok(())
+}
+
+/// Waits until the lines so far are written, but not for longer than that.
+pub fn flush(patience: Duration) {
+    let Some(queue) = WRITER.get() else { return };
+    let started = Instant::now();
+    let (done, written) = mpsc::sync_channel(1);
+    while queue.try_send(Task::Say(done.clone())).is_err() {
+        if started.elapsed() > patience {
+            return;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    let _ = written.recv_timeout(patience.saturating_sub(started.elapsed()));
+}
+
+/// What the thread that writes is given.
+enum Task {
+    /// A line.
+    Write(String),
+    /// Somebody who wants to know that all before is written.
+    Say(SyncSender<()>),
+}
+
+/// Writes what comes.
+fn write_tasks(tasks: &Receiver<Task>) {
+    for task in tasks {
+        let dropped = DROPPED.swap(0, Ordering::Relaxed);
+        if dropped > 0 {
+            write_now(format!("{} error: {dropped} lines of the log are missing: it was not read in time", now()));
+        }
+        match task {
+            Task::Write(line) => write_now(line),
+            Task::Say(done) => done.try_send(()).unwrap_or_default(),
+        }
+    }
+}
+
+/// Writes a line, or has it written.
+fn write_line(line: String) {
+    match WRITER.get() {
+        Some(queue) => {
+            if queue.try_send(Task::Write(line)).is_err() {
+                DROPPED.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        None => write_now(line),
+    }
+}
+
 /// Writes a line at once, so that lines of several threads do not mix. A log that cannot be written
 /// stops nothing.
-fn write_line(mut line: String) {
+fn write_now(mut line: String) {
     line.push('\n');
     let _ = std::io::stderr().lock().write_all(line.as_bytes());
 }

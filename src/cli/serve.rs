@@ -1,6 +1,6 @@
 //! `nic53 serve`: the gateway on a socket of this machine.
 
-use std::{fmt, io::Write, net::SocketAddr, str::FromStr, sync::Arc};
+use std::{fmt, io::Write, net::SocketAddr, str::FromStr, sync::Arc, time::Duration};
 
 use clap::Args;
 use tokio::{
@@ -17,7 +17,7 @@ use crate::{
     aws, dns,
     gateway::Gateway,
     hostname::HostName,
-    log::{Format, Log},
+    log::{self, Format, Log},
     secrets::Keeper,
     serve::{Limits, serve},
     settings::Settings,
@@ -74,9 +74,20 @@ impl fmt::Display for DnsAddress {
     }
 }
 
+/// How long the end of the server waits for whoever reads the log.
+const LOG_TIME: Duration = Duration::from_secs(1);
+
 impl Serve {
     /// Serves until SIGTERM or SIGINT.
     pub(super) async fn run(self) -> Result<(), Failure> {
+        log::write_in_background().map_err(|error| format!("could not start: {error}"))?;
+        let served = self.serve().await;
+        log::flush(LOG_TIME);
+        served
+    }
+
+    /// Serves until it is told to stop.
+    async fn serve(self) -> Result<(), Failure> {
         let settings = self.settings.settings_of_server(&self.store)?;
         let log = Log { level: settings.log, format: Format::Text };
         let http = TcpListener::bind(self.http).await.map_err(|error| cannot_bind("--http", self.http, &error))?;
@@ -167,8 +178,12 @@ impl StopSignal {
 
 /// Listens for SIGTERM and SIGINT from now on.
 fn stop_signal() -> Result<StopSignal, Failure> {
-    let listen = |kind| signal(kind).map_err(|error| Failure(format!("could not listen for signals: {error}")));
     Ok(StopSignal { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+}
+
+/// Listens for a signal from now on.
+fn listen(kind: SignalKind) -> Result<Signal, Failure> {
+    signal(kind).map_err(|error| Failure(format!("could not listen for signals: {error}")))
 }
 
 /// Binds one address for UDP and TCP, the port chosen by the system where it is 0.
