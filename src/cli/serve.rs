@@ -81,6 +81,7 @@ impl Serve {
     /// Serves until SIGTERM or SIGINT.
     pub(super) async fn run(self) -> Result<(), Failure> {
         log::write_in_background().map_err(|error| format!("could not start: {error}"))?;
+        let _too_large = survive_file_limit()?;
         let served = self.serve().await;
         log::flush(LOG_TIME);
         served
@@ -179,6 +180,12 @@ impl StopSignal {
 /// Listens for SIGTERM and SIGINT from now on.
 fn stop_signal() -> Result<StopSignal, Failure> {
     Ok(StopSignal { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+}
+
+/// Has a write beyond the limit of a file's size fail, as one on a full disk does. Without this, it
+/// would end the process.
+fn survive_file_limit() -> Result<Signal, Failure> {
+    listen(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))
 }
 
 /// Listens for a signal from now on.
