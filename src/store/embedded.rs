@@ -230,6 +230,8 @@ fn change(change: &record::Change<'_>) -> Result<writer::Change, Error> {
 }
 
 #[cfg(test)]
+mod power_cuts;
+#[cfg(test)]
 pub(crate) mod testing;
 
 #[cfg(test)]

@@ -42,6 +42,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// How the file is opened: tests do it through a disk that can be told to fail.
 pub(super) type Opener = Box<dyn Fn(&mut Builder, &Path) -> Result<Database, DatabaseError> + Send + Sync>;
 
+/// How the file is made.
+type Maker = dyn Fn(&mut Builder, &Path) -> Result<Database, DatabaseError>;
+
 /// The file in its folder, which is ours alone as long as this lives.
 pub(super) struct DataFile {
     /// Where it is.
@@ -55,6 +58,11 @@ pub(super) struct DataFile {
 impl DataFile {
     /// The file in this folder. Folder and file are made where they are missing.
     pub(super) fn in_folder(data: &Path) -> Result<Self, Error> {
+        Self::made_in_folder(data, &|builder, path| builder.create(path))
+    }
+
+    /// The file in this folder, made in this way where it is missing.
+    pub(super) fn made_in_folder(data: &Path, make: &Maker) -> Result<Self, Error> {
         let could_not = |what: &str, error: io::Error| {
             Error(format!("{}: could not {what}: {error}: expected a folder that nic53 may write", data.display()))
         };
@@ -69,7 +77,7 @@ impl DataFile {
         }
         let path = path(data);
         if !path.try_exists().map_err(|error| could_not("look into it", error))? {
-            make_file(&path)?;
+            make_file(&path, make)?;
             sync_folder(data).map_err(|error| could_not("make its file last", error))?;
         }
         Ok(Self { path, open: Box::new(|builder, path| builder.open(path)), _lock: Some(lock) })
@@ -199,7 +207,7 @@ fn make_folder(data: &Path) -> io::Result<()> {
 }
 
 /// Makes a file without records.
-fn make_file(path: &Path) -> Result<(), Error> {
+fn make_file(path: &Path, make: &Maker) -> Result<(), Error> {
     let new = path.with_extension("new");
     let could_not = |error: &dyn Display| Error(format!("{}: could not make it: {error}", new.display()));
     // What is left of an attempt that was cut short: no record was ever in it.
@@ -207,7 +215,7 @@ fn make_file(path: &Path) -> Result<(), Error> {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(could_not(&error)),
         _ => {}
     }
-    let database = Builder::new().set_cache_size(CACHE).create(&new).map_err(|error| could_not(&error))?;
+    let database = make(Builder::new().set_cache_size(CACHE), &new).map_err(|error| could_not(&error))?;
     make_tables(&database).map_err(|error| could_not(&error))?;
     database.close().map_err(|error| could_not(&error))?;
     fs::rename(&new, path).map_err(|error| could_not(&error))

@@ -1,21 +1,22 @@
-//! Stores for tests: in memory, or on a disk that can be told to fail.
+//! Stores for tests: in memory, or on a disk that can be told to fail, or to lose its power.
 
 use std::{
-    fs::OpenOptions,
+    fs::{self, OpenOptions},
     future::Future,
     io::{self, ErrorKind},
     ops::Bound,
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
     time::Duration,
 };
 
+use proptest::{prelude::RngExt, test_runner::TestRng};
 use redb::{
-    BackendError, DatabaseError, StorageBackend,
+    BackendError, Builder, Database, DatabaseError, StorageBackend,
     backends::{FileBackend, InMemoryBackend},
 };
 
@@ -50,18 +51,21 @@ pub(crate) fn in_memory(zones: &str) -> Embedded {
     Embedded::start(file, Zones::parse(zones).unwrap()).unwrap()
 }
 
-/// A store in this folder, on a disk that does as it is told.
+/// A store in this folder, on a disk that does as it is told, from the making of the file on.
 pub(crate) fn on_disk(data: &Path, zones: &str, disk: &Arc<Disk>) -> Result<Embedded, Error> {
-    let mut file = DataFile::in_folder(data)?;
     let disk = Arc::clone(disk);
-    file.open = Box::new(move |builder, path| {
-        let file = OpenOptions::new().read(true).write(true).open(path)?;
-        // Nothing is read from memory.
-        builder
-            .set_cache_size(0)
-            .create_with_backend(FaultyFile { file: FileBackend::new(file)?, disk: Arc::clone(&disk) })
-    });
+    let open = move |builder: &mut Builder, path: &Path| open_on(&disk, builder, path);
+    let mut file = DataFile::made_in_folder(data, &open)?;
+    file.open = Box::new(open);
     Embedded::start(file, Zones::parse(zones).unwrap())
+}
+
+/// Opens a file on a disk, or makes it there.
+fn open_on(disk: &Arc<Disk>, builder: &mut Builder, path: &Path) -> Result<Database, DatabaseError> {
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+    disk.opened(path)?;
+    // Nothing is read from memory.
+    builder.set_cache_size(0).create_with_backend(FaultyFile { file: FileBackend::new(file)?, disk: Arc::clone(disk) })
 }
 
 /// Makes one batch of changes such as `home.example.org 60 A 192.0.2.1`, or, with a `-` in front,
@@ -112,6 +116,132 @@ pub(crate) struct Disk {
     pub(crate) slowness: AtomicU64,
     /// How many there were.
     pub(crate) syncs: AtomicU64,
+    /// What a power cut would leave, where there is to be one.
+    journal: Mutex<Option<Journal>>,
+}
+
+impl Disk {
+    /// A disk that loses its power at this one of the writes, syncs and changes of length to come.
+    pub(crate) fn losing_power_at(operation: u64) -> Self {
+        let journal = Journal { synced: None, unsynced: Vec::new(), left: operation };
+        Self { journal: Mutex::new(Some(journal)), ..Self::default() }
+    }
+
+    /// Loses its power at this operation from now on, instead.
+    pub(crate) fn lose_power_at(&self, operation: u64) {
+        if let Some(journal) = &mut *self.journal() {
+            journal.left = operation;
+        }
+    }
+
+    /// Whether the power was cut.
+    pub(crate) fn is_off(&self) -> bool {
+        self.journal().as_ref().is_some_and(|journal| journal.left == 0)
+    }
+
+    /// What a power cut would leave now of the file that was written, and how many octets that were
+    /// written since the last sync it would lose. Every sector, and every change of length, is there
+    /// or is not: `kept` of them are.
+    pub(crate) fn after_power_cut(&self, kept: f64, random: &mut TestRng) -> (Vec<u8>, usize) {
+        let journal = self.journal();
+        let journal = journal.as_ref().expect("a disk that can lose its power");
+        let mut octets = journal.synced.clone().unwrap_or_default();
+        let mut lost = 0;
+        for change in &journal.unsynced {
+            match change {
+                Unsynced::Length(length) if random.random_bool(kept) => octets.resize(*length, 0),
+                Unsynced::Length(_) => {}
+                Unsynced::Octets(offset, written) => {
+                    let mut at = 0;
+                    while at < written.len() {
+                        let end = (SECTOR - (offset + at) % SECTOR + at).min(written.len());
+                        if random.random_bool(kept) {
+                            octets.resize(octets.len().max(offset + end), 0);
+                            octets[offset + at..offset + end].copy_from_slice(&written[at..end]);
+                        } else {
+                            lost += end - at;
+                        }
+                        at = end;
+                    }
+                }
+            }
+        }
+        (octets, lost)
+    }
+
+    /// Takes down what the file holds that is opened for the first time.
+    fn opened(&self, path: &Path) -> io::Result<()> {
+        if let Some(journal) = &mut *self.journal()
+            && journal.synced.is_none()
+        {
+            journal.synced = Some(fs::read(path)?);
+        }
+        Ok(())
+    }
+
+    /// Takes down a change; fails where the power is cut, which may be in the middle of it.
+    fn write(&self, change: impl FnOnce() -> Unsynced) -> io::Result<()> {
+        let mut journal = self.journal();
+        let Some(journal) = &mut *journal else { return Ok(()) };
+        if journal.left > 0 {
+            journal.unsynced.push(change());
+        }
+        journal.step()
+    }
+
+    /// Takes down that all before is on the disk; fails where the power is cut before that.
+    fn synced(&self) -> io::Result<()> {
+        if let Some(journal) = &mut *self.journal() {
+            journal.step()?;
+            let octets = journal.synced.get_or_insert_default();
+            for change in journal.unsynced.drain(..) {
+                match change {
+                    Unsynced::Length(length) => octets.resize(length, 0),
+                    Unsynced::Octets(offset, written) => {
+                        octets.resize(octets.len().max(offset + written.len()), 0);
+                        octets[offset..offset + written.len()].copy_from_slice(&written);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The journal.
+    fn journal(&self) -> MutexGuard<'_, Option<Journal>> {
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a disk writes at once, in octets.
+const SECTOR: usize = 512;
+
+/// What is on a disk, and what is only on its way there.
+#[derive(Debug)]
+struct Journal {
+    /// The file as it was when it was last synced; none before it was opened.
+    synced: Option<Vec<u8>>,
+    /// What was changed since, in order.
+    unsynced: Vec<Unsynced>,
+    /// Operations until the power is cut.
+    left: u64,
+}
+
+/// A change that a power cut may undo.
+#[derive(Debug)]
+enum Unsynced {
+    /// Another length.
+    Length(usize),
+    /// Octets, from this one on.
+    Octets(usize, Vec<u8>),
+}
+
+impl Journal {
+    /// Counts one operation; fails where the power is cut.
+    fn step(&mut self) -> io::Result<()> {
+        self.left = self.left.saturating_sub(1);
+        if self.left == 0 { Err(io::Error::other("the power was cut")) } else { Ok(()) }
+    }
 }
 
 /// A file on such a disk.
@@ -123,14 +253,14 @@ struct FaultyFile {
 
 impl StorageBackend for FaultyFile {
     fn len(&self) -> io::Result<u64> {
-        if self.disk.gone.load(Ordering::SeqCst) {
+        if self.disk.gone.load(Ordering::SeqCst) || self.disk.is_off() {
             return Err(io::Error::other("the disk is gone"));
         }
         self.file.len()
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        if self.disk.unreadable.load(Ordering::SeqCst) {
+        if self.disk.unreadable.load(Ordering::SeqCst) || self.disk.is_off() {
             return Err(io::Error::other("the disk cannot be read"));
         }
         self.file.read(offset, out)
@@ -140,6 +270,7 @@ impl StorageBackend for FaultyFile {
         if self.disk.full.load(Ordering::SeqCst) {
             return Err(ErrorKind::StorageFull.into());
         }
+        self.disk.write(|| Unsynced::Length(usize::try_from(len).unwrap()))?;
         self.file.set_len(len)
     }
 
@@ -151,14 +282,15 @@ impl StorageBackend for FaultyFile {
         if left == 1 {
             return Err(io::Error::other("the fsync failed"));
         }
-        // The power stays on in tests.
-        Ok(())
+        // The power is cut in the journal alone.
+        self.disk.synced()
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         if self.disk.full.load(Ordering::SeqCst) {
             return Err(ErrorKind::StorageFull.into());
         }
+        self.disk.write(|| Unsynced::Octets(usize::try_from(offset).unwrap(), data.to_vec()))?;
         self.file.write(offset, data)
     }
 
