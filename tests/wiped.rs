@@ -78,9 +78,9 @@ fn a_server_does_not_keep_the_text_of_its_secret() {
     let user = format!("home.example.org:{}", gateway.token(&["home.example.org"]));
     let updated = program("curl").args(&["--silent", "--user", &user, &url]).start().finish();
     assert_eq!(updated.stdout, "good 192.0.2.7", "{updated:?}");
-    assert_eq!(occurrences(gateway.id(), SECRET.as_bytes()), 0);
+    assert_eq!(occurrences(gateway.pid(), SECRET.as_bytes()), 0);
     // What it does keep, so that nothing would be found is not all that there is to find.
-    assert!(occurrences(gateway.id(), &key(0x36)) > 0);
+    assert!(occurrences(gateway.pid(), &key(0x36)) > 0);
 }
 
 /// Holds the secret and a token of it until it is told to go on, then drops them.

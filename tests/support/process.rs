@@ -31,11 +31,12 @@ pub struct Nic53 {
 impl Nic53 {
     /// Starts it with these environment variables and flags, and waits until it listens.
     pub fn serve(settings: &[(&str, &str)], flags: &[&str]) -> Self {
-        let process = program(env!("CARGO_BIN_EXE_nic53"))
-            .settings(settings)
-            .args(&["serve", "--http", "127.0.0.1:0"])
-            .args(flags)
-            .start();
+        Self::serve_by(program(env!("CARGO_BIN_EXE_nic53")), settings, flags)
+    }
+
+    /// The same, started by a program that becomes what follows it: a shell that sets limits first.
+    pub fn serve_by(starter: Program, settings: &[(&str, &str)], flags: &[&str]) -> Self {
+        let process = starter.settings(settings).args(&["serve", "--http", "127.0.0.1:0"]).args(flags).start();
         let (http, dns) = process.wait_for("its addresses", |said| listening(&said.stdout));
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         Self { http, dns, process, settings: settings.iter().map(owned).collect() }
@@ -50,8 +51,8 @@ impl Nic53 {
         finished.stdout.trim().to_owned()
     }
 
-    /// The server's process.
-    pub fn id(&self) -> u32 {
+    /// Its process.
+    pub fn pid(&self) -> u32 {
         self.process.child.id()
     }
 
