@@ -14,14 +14,14 @@ use std::{
     net::IpAddr,
     path::{Path, PathBuf},
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, PoisonError, RwLock, RwLockReadGuard,
         atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::{self, Sender},
     },
     thread::{self, JoinHandle},
 };
 
-use redb::{Database, ReadableDatabase};
+use redb::{Database, ReadTransaction, ReadableDatabase, TransactionError};
 use tokio::sync::oneshot;
 
 use self::{
@@ -84,11 +84,9 @@ impl Embedded {
     ///
     /// Where the file could not be read.
     pub fn snapshot(&self) -> Result<Snapshot<'_>, Error> {
-        self.shared.with(|database| {
-            let snapshot = database.begin_read().map_err(redb::Error::from);
-            let snapshot = snapshot.and_then(|transaction| Snapshot::new(transaction, &self.shared));
-            snapshot.map_err(|error| self.shared.failed(&error))
-        })
+        let snapshot = self.shared.begin_read()?.map_err(redb::Error::from);
+        let snapshot = snapshot.and_then(|transaction| Snapshot::new(transaction, &self.shared));
+        snapshot.map_err(|error| self.shared.failed(&error))
     }
 
     /// Transactions committed since it was opened. Each takes two fsyncs for however many batches,
@@ -119,6 +117,8 @@ impl Embedded {
 
 impl Store for Embedded {
     async fn record_sets(&self, grants: &[&Grant<'_>], _: &Calls) -> Result<Vec<Present>, Error> {
+        // What is in a copy alone might not last, and must not be called unchanged.
+        self.shared.with(|_| Ok(()))?;
         let snapshot = self.snapshot()?;
         let present = grants.iter().map(|grant| {
             let records = snapshot.at(&Key::from(grant.host()))?.unwrap_or_default();
@@ -168,6 +168,8 @@ struct Shared {
 enum State {
     /// It is.
     Open(Database),
+    /// It is not, and why; a copy in memory is there to be read.
+    Copied(Database, String),
     /// It is not, and why.
     Closed(String),
 }
@@ -175,15 +177,33 @@ enum State {
 impl Shared {
     /// Does something with the open file.
     fn with<T>(&self, what: impl FnOnce(&Database) -> Result<T, Error>) -> Result<T, Error> {
-        match &*self.state.read().unwrap_or_else(PoisonError::into_inner) {
+        match &*self.state() {
             State::Open(database) => what(database),
-            State::Closed(why) => Err(Error(format!("{}: not open: {why}", self.path.display()))),
+            State::Copied(_, why) | State::Closed(why) => Err(self.closed(why)),
         }
+    }
+
+    /// Begins to read the file, or its copy.
+    fn begin_read(&self) -> Result<Result<ReadTransaction, TransactionError>, Error> {
+        match &*self.state() {
+            State::Open(database) | State::Copied(database, _) => Ok(database.begin_read()),
+            State::Closed(why) => Err(self.closed(why)),
+        }
+    }
+
+    /// What is said of a file that is not open.
+    fn closed(&self, why: &str) -> Error {
+        Error(format!("{}: not open: {why}", self.path.display()))
+    }
+
+    /// The state; it does not change as long as what is returned lives.
+    fn state(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the file is open, and nothing failed since it was opened.
     fn is_usable(&self) -> bool {
-        let open = matches!(*self.state.read().unwrap_or_else(PoisonError::into_inner), State::Open(_));
+        let open = matches!(*self.state(), State::Open(_));
         open && !self.suspect.load(Ordering::Relaxed)
     }
 
@@ -241,7 +261,7 @@ mod tests {
     use futures_util::future::join_all;
 
     use super::{
-        testing::{Disk, block_on, change, in_memory, on_disk},
+        testing::{Disk, block_on, change, in_memory, on_disk, present},
         *,
     };
     use crate::hostname::HostName;
@@ -413,6 +433,8 @@ mod tests {
             let error = block_on(change(&store, &["a.example.org 60 A 192.0.2.2", "b.example.org 60 A 192.0.2.2"]));
             let error = error.unwrap_err().0;
             assert!(error.contains("records.redb"), "{error}");
+            // Though not even its head can be written.
+            assert_eq!(at(&store, "a.example.org"), "60 A 192.0.2.1");
         }
         disk.full.store(false, Ordering::SeqCst);
         let error = block_on(change(&store, &["c.example.org 60 A 192.0.2.3"]));
@@ -462,6 +484,25 @@ mod tests {
         drop(store);
         let store = open(folder.path()).unwrap();
         assert_eq!([at(&store, "a.example.org"), at(&store, "b.example.org")], [seen.clone(), seen]);
+    }
+
+    #[test]
+    fn what_may_not_last_is_not_called_unchanged() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = Arc::new(Disk::default());
+        let store = on_disk(folder.path(), ZONES, &disk).unwrap();
+        block_on(change(&store, &["a.example.org 60 A 192.0.2.1"])).unwrap();
+        // The header is written, but not synced, nor is anything after it.
+        disk.last_sync.store(2, Ordering::SeqCst);
+        assert!(block_on(change(&store, &["a.example.org 60 A 192.0.2.2"])).is_err());
+        assert_eq!(at(&store, "a.example.org"), "60 A 192.0.2.2", "DNS has what may last");
+        let error = block_on(present(&store, "a.example.org")).unwrap_err().0;
+        assert!(error.contains("not open") && error.contains("the fsync failed"), "{error}");
+
+        disk.last_sync.store(0, Ordering::SeqCst);
+        block_on(change(&store, &["b.example.org 60 A 192.0.2.3"])).unwrap();
+        let present = block_on(present(&store, "a.example.org")).unwrap();
+        assert!(matches!(&*present, [Present::Plain { v4: Some(set), v6: None }] if set.values == ["192.0.2.2"]));
     }
 
     #[test]

@@ -3,12 +3,13 @@
 use std::{
     io::{self, BufRead, BufReader, ErrorKind, Read, Write},
     net::{IpAddr, SocketAddr, TcpStream, UdpSocket},
+    thread,
     time::Duration,
 };
 
 use data_encoding::BASE64;
 use hickory_server::proto::{
-    op::{Message, MessageType, OpCode, Query},
+    op::{Message, MessageType, OpCode, Query, ResponseCode},
     rr::{Name, RData, RecordType},
 };
 use nic53::{
@@ -81,7 +82,8 @@ pub(crate) fn question(name: &str, kind: RecordType) -> Message {
     message
 }
 
-/// Asks a DNS server over UDP. Loopback may lose what comes too quickly, so we ask again.
+/// Asks a DNS server over UDP, as a resolver does: again where no answer comes, since even loopback
+/// may lose a datagram, and where the server says that it failed.
 pub(crate) fn ask(dns: &str, question: &Message) -> Message {
     let dns: SocketAddr = dns.parse().expect("an address");
     let socket = UdpSocket::bind(("127.0.0.1", 0)).expect("a port");
@@ -91,7 +93,11 @@ pub(crate) fn ask(dns: &str, question: &Message) -> Message {
     for _ in 0..10 {
         socket.send_to(&question, dns).expect("loopback");
         if let Ok(length) = socket.recv(&mut answer) {
-            return Message::from_vec(&answer[..length]).expect("a message");
+            let answer = Message::from_vec(&answer[..length]).expect("a message");
+            if answer.metadata.response_code != ResponseCode::ServFail {
+                return answer;
+            }
+            thread::sleep(PATIENCE / 1000);
         }
     }
     panic!("{dns} does not answer");

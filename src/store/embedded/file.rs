@@ -16,7 +16,8 @@ use std::{
 };
 
 use redb::{
-    Builder, Database, DatabaseError, ReadableDatabase, StorageError, TableDefinition, TableError, WriteTransaction,
+    Builder, Database, DatabaseError, ReadableDatabase, StorageBackend, StorageError, TableDefinition, TableError, WriteTransaction,
+    backends::InMemoryBackend,
 };
 
 use super::key::Key;
@@ -35,12 +36,16 @@ const OURS: u32 = 1;
 
 /// Memory for pages of the file, at most.
 const CACHE: usize = 64 << 20;
+/// The length of the largest file that is copied into memory.
+const LARGEST_COPY: u64 = 64 << 20;
 
 /// How long we wait for somebody else to be gone.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How the file is opened: tests do it through a disk that can be told to fail.
 pub(super) type Opener = Box<dyn Fn(&mut Builder, &Path) -> Result<Database, DatabaseError> + Send + Sync>;
+/// How the file is read as a whole.
+pub(super) type Reader = Box<dyn Fn(&Path) -> io::Result<Vec<u8>> + Send + Sync>;
 
 /// How the file is made.
 type Maker = dyn Fn(&mut Builder, &Path) -> Result<Database, DatabaseError>;
@@ -51,6 +56,8 @@ pub(super) struct DataFile {
     pub(super) path: PathBuf,
     /// How it is opened.
     pub(super) open: Opener,
+    /// How it is read where it cannot be opened.
+    pub(super) read: Reader,
     /// Held, where the file is in a folder that another process could open.
     pub(super) _lock: Option<File>,
 }
@@ -80,7 +87,12 @@ impl DataFile {
             make_file(&path, make)?;
             sync_folder(data).map_err(|error| could_not("make its file last", error))?;
         }
-        Ok(Self { path, open: Box::new(|builder, path| builder.open(path)), _lock: Some(lock) })
+        Ok(Self {
+            path,
+            open: Box::new(|builder, path| builder.open(path)),
+            read: Box::new(|path| fs::read(path)),
+            _lock: Some(lock),
+        })
     }
 
     /// Opens the file for the first time: nothing in it is taken on trust.
@@ -96,6 +108,22 @@ impl DataFile {
     /// Opens the file again, which this process had open.
     pub(super) fn reopen(&self) -> Result<Database, Error> {
         self.open(Builder::new().set_cache_size(CACHE))
+    }
+
+    /// A copy of the file in memory, to be read where the disk takes no writes: redb writes to a file
+    /// before it reads one that was not closed.
+    pub(super) fn copy(&self) -> Result<Database, Error> {
+        let could_not = |error: &dyn Display| Error(format!("{}: could not read it: {error}", self.path.display()));
+        let length = fs::metadata(&self.path).map_err(|error| could_not(&error))?.len();
+        if length > LARGEST_COPY {
+            return Err(could_not(&"it is too large for a copy in memory"));
+        }
+        let octets = (self.read)(&self.path).map_err(|error| could_not(&error))?;
+        let memory = InMemoryBackend::new();
+        let filled = memory.set_len(octets.len() as u64).and_then(|()| memory.write(0, &octets));
+        filled.map_err(|error| could_not(&error))?;
+        let database = Builder::new().set_cache_size(CACHE).create_with_backend(memory);
+        database.map_err(|error| could_not_open(&self.path, &error))
     }
 
     /// Opens the file as it is set.

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     access::{Access, Generations},
-    record::{Action, Change, ChangeBatch, Family, RecordSet},
+    record::{Action, Change, ChangeBatch, Family, Present, RecordSet},
     store::{Calls, Error, Store},
     token::{Password, Scope, Secret, Secrets},
     zone::Zones,
@@ -46,6 +46,7 @@ pub(crate) fn in_memory(zones: &str) -> Embedded {
             make_tables(&database).map_err(|error| DatabaseError::from(io::Error::other(error)))?;
             Ok(database)
         }),
+        read: Box::new(|_| Err(ErrorKind::Unsupported.into())),
         _lock: None,
     };
     Embedded::start(file, Zones::parse(zones).unwrap()).unwrap()
@@ -53,10 +54,11 @@ pub(crate) fn in_memory(zones: &str) -> Embedded {
 
 /// A store in this folder, on a disk that does as it is told, from the making of the file on.
 pub(crate) fn on_disk(data: &Path, zones: &str, disk: &Arc<Disk>) -> Result<Embedded, Error> {
-    let disk = Arc::clone(disk);
-    let open = move |builder: &mut Builder, path: &Path| open_on(&disk, builder, path);
+    let (to_write, to_read) = (Arc::clone(disk), Arc::clone(disk));
+    let open = move |builder: &mut Builder, path: &Path| open_on(&to_write, builder, path);
     let mut file = DataFile::made_in_folder(data, &open)?;
     file.open = Box::new(open);
+    file.read = Box::new(move |path| to_read.readable().and_then(|()| fs::read(path)));
     Embedded::start(file, Zones::parse(zones).unwrap())
 }
 
@@ -101,6 +103,17 @@ pub(crate) async fn change(store: &Embedded, changes: &[&str]) -> Result<(), Err
     store.apply(&batch, &Calls::default()).await
 }
 
+/// What a host has, as a request sees it.
+pub(crate) async fn present(store: &Embedded, host: &str) -> Result<Vec<Present>, Error> {
+    let (zones, generations) = (store.zones(), Generations::new());
+    let secrets = Secrets { current: Secret::new(&"a".repeat(40)).unwrap(), previous: None };
+    let host = host.parse().unwrap();
+    let token = secrets.current.mint(Scope::Host, &host, zones.holding(&host).unwrap(), 0);
+    let access = Access { zones, secrets: &secrets, generations: &generations };
+    let grant = access.grant(&host, &Password::new(token.reveal()).unwrap()).unwrap();
+    store.record_sets(&[&grant], &Calls::default()).await
+}
+
 /// What a disk is told to do.
 #[derive(Debug, Default)]
 pub(crate) struct Disk {
@@ -108,6 +121,8 @@ pub(crate) struct Disk {
     pub(crate) full: AtomicBool,
     /// This fsync from now on fails: 1 is the next, 0 none.
     pub(crate) failing_sync: AtomicU64,
+    /// This fsync from now on fails, and so do all after it: 1 is the next, 0 none.
+    pub(crate) last_sync: AtomicU64,
     /// Reads fail.
     pub(crate) unreadable: AtomicBool,
     /// The file cannot even be opened.
@@ -167,6 +182,14 @@ impl Disk {
             }
         }
         (octets, lost)
+    }
+
+    /// Fails where it cannot be read.
+    fn readable(&self) -> io::Result<()> {
+        if self.gone.load(Ordering::SeqCst) || self.unreadable.load(Ordering::SeqCst) || self.is_off() {
+            return Err(io::Error::other("the disk cannot be read"));
+        }
+        Ok(())
     }
 
     /// Takes down what the file holds that is opened for the first time.
@@ -260,9 +283,7 @@ impl StorageBackend for FaultyFile {
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        if self.disk.unreadable.load(Ordering::SeqCst) || self.disk.is_off() {
-            return Err(io::Error::other("the disk cannot be read"));
-        }
+        self.disk.readable()?;
         self.file.read(offset, out)
     }
 
@@ -279,7 +300,11 @@ impl StorageBackend for FaultyFile {
         thread::sleep(Duration::from_millis(self.disk.slowness.load(Ordering::SeqCst)));
         let left = self.disk.failing_sync.load(Ordering::SeqCst);
         self.disk.failing_sync.store(left.saturating_sub(1), Ordering::SeqCst);
-        if left == 1 {
+        let last = self.disk.last_sync.load(Ordering::SeqCst);
+        if last > 1 {
+            self.disk.last_sync.store(last - 1, Ordering::SeqCst);
+        }
+        if left == 1 || last == 1 {
             return Err(io::Error::other("the fsync failed"));
         }
         // The power is cut in the journal alone.

@@ -5,8 +5,9 @@
 //! or nothing: one that is refused leaves those beside it alone.
 //!
 //! After an error, of a reader's as well, redb takes no more work until the file was opened again. The
-//! thread does that before it goes on, and tries every second until it can. Then the file holds all of the transaction that failed
-//! or nothing of it: nothing where its pages could not be written or made durable (a full disk), and
+//! thread does that before it goes on, and tries every second until it can; meanwhile a copy in memory
+//! is read, since opening takes writing. Then the file holds all of the transaction that failed or
+//! nothing of it: nothing where its pages could not be written or made durable (a full disk), and
 //! what the header says that is found where the last fsync failed, which is the one that points to
 //! the new pages. We cannot tell these apart from outside, and say that we could not confirm it.
 
@@ -122,13 +123,20 @@ impl Writer {
         Ok(outcomes)
     }
 
-    /// Opens the file again.
+    /// Opens the file again. Where it cannot be, there is a copy to be read until it can.
     fn reopen(&self) {
-        self.shared.set(State::Closed("being opened again".to_owned()));
-        self.shared.set(match self.file.reopen() {
-            Ok(database) => State::Open(database),
-            Err(error) => State::Closed(error.0),
-        });
+        let copied = matches!(*self.shared.state(), State::Copied(..));
+        if !copied {
+            self.shared.set(State::Closed("being opened again".to_owned()));
+        }
+        match self.file.reopen() {
+            Ok(database) => self.shared.set(State::Open(database)),
+            Err(_) if copied => {}
+            Err(Error(why)) => self.shared.set(match self.file.copy() {
+                Ok(copy) => State::Copied(copy, why),
+                Err(_) => State::Closed(why),
+            }),
+        }
     }
 }
 
