@@ -14,6 +14,7 @@ use std::{
 use process::{Finished, Nic53, Process, Program, program};
 
 #[path = "support/process.rs"]
+#[expect(dead_code, reason = "other tests use the rest")]
 mod process;
 
 #[test]

@@ -16,8 +16,8 @@ use std::{
 };
 
 use redb::{
-    Builder, Database, DatabaseError, ReadableDatabase, StorageBackend, StorageError, TableDefinition, TableError, WriteTransaction,
-    backends::InMemoryBackend,
+    Builder, Database, DatabaseError, ReadableDatabase, StorageBackend, StorageError, TableDefinition, TableError,
+    WriteTransaction, backends::InMemoryBackend,
 };
 
 use super::key::Key;

@@ -98,7 +98,7 @@ fn whatever_moment_the_power_is_cut_what_was_acknowledged_is_there() {
     drop(start(data));
     let mut left = fs::read(file::path(data)).unwrap();
     let mut pairs = [Pair::default(); PAIRS];
-    let (mut last, mut seen_serial, mut acknowledged, mut lost) = (0, 0, 0_u32, 0);
+    let (mut last, mut seen_serial, mut acknowledged, mut dropped) = (0, 0, 0_u32, 0);
     let cuts = effort(60, 2000);
     let mut begun = 0;
     for cut in 0..cuts {
@@ -144,7 +144,7 @@ fn whatever_moment_the_power_is_cut_what_was_acknowledged_is_there() {
         }
         for _ in 0..LOOKS {
             let (octets, gone) = disk.after_power_cut(share(&mut random), &mut random);
-            lost += gone;
+            dropped += gone;
             put(data, &octets);
             let store = start(data);
             let found: Vec<_> = (0..PAIRS).map(|pair| number(&store, pair)).collect();
@@ -160,7 +160,7 @@ fn whatever_moment_the_power_is_cut_what_was_acknowledged_is_there() {
         let store = start(data);
         pairs = std::array::from_fn(|pair| Pair { acknowledged: number(&store, pair), open: None });
     }
-    assert!(begun > 0 && acknowledged > 0 && lost > 0);
+    assert!(begun > 0 && acknowledged > 0 && dropped > 0);
     measured(
         "The embedded store",
         &format!(
@@ -168,7 +168,7 @@ fn whatever_moment_the_power_is_cut_what_was_acknowledged_is_there() {
         ),
         &format!(
             "{acknowledged} changes acknowledged, 0 lost; every other one whole or not at all; {} KiB that were not synced dropped",
-            lost / 1024
+            dropped / 1024
         ),
     );
 }

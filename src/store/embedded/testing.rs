@@ -142,13 +142,6 @@ impl Disk {
         Self { journal: Mutex::new(Some(journal)), ..Self::default() }
     }
 
-    /// Loses its power at this operation from now on, instead.
-    pub(crate) fn lose_power_at(&self, operation: u64) {
-        if let Some(journal) = &mut *self.journal() {
-            journal.left = operation;
-        }
-    }
-
     /// Whether the power was cut.
     pub(crate) fn is_off(&self) -> bool {
         self.journal().as_ref().is_some_and(|journal| journal.left == 0)
