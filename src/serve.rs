@@ -13,9 +13,8 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, Version, header::CONNECTION};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use hyper::{
     body::{Body as _, Incoming},
     server::conn::http1,
@@ -161,18 +160,29 @@ async fn exchange<S: Store>(
 }
 
 /// The body of a POST or PUT, or why there is none; others' are not looked at.
-async fn read_form(method: &Method, body: Incoming, limit: Duration) -> Result<Bytes, Body<'static>> {
+async fn read_form(method: &Method, body: Incoming, limit: Duration) -> Result<Vec<u8>, Body<'static>> {
     if ![Method::POST, Method::PUT].contains(method) {
-        return Ok(Bytes::new());
+        return Ok(Vec::new());
     }
     if body.size_hint().lower() > MAX_FORM as u64 {
         return Err(Body::TooLarge);
     }
-    match timeout(limit, Limited::new(body, MAX_FORM).collect()).await {
-        Ok(Ok(form)) => Ok(form.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Body::TooLarge),
-        Ok(Err(_)) | Err(_) => Err(Body::Broken),
+    timeout(limit, collect(body)).await.unwrap_or(Err(Body::Broken))
+}
+
+/// The octets of a body, if they are not too many.
+async fn collect(mut body: Incoming) -> Result<Vec<u8>, Body<'static>> {
+    let mut form = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else { return Err(Body::Broken) };
+        let octets = frame.into_data().unwrap_or_default();
+        if form.len() + octets.len() > MAX_FORM {
+            return Err(Body::TooLarge);
+        }
+        // Copied: a frame, which may be of one octet, keeps a buffer of the connection alive.
+        form.extend_from_slice(&octets);
     }
+    Ok(form)
 }
 
 /// The open connections, in the order they came.
