@@ -3,6 +3,7 @@
 use std::{
     fmt,
     io::Write as _,
+    iter, mem,
     net::IpAddr,
     str::FromStr,
     sync::{
@@ -204,17 +205,27 @@ enum Task {
     Say(SyncSender<()>),
 }
 
-/// Writes what comes.
+/// Writes what comes: all lines that wait, in one go.
 fn write_tasks(tasks: &Receiver<Task>) {
-    for task in tasks {
+    for first in tasks {
+        let mut lines = String::new();
         let dropped = DROPPED.swap(0, Ordering::Relaxed);
         if dropped > 0 {
-            write_now(format!("{} error: {dropped} lines of the log are missing: it was not read in time", now()));
+            lines = format!("{} error: {dropped} lines of the log are missing: it was not read in time\n", now());
         }
-        match task {
-            Task::Write(line) => write_now(line),
-            Task::Say(done) => done.try_send(()).unwrap_or_default(),
+        for task in iter::once(first).chain(tasks.try_iter()).take(QUEUE) {
+            match task {
+                Task::Write(line) => {
+                    lines.push_str(&line);
+                    lines.push('\n');
+                }
+                Task::Say(done) => {
+                    write_now(&mem::take(&mut lines));
+                    done.try_send(()).unwrap_or_default();
+                }
+            }
         }
+        write_now(&lines);
     }
 }
 
@@ -226,15 +237,14 @@ fn write_line(line: String) {
                 DROPPED.fetch_add(1, Ordering::Relaxed);
             }
         }
-        None => write_now(line),
+        None => write_now(&format!("{line}\n")),
     }
 }
 
-/// Writes a line at once, so that lines of several threads do not mix. A log that cannot be written
+/// Writes lines at once, so that those of several threads do not mix. A log that cannot be written
 /// stops nothing.
-fn write_now(mut line: String) {
-    line.push('\n');
-    let _ = std::io::stderr().lock().write_all(line.as_bytes());
+fn write_now(lines: &str) {
+    let _ = std::io::stderr().lock().write_all(lines.as_bytes());
 }
 
 /// The text with control characters, which could forge a line or steer a terminal, as `?`.
