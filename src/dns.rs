@@ -58,7 +58,7 @@ const MAX_PAYLOAD: u16 = 1232;
 
 /// Serves the records of the store until `stop` is there.
 pub async fn serve(udp: UdpSocket, tcp: TcpListener, store: Arc<Embedded>, log: Log, stop: impl Future<Output = ()>) {
-    let responder = Responder { store, log, failing: Arc::default() };
+    let responder = Responder::new(store, log);
     tokio::select! {
         () = stop => {}
         () = receive(udp, responder.clone()) => {}
@@ -131,9 +131,9 @@ async fn converse(stream: TcpStream, peer: SocketAddr, responder: Responder) {
     }
 }
 
-/// Answers single messages.
+/// Answers single messages, whoever carries them.
 #[derive(Clone)]
-struct Responder {
+pub struct Responder {
     /// Where the records are.
     store: Arc<Embedded>,
     /// Where it is said that they cannot be read.
@@ -143,8 +143,13 @@ struct Responder {
 }
 
 impl Responder {
+    /// One that reads this store.
+    pub fn new(store: Arc<Embedded>, log: Log) -> Self {
+        Self { store, log, failing: Arc::default() }
+    }
+
     /// The octets that answer a message; `None` where it is not to be answered.
-    fn respond(&self, message: Vec<u8>, peer: SocketAddr, protocol: Protocol) -> Option<Vec<u8>> {
+    pub fn respond(&self, message: Vec<u8>, peer: SocketAddr, protocol: Protocol) -> Option<Vec<u8>> {
         let header = Header::read(&mut BinDecoder::new(&message)).ok()?.metadata;
         // Two servers that answer each other's answers do not come to an end.
         if header.message_type == MessageType::Response {

@@ -320,7 +320,8 @@ fn what_does_not_end_is_not_read_to_the_end() {
     let count = forms.len();
     drop(forms);
     // The same in chunks of one octet, each of which is a message of its own to the HTTP library.
-    let chunks = [format!("{post}Transfer-Encoding: chunked\r\n\r\n").into_bytes(), b"1\r\nx\r\n".repeat(65_535)].concat();
+    let chunks =
+        [format!("{post}Transfer-Encoding: chunked\r\n\r\n").into_bytes(), b"1\r\nx\r\n".repeat(65_535)].concat();
     let mut forms = attacker.connect_many(effort(200, 600));
     for stream in &mut forms {
         let _ = stream.write_all(&chunks);
