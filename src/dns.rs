@@ -150,12 +150,17 @@ impl Responder {
 
     /// The octets that answer a message; `None` where it is not to be answered.
     pub fn respond(&self, message: Vec<u8>, peer: SocketAddr, protocol: Protocol) -> Option<Vec<u8>> {
-        let header = Header::read(&mut BinDecoder::new(&message)).ok()?.metadata;
+        let Header { metadata: header, counts } = Header::read(&mut BinDecoder::new(&message)).ok()?;
         // Two servers that answer each other's answers do not come to an end.
         if header.message_type == MessageType::Response {
             return None;
         }
         let mut metadata = Metadata::response_from_request(&header);
+        // hickory makes room for as many as are announced: 20 MB for a message of 12 octets.
+        if counts.queries != 1 {
+            metadata.response_code = ResponseCode::FormErr;
+            return encode_header(metadata);
+        }
         match Request::from_bytes(message, peer, protocol) {
             Ok(request) => self.encode(&request, metadata),
             Err(_) if protocol == Protocol::Udp => {

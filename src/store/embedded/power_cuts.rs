@@ -99,7 +99,7 @@ fn whatever_moment_the_power_is_cut_what_was_acknowledged_is_there() {
     let mut left = fs::read(file::path(data)).unwrap();
     let mut pairs = [Pair::default(); PAIRS];
     let (mut last, mut seen_serial, mut acknowledged, mut dropped) = (0, 0, 0_u32, 0);
-    let cuts = effort(60, 2000);
+    let cuts = effort(60, 600);
     let mut begun = 0;
     for cut in 0..cuts {
         put(data, &left);
