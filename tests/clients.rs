@@ -8,6 +8,7 @@ use reverse_proxy::reverse_proxy;
 #[path = "support/dig.rs"]
 mod dig;
 #[path = "support/process.rs"]
+#[expect(dead_code, reason = "other tests use the rest")]
 mod process;
 #[path = "support/reverse_proxy.rs"]
 mod reverse_proxy;

@@ -210,7 +210,7 @@ fn whatever_moment_it_is_killed_what_was_acknowledged_is_there() {
         let (replies, more) = (random.random_range(0..60), Duration::from_micros(random.random_range(0..3000)));
         let started = Instant::now();
         while course.replies.load(Ordering::SeqCst) < replies {
-            assert!(started.elapsed() < Duration::from_secs(60), "{kill}: not {replies} replies");
+            assert!(started.elapsed() < Duration::from_mins(1), "{kill}: not {replies} replies");
             assert!(!clients.iter().all(thread::JoinHandle::is_finished), "{kill}: no client is left");
             thread::sleep(Duration::from_micros(100));
         }
@@ -326,7 +326,7 @@ fn without_room_it_answers_dnserr_and_with_room_it_is_well_again() {
         let started = Instant::now();
         last += 100;
         while update(last) != line(last) {
-            assert!(started.elapsed() < Duration::from_secs(60), "{room}: not well again");
+            assert!(started.elapsed() < Duration::from_mins(1), "{room}: not well again");
             last += 1;
         }
         assert_eq!(number(&server, 0), last, "{room}");
