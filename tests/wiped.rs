@@ -107,10 +107,11 @@ fn have(source: &Source) {
 /// functions that have returned, which Rust cannot wipe; the next calls lie in the same place.
 #[inline(never)]
 fn use_the_stack() {
-    std::hint::black_box([1_u8; 64 * 1024]);
+    std::hint::black_box([1_u8; 16 * 1024]);
 }
 
 /// Says a word on a line of its own and waits for an answer.
+#[expect(clippy::print_stdout, reason = "whoever looks into this process reads it")]
 fn say(word: &str) {
     println!("\n{word}");
     io::stdin().read_line(&mut String::new()).expect("an answer");
