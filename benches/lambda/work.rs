@@ -13,7 +13,7 @@ use crate::{
 const FEWER: u32 = 5;
 
 /// Requests of which the difference is counted.
-const COUNTED: u32 = 20;
+const COUNTED: u32 = 100;
 
 /// Instructions by the family of crates that has them.
 type Costs = HashMap<&'static str, f64>;
