@@ -151,7 +151,10 @@ impl Serve {
 
 /// Serves HTTP until stopped.
 async fn until_stopped<S: Store>(http: TcpListener, gateway: Gateway<S>, log: Log, mut stop: StopSignal) {
-    serve(http, Arc::new(gateway), Limits::default(), log, async move { stop.received().await }).await;
+    let stopped = async move { stop.received().await };
+    // A task, so that it accepts where connections are served: the thread that waits for the command
+    // would have to be woken for each.
+    let _ = tokio::spawn(serve(http, Arc::new(gateway), Limits::default(), log, stopped)).await;
 }
 
 /// Waits until the value turns true.
