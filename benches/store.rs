@@ -135,7 +135,8 @@ fn updates(server: &Server, clients: usize, script: &Path) -> f64 {
 fn syncs_an_update(data: &Path, clients: usize, script: &Path) -> f64 {
     let calls = data.with_extension("calls");
     let path = calls.to_string_lossy();
-    let strace = ["strace", "-f", "--seccomp-bpf", "-qq", "-e", "trace=fsync,fdatasync", "-o", &path];
+    // `-D`: the child is the server, and strace ends with it.
+    let strace = ["strace", "-D", "-f", "--seccomp-bpf", "-qq", "-e", "trace=fsync,fdatasync", "-o", &path];
     let server = Server::start(&mut serve(&strace, data));
     let count = || {
         let calls = fs::read_to_string(&calls).expect("what strace wrote");
@@ -143,7 +144,9 @@ fn syncs_an_update(data: &Path, clients: usize, script: &Path) -> f64 {
     };
     let before = count();
     let updates = updates(&server, clients, script);
-    f64::from(count() - before) / updates
+    let syncs = count() - before;
+    server.stop();
+    f64::from(syncs) / updates
 }
 
 /// Each request sets an address that no request set before, from the given number on; says how many
