@@ -42,15 +42,20 @@ impl Server {
             .spawn()
             .unwrap_or_else(|error| panic!("{name}: {error}; ./bench builds and installs what is missing"));
         let mut stderr = child.stderr.take().expect("a pipe");
-        thread::spawn(move || io::copy(&mut stderr, &mut io::sink()));
         let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
         let mut line = String::new();
         stdout.read_line(&mut line).expect("what it says");
-        thread::spawn(move || stdout.read_to_end(&mut Vec::new()));
         let after =
             |words: &str| line.split_once(words).and_then(|(_, rest)| rest.split_whitespace().next()?.parse().ok());
-        let http = after("http://").unwrap_or_else(|| panic!("{name}: no address in `{}`", line.trim()));
-        Self { http, dns: after(" dns "), child }
+        let Some(http) = after("http://") else {
+            let mut why = String::new();
+            let _ = stderr.read_to_string(&mut why);
+            panic!("{name}: no address in `{}`: {why}", line.trim());
+        };
+        let dns = after(" dns ");
+        thread::spawn(move || io::copy(&mut stderr, &mut io::sink()));
+        thread::spawn(move || io::copy(&mut stdout, &mut io::sink()));
+        Self { http, dns, child }
     }
 
     /// Seconds of CPU that it has used so far.
