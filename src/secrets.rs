@@ -111,7 +111,8 @@ impl Keeper {
             return Arc::clone(&held.secrets);
         }
         held.fresh_from = SystemTime::now();
-        match read_versions(client, arn, REFRESH_LIMIT).await {
+        // Boxed: every request would carry the room that a call to AWS takes.
+        match Box::pin(read_versions(client, arn, REFRESH_LIMIT)).await {
             Ok(secrets) => {
                 held.secrets = Arc::new(secrets);
                 held.fresh_for = MAX_AGE;
