@@ -65,20 +65,24 @@ impl<'a> Access<'a> {
     pub fn authorize(self, update: &Update) -> Result<Vec<Result<Grant<'a>, Refusal>>, Refusal> {
         let refuse = |code, reason| Err(Refusal { code, reason });
         let claimed = match &update.user {
-            None => false,
-            Some(user) => {
-                let covered = user.as_ref().is_ok_and(|user| self.grant(user, &update.password).is_ok());
-                if !covered {
+            None => None,
+            Some(user) => match user.as_ref().map(|user| self.grant(user, &update.password)) {
+                Ok(Ok(grant)) => Some(grant),
+                Ok(Err(_)) | Err(_) => {
                     return refuse(ReturnCode::BadAuth, "the token does not cover the user name");
                 }
-                true
-            }
+            },
         };
         if update.hosts.len() > MAX_HOSTS {
             return refuse(ReturnCode::NumHost, "more than 20 hosts");
         }
-        let grants: Vec<_> = update.hosts.iter().map(|host| self.decide(host, &update.password)).collect();
-        if !claimed && !grants.iter().any(Result::is_ok) {
+        let decide = |host: &Result<HostName, ReturnCode>| match &claimed {
+            // As a rule the user name is the host, and was just looked at.
+            Some(claimed) if host.as_ref() == Ok(&claimed.host) => Ok(claimed.clone()),
+            _ => self.decide(host, &update.password),
+        };
+        let grants: Vec<_> = update.hosts.iter().map(decide).collect();
+        if claimed.is_none() && !grants.iter().any(Result::is_ok) {
             return refuse(ReturnCode::BadAuth, "the token covers none of the hosts");
         }
         if grants.is_empty() {
