@@ -51,6 +51,7 @@ pub fn run(data: &[u8]) {
     let host = Ipv6Addr::from(*octets);
     publishing(host.into());
     publishing(Ipv4Addr::from(*octets.last_chunk::<4>().expect("16 are more")).into());
+    edges(usize::from(octets[0]));
     let text = String::from_utf8_lossy(text);
     for element in text.split(',') {
         one(element, host);
@@ -62,6 +63,28 @@ pub fn run(data: &[u8]) {
 fn publishing(address: IpAddr) {
     for private in [false, true] {
         assert_eq!(is_publishable(address, private), may_be_published(address, private), "{address} {private}");
+    }
+}
+
+/// The first and the last address of one of the networks, and those before and behind it.
+fn edges(which: usize) {
+    let (network, length) = RANGES.with(|(never, private)| {
+        let all: Vec<_> = never.iter().chain(private).copied().collect();
+        all[which % all.len()]
+    });
+    match network {
+        IpAddr::V4(network) => {
+            let (first, last) = (network.to_bits(), network.to_bits() | u32::MAX >> length);
+            for bits in [first.wrapping_sub(1), first, last, last.wrapping_add(1)] {
+                publishing(Ipv4Addr::from_bits(bits).into());
+            }
+        }
+        IpAddr::V6(network) => {
+            let (first, last) = (network.to_bits(), network.to_bits() | u128::MAX.checked_shr(length).unwrap_or(0));
+            for bits in [first.wrapping_sub(1), first, last, last.wrapping_add(1)] {
+                publishing(Ipv6Addr::from_bits(bits).into());
+            }
+        }
     }
 }
 

@@ -58,6 +58,8 @@ pub(super) fn judge(case: &Case, token: &str, asked: &Asked, reply: &Response<St
     let told = lines.iter().any(|line| matches!(line.word, "good" | "dnserr"));
     assert!(told || !wrote, "written, and told {body}");
     if case.fault.is_none() {
+        let failed = lines.iter().any(|line| line.word == "dnserr");
+        assert!(!failed || effect.calls.is_empty(), "nothing failed, and told {body}: {:?}", effect.calls);
         assert_eq!(lines.iter().any(|line| line.word == "good"), wrote, "{body}: {:?}", effect.calls);
     }
 }
