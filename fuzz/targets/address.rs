@@ -51,7 +51,7 @@ pub fn run(data: &[u8]) {
     let host = Ipv6Addr::from(*octets);
     publishing(host.into());
     publishing(Ipv4Addr::from(*octets.last_chunk::<4>().expect("16 are more")).into());
-    edges(usize::from(octets[0]));
+    edges(octets.iter().copied().map(usize::from).sum());
     let text = String::from_utf8_lossy(text);
     for element in text.split(',') {
         one(element, host);
