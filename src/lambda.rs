@@ -92,11 +92,12 @@ pub fn response(event: &Value, response: Response<String>) -> Value {
     reply
 }
 
-/// The path without the event's own stage at its front.
+/// The path without the event's own stage at its front. The stage `$default` stands in no path: there
+/// it is a word of the client's like any other.
 fn behind_stage<'a>(path: &'a str, stage: &str) -> &'a str {
     let behind = path.trim_start_matches('/').strip_prefix(stage);
     match behind {
-        Some(rest) if !stage.is_empty() && (rest.is_empty() || rest.starts_with('/')) => rest,
+        Some(rest) if !["", "$default"].contains(&stage) && (rest.is_empty() || rest.starts_with('/')) => rest,
         _ => path,
     }
 }
@@ -228,6 +229,7 @@ mod tests {
             ("/production", "prod", "/production"),
             ("/nic/update", "", "/nic/update"),
             ("/nic/update", "nic", "/update"),
+            ("/$default/nic/update", "$default", "/$default/nic/update"),
         ] {
             assert_eq!(behind_stage(path, stage), behind, "{path} {stage}");
         }
