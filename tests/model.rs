@@ -87,7 +87,7 @@ fn whatever_route_53_does_clients_are_told_what_is_so() {
         let run = Run::new(seed, &aws_config(), |route53| route53);
         panic!("{run}");
     }
-    let interleavings = u64::from(effort(100, 20_000));
+    let interleavings = u64::from(effort(100, 4000));
     let aws = aws_config();
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let play = |seed| Tally::of(&Run::new(seed, &aws, |route53| route53));
