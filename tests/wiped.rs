@@ -86,7 +86,7 @@ fn a_server_does_not_keep_the_text_of_its_secret() {
 /// Holds the secret and a token of it until it is told to go on, then drops them.
 fn hold(source: &Source) {
     have(source);
-    use_the_stack();
+    use_the_stack(32);
     say("dropped");
 }
 
@@ -103,11 +103,16 @@ fn have(source: &Source) {
     drop((keeper, secrets, copy, token, password));
 }
 
-/// Calls something, as whatever comes next does. Values leave copies of themselves in the frames of
-/// functions that have returned, which Rust cannot wipe; the next calls lie in the same place.
+/// Calls something, as whatever comes next does, so many calls deep. Values leave copies of themselves
+/// in the frames of functions that have returned, which Rust cannot wipe; the next calls lie in the
+/// same place.
 #[inline(never)]
-fn use_the_stack() {
-    std::hint::black_box([1_u8; 16 * 1024]);
+fn use_the_stack(depth: u8) {
+    let frame = std::hint::black_box([depth; 4096]);
+    if let Some(deeper) = depth.checked_sub(1) {
+        use_the_stack(deeper);
+    }
+    std::hint::black_box(frame);
 }
 
 /// Says a word on a line of its own and waits for an answer.
