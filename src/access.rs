@@ -166,6 +166,63 @@ mod tests {
         access.grant(&host.parse().unwrap(), &Password::new(token.reveal()).unwrap()).is_ok()
     }
 
+    /// What a request of the holder of `a.example.org`'s subtree token is told: a word for each host,
+    /// or one for all.
+    fn decided(user: Option<&str>, hosts: &[&str], zone_id: Option<&str>) -> String {
+        let zones = Zones::parse(ZONES).unwrap();
+        let secrets = secrets();
+        let generations = Generations::new();
+        let name = "a.example.org".parse().unwrap();
+        let token = secrets.current.mint(Scope::Subtree, &name, zones.holding(&name).unwrap(), 0);
+        let update = Update {
+            user: user.map(str::parse),
+            password: Password::new(token.reveal()).unwrap(),
+            hosts: hosts.iter().map(|host| host.parse()).collect(),
+            zone_id: zone_id.map(str::to_owned),
+            wish: Err("nothing is asked for"),
+            ttl: None,
+        };
+        let access = Access { zones: &zones, secrets: &secrets, generations: &generations };
+        match access.authorize(&update) {
+            Err(refusal) => format!("all: {}", refusal.code),
+            Ok(decisions) => {
+                let word = |decision: &Result<Grant<'_>, Refusal>| match decision {
+                    Ok(grant) => format!("{} in {}", grant.host(), grant.zone().id),
+                    Err(refusal) => refusal.code.to_string(),
+                };
+                decisions.iter().map(word).collect::<Vec<_>>().join(", ")
+            }
+        }
+    }
+
+    #[test]
+    fn each_host_is_decided_on_by_itself_and_the_whole_request_once() {
+        let twenty = ["a.example.org"; 20];
+        let more = ["a.example.org"; 21];
+        let all = ["a.example.org in Z1"; 20].join(", ");
+        for (user, hosts, zone_id, expected) in [
+            (None, &["a.example.org"][..], None, "a.example.org in Z1"),
+            (None, &["x.a.example.org", "b.example.org", "a..b"], None, "x.a.example.org in Z1, nohost, notfqdn"),
+            (None, &["b.example.org", "a..b"], None, "all: badauth"),
+            (None, &[], None, "all: badauth"),
+            (Some("a.example.org"), &["a.example.org"], None, "a.example.org in Z1"),
+            (Some("a.example.org"), &["x.a.example.org", "b.example.org"], None, "x.a.example.org in Z1, nohost"),
+            (Some("x.a.example.org"), &["a.example.org"], None, "a.example.org in Z1"),
+            (Some("a.example.org"), &["b.example.org"], None, "nohost"),
+            (Some("a.example.org"), &[], None, "all: notfqdn"),
+            (Some("b.example.org"), &["a.example.org"], None, "all: badauth"),
+            (Some("a..b"), &["a.example.org"], None, "all: badauth"),
+            (None, &twenty, None, &all),
+            (None, &more, None, "all: numhost"),
+            (Some("b.example.org"), &more, None, "all: badauth"),
+            (None, &["a.example.org"], Some("Z1"), "a.example.org in Z1"),
+            (None, &["a.example.org"], Some("Z2"), "nohost"),
+            (Some("a.example.org"), &["a.example.org"], Some("Z2"), "nohost"),
+        ] {
+            assert_eq!(decided(user, hosts, zone_id), expected, "{user:?} {hosts:?} {zone_id:?}");
+        }
+    }
+
     #[test]
     fn a_token_covers_its_scope_and_nothing_else() {
         let secrets = secrets();
@@ -181,6 +238,7 @@ mod tests {
             (Scope::Subtree, "a.example.org", "a.example.org", true),
             (Scope::Subtree, "a.example.org", "c.b.a.example.org", true),
             (Scope::Subtree, "a.example.org", "*.a.example.org", true),
+            (Scope::Subtree, "*.a.example.org", "*.a.example.org", false),
             (Scope::Subtree, "a.example.org", "ba.example.org", false),
             (Scope::Subtree, "a.example.org", "example.org", false),
             (Scope::Subtree, "example.org", "x.example.org", true),
