@@ -120,6 +120,12 @@ mod tests {
     }
 
     #[test]
+    fn the_log_tells_endpoints_apart() {
+        let words = [Endpoint::Update, Endpoint::CheckIp, Endpoint::PlainIp, Endpoint::Health].map(Endpoint::word);
+        assert_eq!(words, ["update", "checkip", "ip", "healthz"]);
+    }
+
+    #[test]
     fn an_update_is_no_head() {
         for (endpoint, method, allowed) in [
             (Endpoint::Update, Method::GET, true),
