@@ -217,6 +217,8 @@ mod tests {
         assert_eq!(read(&balancer), ("/nic/update?hostname=a%2Eb&".to_owned(), peer.clone()));
         let with_port = json!({"headers": {"x-forwarded-for": "203.0.113.9:4711"}, "requestContext": {"elb": {}}});
         assert_eq!(read(&with_port).1, peer);
+        // Elsewhere the client writes that header.
+        assert_eq!(read(&json!({"headers": {"x-forwarded-for": "203.0.113.9"}, "requestContext": {}})).1, None);
         let behind_rubbish = json!({"headers": {"x-forwarded-for": "é, 203.0.113.9"}, "requestContext": {"elb": {}}});
         assert_eq!(read(&behind_rubbish).1, peer);
     }
@@ -233,6 +235,25 @@ mod tests {
         ] {
             assert_eq!(behind_stage(path, stage), behind, "{path} {stage}");
         }
+    }
+
+    #[test]
+    fn a_reply_is_as_its_front_door_wants_it() {
+        let told = |event: &Value| {
+            let mut reply = Response::new("good 192.0.2.7".to_owned());
+            *reply.status_mut() = http::StatusCode::SERVICE_UNAVAILABLE;
+            reply.headers_mut().insert("cache-control", HeaderValue::from_static("no-store"));
+            response(event, reply)
+        };
+        let plain = json!({
+            "statusCode": 503, "headers": {"cache-control": "no-store"}, "body": "good 192.0.2.7", "isBase64Encoded": false,
+        });
+        assert_eq!(told(&json!({"requestContext": {"http": {"method": "GET"}}})), plain);
+        assert_eq!(told(&json!({"requestContext": {"http": {"method": "HEAD"}}}))["body"], "");
+        assert_eq!(told(&json!({"httpMethod": "HEAD"}))["body"], "");
+        let lists = told(&json!({"httpMethod": "GET", "multiValueHeaders": {}}));
+        assert_eq!(lists["multiValueHeaders"], json!({"cache-control": ["no-store"]}));
+        assert_eq!(lists["headers"], plain["headers"]);
     }
 
     #[test]
@@ -259,9 +280,13 @@ mod tests {
             let event = json!({"rawPath": path, "rawQueryString": query});
             assert_eq!(request(&event).parts.uri, "*");
         }
-        for (length, encoded, fits) in
-            [(MAX_FORM, false, true), (MAX_FORM + 1, false, false), (MAX_FORM, true, true), (2 * MAX_FORM, true, false)]
-        {
+        for (length, encoded, fits) in [
+            (65_536, false, true),
+            (65_537, false, false),
+            (65_536, true, true),
+            (87_384, true, true),
+            (87_388, true, false),
+        ] {
             let event = json!({"body": "A".repeat(length), "isBase64Encoded": encoded});
             assert_eq!(request(&event).form.is_some(), fits, "{length} {encoded}");
         }

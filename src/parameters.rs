@@ -119,6 +119,14 @@ mod tests {
     }
 
     #[test]
+    fn no_parameter_is_none_and_one_without_a_value_is_one() {
+        for (query, is_empty) in [("", true), ("&", true), ("=x", true), ("a", false), ("a=b", false)] {
+            let request = http::Request::get(format!("/?{query}")).body(()).unwrap().into_parts().0;
+            assert_eq!(Parameters::read(&request, b"").is_empty(), is_empty, "{query}");
+        }
+    }
+
+    #[test]
     fn the_first_that_is_not_empty_counts() {
         let parameters =
             Parameters(vec![("u".into(), " ".into()), ("user".into(), "x ".into()), ("u".into(), "y".into())]);

@@ -139,6 +139,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_record_set_is_written_as_in_a_zone_file() {
+        for (family, addresses, expected) in [
+            (Family::V4, &["192.0.2.1", "192.0.2.2"][..], "60 A 192.0.2.1 192.0.2.2"),
+            (Family::V6, &["2001:DB8::1"], "60 AAAA 2001:db8::1"),
+        ] {
+            let addresses: Vec<IpAddr> = addresses.iter().map(|text| text.parse().unwrap()).collect();
+            assert!(addresses.iter().all(|address| Family::of(*address) == family), "{expected}");
+            assert_eq!(RecordSet::new(family, 60, &addresses).to_string(), expected);
+        }
+    }
+
+    #[test]
     fn addresses_are_compared_parsed_and_as_a_set() {
         let set = RecordSet { family: Family::V6, ttl: 60, values: vec!["2001:DB8:0::7".into(), "2001:db8::1".into()] };
         for (wanted, same) in [

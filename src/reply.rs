@@ -157,6 +157,26 @@ mod tests {
     }
 
     #[test]
+    fn whatever_is_not_an_update_has_its_page() {
+        let source: IpAddr = "203.0.113.9".parse().unwrap();
+        let page =
+            "<html><head><title>Current IP Check</title></head><body>Current IP Address: 203.0.113.9</body></html>";
+        for (response, status, body, content_type) in [
+            (checkip(source), 200, page, "text/html"),
+            (plain_ip(source), 200, "203.0.113.9", "text/plain"),
+            (not_found(), 404, "not found", "text/plain"),
+            (method_not_allowed("GET, HEAD"), 405, "method not allowed", "text/plain"),
+        ] {
+            assert_eq!((response.status().as_u16(), response.body().as_str()), (status, body));
+            assert_eq!(response.headers()[CONTENT_TYPE], content_type, "{body}");
+            assert_eq!(response.headers()[CONTENT_LENGTH], body.len().to_string(), "{body}");
+            assert_eq!(response.headers()[CACHE_CONTROL], "no-store", "{body}");
+            assert_eq!(response.headers().get(ALLOW).is_some(), status == 405, "{body}");
+        }
+        assert_eq!(method_not_allowed("GET, HEAD").headers()[ALLOW], "GET, HEAD");
+    }
+
+    #[test]
     fn only_badauth_carries_a_challenge() {
         let challenge = |code| response(&[code]).headers().get(WWW_AUTHENTICATE).cloned();
         assert_eq!(challenge(ReturnCode::BadAuth).unwrap(), "Basic realm=\"nic53\"");
