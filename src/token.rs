@@ -185,6 +185,11 @@ mod tests {
     }
 
     #[test]
+    fn a_password_does_not_show_itself() {
+        assert_eq!(format!("{:?}", Password::new("the-password").unwrap()), "Password(…)");
+    }
+
+    #[test]
     fn a_password_is_folded_as_clients_need() {
         for (given, folded) in [
             ("tok", Some("tok")),

@@ -410,6 +410,18 @@ mod tests {
     }
 
     #[test]
+    fn eight_addresses_of_each_family_are_published_and_no_more() {
+        let all: Vec<String> =
+            (1..=9).map(|n| format!("198.51.100.{n}")).chain((1..=9).map(|n| format!("2001:db8::{n}"))).collect();
+        let [eight, more_v4, more_v6] = [[0..8, 9..17], [0..9, 9..17], [0..8, 9..18]]
+            .map(|[v4, v6]| all[v4].iter().chain(&all[v6]).map(String::as_str).collect::<Vec<_>>());
+        assert_eq!(update(&format!("myip={}", eight.join(","))).wish, Ok(publish(&eight)));
+        for more in [more_v4, more_v6] {
+            assert!(update(&format!("myip={}", more.join(","))).wish.is_err(), "{more:?}");
+        }
+    }
+
+    #[test]
     fn only_preserved_is_nothing_to_publish() {
         for query in ["myip=no", "ip=preserve&myipv6=preserve", "myipv6=no,2001:db8::7", "myipv6=no,2001:db8::/64"] {
             assert_eq!(update(query).wish, Ok(publish(&[])), "{query}");

@@ -96,6 +96,16 @@ mod tests {
     }
 
     #[test]
+    fn zones_are_written_as_the_setting_has_them() {
+        for (given, written) in [
+            ("Example.org. = /hostedzone/Z1,,home.example.net=Z-2_x", "example.org=Z1,home.example.net=Z-2_x"),
+            ("example.org=-", "example.org=-"),
+        ] {
+            assert_eq!(Zones::parse(given).map(|zones| zones.to_string()), Ok(written.to_owned()), "{given}");
+        }
+    }
+
+    #[test]
     fn what_makes_no_sense_is_named() {
         for (given, named) in [
             ("", "no zone in it"),
