@@ -85,7 +85,7 @@ impl<S: Store> Gateway<S> {
     }
 
     /// Carries an update out and says what comes of each host.
-    async fn update(&self, parts: &Parts, parameters: &Parameters, entry: &mut Entry) -> Vec<ReturnCode> {
+    async fn update(&self, parts: &Parts, parameters: &Parameters<'_>, entry: &mut Entry) -> Vec<ReturnCode> {
         let calls = Calls::default();
         let update = Update::parse(&parts.headers, parameters, entry.source, self.settings.policy);
         let lines = match update {
@@ -117,7 +117,7 @@ impl<S: Store> Gateway<S> {
         let granted: Vec<&Grant<'_>> = decisions.iter().flatten().collect();
         let zones = by_zone(&granted);
         let changes = zones.iter().map(|(zone, grants)| self.change(zone, grants, update, calls));
-        let lines = future::join_all(changes).await.concat();
+        let lines: Vec<Line> = future::join_all(changes).await.into_iter().flatten().collect();
         let line_of = |grant: &Grant<'_>| {
             let hosts = zones.iter().flat_map(|(_, grants)| grants).map(|grant| grant.host());
             hosts.zip(&lines).find(|(host, _)| *host == grant.host()).map(|(_, line)| line.clone())

@@ -1,21 +1,17 @@
 //! The log: one line a request, and what happens beside requests.
 
 use std::{
-    fmt,
+    fmt::{self, Write as _},
     io::Write as _,
-    iter, mem,
+    mem,
     net::IpAddr,
     str::FromStr,
-    sync::{
-        OnceLock,
-        atomic::{AtomicU64, Ordering},
-        mpsc::{self, Receiver, SyncSender},
-    },
+    sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::reply::ReturnCode;
@@ -85,8 +81,9 @@ pub struct Entry {
     pub reasons: Vec<String>,
     /// Calls to Route 53, retries included.
     pub calls: u32,
-    /// Milliseconds until the reply.
-    pub ms: f64,
+    /// The time until the reply.
+    #[serde(rename = "ms", serialize_with = "in_milliseconds")]
+    pub took: Duration,
 }
 
 impl Entry {
@@ -101,7 +98,7 @@ impl Entry {
             addresses: Vec::new(),
             reasons: Vec::new(),
             calls: 0,
-            ms: 0.0,
+            took: Duration::ZERO,
         }
     }
 
@@ -115,14 +112,15 @@ impl fmt::Display for Entry {
     /// The line for a terminal.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.source {
-            Some(source) => write!(f, "{source}")?,
+            Some(source) => source.fmt(f)?,
             None => f.write_str("-")?,
         }
         write!(f, " {} {}", self.endpoint, self.status)?;
         list(f, " ", ",", &self.codes)?;
         list(f, " hosts=", ",", &self.hosts)?;
         list(f, " addresses=", ",", &self.addresses)?;
-        write!(f, " calls={} ms={:.1}", self.calls, self.ms)?;
+        let tenths = tenths_of_milliseconds(self.took);
+        write!(f, " calls={} ms={}.{}", self.calls, tenths / 10, tenths % 10)?;
         list(f, ": ", "; ", &self.reasons)
     }
 }
@@ -130,10 +128,10 @@ impl fmt::Display for Entry {
 impl Log {
     /// Writes the line of a request that took this long.
     pub fn request(self, mut entry: Entry, took: Duration) {
-        entry.ms = (took.as_secs_f64() * 10_000.0).round() / 10.0;
+        entry.took = took;
         if self.level >= if entry.is_error() { Level::Error } else { Level::Info } {
-            write_line(match self.format {
-                Format::Text => printable(&format!("{} {entry}", now())),
+            write_line(&match self.format {
+                Format::Text => text_line(format_args!("{entry}")),
                 Format::Json => serde_json::to_string(&entry).unwrap_or_default(),
             });
         }
@@ -155,20 +153,41 @@ impl Log {
 
     /// A line that is not of a request.
     fn message(self, level: &'static str, message: &str) {
-        write_line(match self.format {
-            Format::Text => printable(&format!("{} {level}: {message}", now())),
+        write_line(&match self.format {
+            Format::Text => text_line(format_args!("{level}: {message}")),
             Format::Json => serde_json::json!({ "level": level, "message": message }).to_string(),
         });
     }
 }
 
-/// Lines that wait to be written. One more is dropped.
-const QUEUE: usize = 1024;
+/// Octets of lines that wait to be written, at the most. A line that does not fit is dropped.
+const MOST_WAITING: usize = 64 * 1024;
+/// How long the thread that writes rests once it wrote. To be woken for each line, and to write each by
+/// itself, would take a third of a request's time.
+const REST: Duration = Duration::from_millis(5);
 
-/// Where lines go once there is a thread that writes them.
-static WRITER: OnceLock<SyncSender<Task>> = OnceLock::new();
-/// Lines that were dropped since the last that was written.
-static DROPPED: AtomicU64 = AtomicU64::new(0);
+/// There once a thread of its own writes the log.
+static BACKGROUND: OnceLock<Background> = OnceLock::new();
+
+/// What that thread is given.
+#[derive(Default)]
+struct Background {
+    /// What is to be written.
+    waiting: Mutex<Waiting>,
+    /// Told when there is something to write, and when it was written.
+    changed: Condvar,
+}
+
+/// Lines on their way to whoever reads the log.
+#[derive(Default)]
+struct Waiting {
+    /// The lines, each with its end.
+    lines: String,
+    /// How many were dropped since the last that was written.
+    dropped: u64,
+    /// Whether some are being written.
+    writing: bool,
+}
 
 /// Has a thread of its own write the log from now on. A pipe that nobody reads stops whoever writes to
 /// it, and must not stop the server.
@@ -177,66 +196,70 @@ static DROPPED: AtomicU64 = AtomicU64::new(0);
 ///
 /// Where there can be no thread.
 pub fn write_in_background() -> std::io::Result<()> {
-    let (queue, tasks) = mpsc::sync_channel(QUEUE);
-    thread::Builder::new().name("log".to_owned()).spawn(move || write_tasks(&tasks))?;
-    let _ = WRITER.set(queue);
+    let background = BACKGROUND.get_or_init(Background::default);
+    thread::Builder::new().name("log".to_owned()).spawn(|| background.write())?;
     Ok(())
 }
 
 /// Waits until the lines so far are written, but not for longer than that.
 pub fn flush(patience: Duration) {
-    let Some(queue) = WRITER.get() else { return };
-    let started = Instant::now();
-    let (done, written) = mpsc::sync_channel(1);
-    while queue.try_send(Task::Say(done.clone())).is_err() {
-        if started.elapsed() > patience {
+    let Some(background) = BACKGROUND.get() else { return };
+    let unwritten = |waiting: &mut Waiting| waiting.writing || !waiting.lines.is_empty();
+    drop(background.changed.wait_timeout_while(background.lock(), patience, unwritten));
+}
+
+impl Background {
+    /// What waits; a panic elsewhere leaves it as it is.
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a line, if there is room for it.
+    fn take(&self, line: &str) {
+        let mut waiting = self.lock();
+        if waiting.lines.len() + line.len() >= MOST_WAITING {
+            waiting.dropped += 1;
             return;
         }
-        thread::sleep(Duration::from_millis(10));
+        let first = waiting.lines.is_empty();
+        waiting.lines.push_str(line);
+        waiting.lines.push('\n');
+        drop(waiting);
+        if first {
+            self.changed.notify_all();
+        }
     }
-    let _ = written.recv_timeout(patience.saturating_sub(started.elapsed()));
-}
 
-/// What the thread that writes is given.
-enum Task {
-    /// A line.
-    Write(String),
-    /// Somebody who wants to know that all before is written.
-    Say(SyncSender<()>),
-}
-
-/// Writes what comes: all lines that wait, in one go.
-fn write_tasks(tasks: &Receiver<Task>) {
-    for first in tasks {
+    /// Writes what comes: all lines that wait, in one go.
+    fn write(&self) {
         let mut lines = String::new();
-        let dropped = DROPPED.swap(0, Ordering::Relaxed);
-        if dropped > 0 {
-            lines = format!("{} error: {dropped} lines of the log are missing: it was not read in time\n", now());
-        }
-        for task in iter::once(first).chain(tasks.try_iter()).take(QUEUE) {
-            match task {
-                Task::Write(line) => {
-                    lines.push_str(&line);
-                    lines.push('\n');
-                }
-                Task::Say(done) => {
-                    write_now(&mem::take(&mut lines));
-                    done.try_send(()).unwrap_or_default();
-                }
+        loop {
+            let nothing = |waiting: &mut Waiting| waiting.lines.is_empty();
+            let waiting = self.changed.wait_while(self.lock(), nothing);
+            let mut waiting = waiting.unwrap_or_else(PoisonError::into_inner);
+            mem::swap(&mut waiting.lines, &mut lines);
+            let dropped = mem::take(&mut waiting.dropped);
+            waiting.writing = true;
+            drop(waiting);
+            if dropped > 0 {
+                lines.push_str(&text_line(format_args!(
+                    "error: {dropped} lines of the log are missing: it was not read in time"
+                )));
+                lines.push('\n');
             }
+            write_now(&lines);
+            lines.clear();
+            self.lock().writing = false;
+            self.changed.notify_all();
+            thread::sleep(REST);
         }
-        write_now(&lines);
     }
 }
 
 /// Writes a line, or has it written.
-fn write_line(line: String) {
-    match WRITER.get() {
-        Some(queue) => {
-            if queue.try_send(Task::Write(line)).is_err() {
-                DROPPED.fetch_add(1, Ordering::Relaxed);
-            }
-        }
+fn write_line(line: &str) {
+    match BACKGROUND.get() {
+        Some(background) => background.take(line),
         None => write_now(&format!("{line}\n")),
     }
 }
@@ -247,17 +270,34 @@ fn write_now(lines: &str) {
     let _ = std::io::stderr().lock().write_all(lines.as_bytes());
 }
 
-/// The text with control characters, which could forge a line or steer a terminal, as `?`.
-fn printable(text: &str) -> String {
-    text.replace(char::is_control, "?")
+/// A line for people: the time, and what happened. Control characters, which could forge a line or
+/// steer a terminal, are `?`.
+fn text_line(what: fmt::Arguments<'_>) -> String {
+    let mut line = String::with_capacity(160);
+    // A String takes everything.
+    let _ = write!(line, "{} {what}", now());
+    let printable = line.bytes().all(|octet| matches!(octet, b' '..=b'~'));
+    if printable { line } else { line.replace(char::is_control, "?") }
 }
 
 /// Words with what stands before the first and between two; nothing where there is none.
 fn list(f: &mut fmt::Formatter<'_>, before: &str, between: &str, words: &[impl fmt::Display]) -> fmt::Result {
     for (index, word) in words.iter().enumerate() {
-        write!(f, "{}{word}", if index == 0 { before } else { between })?;
+        f.write_str(if index == 0 { before } else { between })?;
+        word.fmt(f)?;
     }
     Ok(())
+}
+
+/// A duration, rounded: nobody wants to know more of it.
+fn tenths_of_milliseconds(duration: Duration) -> u64 {
+    duration.as_secs() * 10_000 + u64::from((duration.subsec_micros() + 50) / 100)
+}
+
+/// A duration as a number of milliseconds.
+fn in_milliseconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    let tenths = u32::try_from(tenths_of_milliseconds(*duration)).unwrap_or(u32::MAX);
+    serializer.serialize_f64(f64::from(tenths) / 10.0)
 }
 
 /// The time in UTC as RFC 3339 has it, to the second.
@@ -278,15 +318,19 @@ mod tests {
         entry.codes = vec!["dnserr", "notfqdn"];
         entry.reasons = vec!["home.example.org: Throttling".into()];
         entry.calls = 3;
+        entry.took = Duration::from_micros(1_249);
         assert_eq!(
             entry.to_string(),
-            "203.0.113.9 update 503 dnserr,notfqdn hosts=home.example.org,? calls=3 ms=0.0: home.example.org: Throttling"
+            "203.0.113.9 update 503 dnserr,notfqdn hosts=home.example.org,? calls=3 ms=1.2: home.example.org: Throttling"
         );
+        assert_eq!(serde_json::json!(entry)["ms"], 1.2);
         assert!(entry.is_error());
     }
 
     #[test]
     fn no_control_character_reaches_the_log() {
-        assert_eq!(printable("a\n\u{1b}[2Jb\r"), "a??[2Jb?");
+        for (message, line) in [("a\n\u{1b}[2Jb\r", " a??[2Jb?"), ("é\u{9b}", " é?"), ("é~ ", " é~ ")] {
+            assert!(text_line(format_args!("{message}")).ends_with(line), "{message:?}");
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! The parameters of a request: its query, and for POST and PUT its form.
 
+use std::borrow::Cow;
+
 use http::{Method, header::CONTENT_TYPE, request::Parts};
 use percent_encoding::percent_decode_str;
 
@@ -17,25 +19,33 @@ pub enum Body<'a> {
     Broken,
 }
 
-/// Names and values in the order sent, names in lower case.
+/// Names and values in the order sent. Names are the same in any case.
 #[derive(Debug, Default)]
-pub struct Parameters(Vec<(String, String)>);
+pub struct Parameters<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
-impl Parameters {
+impl<'a> Parameters<'a> {
     /// Reads the query, then the form of a POST or PUT.
     ///
     /// Nothing fails: `+` is a space, a broken escape is text, bytes that are not UTF-8 become
     /// U+FFFD, and a piece without a name is dropped.
-    pub fn read(parts: &Parts, body: &[u8]) -> Self {
-        let form = if has_form(parts) { String::from_utf8_lossy(body) } else { "".into() };
-        let query = parts.uri.query().unwrap_or_default();
-        Self([query, &form].iter().flat_map(|text| text.split('&')).filter_map(parameter).collect())
+    pub fn read(parts: &'a Parts, body: &'a [u8]) -> Self {
+        let mut parameters: Vec<_> = pairs(parts.uri.query().unwrap_or_default()).collect();
+        if has_form(parts) {
+            match String::from_utf8_lossy(body) {
+                Cow::Borrowed(form) => parameters.extend(pairs(form)),
+                Cow::Owned(form) => {
+                    let own = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+                    parameters.extend(pairs(&form).map(|(name, value)| (own(name), own(value))));
+                }
+            }
+        }
+        Self(parameters)
     }
 
     /// These names and values.
     #[cfg(test)]
-    pub(crate) fn from_pairs(pairs: &[(&str, &str)]) -> Self {
-        Self(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+    pub(crate) fn from_pairs(pairs: &[(&'a str, &'a str)]) -> Self {
+        Self(pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect())
     }
 
     /// Whether there is none.
@@ -44,22 +54,22 @@ impl Parameters {
     }
 
     /// The first value under any of these names that is not empty.
-    pub fn first<'a>(&'a self, names: &[&str]) -> Option<&'a str> {
+    pub fn first(&self, names: &[&str]) -> Option<&str> {
         self.all(names).map(|(_, value)| value.trim()).find(|value| !value.is_empty())
     }
 
-    /// All names and values under these names, in the order sent.
-    pub fn all<'a, 'n>(&'a self, names: &'n [&str]) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a, 'n> {
-        self.0
-            .iter()
-            .filter(|(name, _)| names.contains(&name.as_str()))
-            .map(|(name, value)| (name.as_str(), value.as_str()))
+    /// All values under these names, which are in lower case, in the order sent; each with its name.
+    pub fn all<'n>(&self, names: &[&'n str]) -> impl Iterator<Item = (&'n str, &str)> {
+        self.0.iter().filter_map(|(name, value)| {
+            let name = names.iter().find(|known| name.eq_ignore_ascii_case(known))?;
+            Some((*name, value.as_ref()))
+        })
     }
 }
 
 /// Percent-decodes, broken escapes and other bytes kept as far as they are text.
-pub fn decode(text: &str) -> String {
-    percent_decode_str(text).decode_utf8_lossy().into_owned()
+pub fn decode(text: &str) -> Cow<'_, str> {
+    if text.contains('%') { percent_decode_str(text).decode_utf8_lossy() } else { text.into() }
 }
 
 /// Whether the body is a form: a POST or PUT that says so, or says nothing.
@@ -70,12 +80,21 @@ fn has_form(parts: &Parts) -> bool {
             .is_none_or(|declared| declared.is_empty() || declared.starts_with(b"application/x-www-form-urlencoded"))
 }
 
-/// One `name=value`.
-fn parameter(piece: &str) -> Option<(String, String)> {
-    let piece = piece.replace('+', " ");
-    let (name, value) = piece.split_once('=').unwrap_or((&piece, ""));
-    let name = decode(name).trim().to_ascii_lowercase();
-    (!name.is_empty()).then(|| (name, decode(value)))
+/// The names and values of a query or form.
+fn pairs(text: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+    text.split('&').filter_map(|piece| {
+        let (name, value) = piece.split_once('=').unwrap_or((piece, ""));
+        let name = match decode_form(name) {
+            Cow::Borrowed(name) => Cow::Borrowed(name.trim()),
+            Cow::Owned(name) => Cow::Owned(name.trim().to_owned()),
+        };
+        (!name.is_empty()).then(|| (name, decode_form(value)))
+    })
+}
+
+/// Decodes a part of a form, in which `+` is a space.
+fn decode_form(text: &str) -> Cow<'_, str> {
+    if text.contains('+') { Cow::Owned(decode(&text.replace('+', " ")).into_owned()) } else { decode(text) }
 }
 
 #[cfg(test)]
@@ -88,7 +107,9 @@ mod tests {
         if let Some(content_type) = content_type {
             request = request.header(CONTENT_TYPE, content_type);
         }
-        Parameters::read(&request.body(()).unwrap().into_parts().0, body).0
+        let parts = request.body(()).unwrap().into_parts().0;
+        let parameters = Parameters::read(&parts, body).0.into_iter();
+        parameters.map(|(name, value)| (name.into_owned(), value.into_owned())).collect()
     }
 
     #[test]
@@ -96,7 +117,7 @@ mod tests {
         for (query, parameters) in [
             ("", &[][..]),
             ("&&=&=x&", &[]),
-            ("HostName=a.b&myip", &[("hostname", "a.b"), ("myip", "")]),
+            ("HostName=a.b&+myip", &[("HostName", "a.b"), ("myip", "")]),
             ("a=b=c&a=1%2C2,3%3a4:5*", &[("a", "b=c"), ("a", "1,2,3:4:5*")]),
             ("a=x+y%2Bz%20", &[("a", "x y+z ")]),
             ("a=%i&b=%&c=%zz%4", &[("a", "%i"), ("b", "%"), ("c", "%zz%4")]),
@@ -128,8 +149,8 @@ mod tests {
 
     #[test]
     fn the_first_that_is_not_empty_counts() {
-        let parameters =
-            Parameters(vec![("u".into(), " ".into()), ("user".into(), "x ".into()), ("u".into(), "y".into())]);
+        let parameters = Parameters::from_pairs(&[("u", " "), ("User", "x "), ("u", "y")]);
+        assert_eq!(parameters.all(&["u", "user"]).collect::<Vec<_>>(), [("u", " "), ("user", "x "), ("u", "y")]);
         assert_eq!(parameters.first(&["u", "user"]), Some("x"));
         assert_eq!(parameters.first(&["p"]), None);
     }

@@ -1,6 +1,9 @@
 //! What is answered: return codes, and the reply they make.
 
-use std::{fmt, net::IpAddr};
+use std::{
+    fmt::{self, Write as _},
+    net::IpAddr,
+};
 
 use http::{
     HeaderValue, Response, StatusCode,
@@ -66,7 +69,7 @@ impl fmt::Display for ReturnCode {
         if let Self::Good(addresses) | Self::NoChg(addresses) = self {
             for (index, address) in addresses.iter().enumerate() {
                 f.write_str(if index == 0 { " " } else { "," })?;
-                write!(f, "{address}")?;
+                address.fmt(f)?;
             }
         }
         Ok(())
@@ -76,8 +79,15 @@ impl fmt::Display for ReturnCode {
 /// The reply to an update: one line a code. Any `dnserr` or `911` among them makes it a 503.
 pub fn response(codes: &[ReturnCode]) -> Response<String> {
     let status = codes.iter().map(ReturnCode::status).max().unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
-    let lines: Vec<String> = codes.iter().map(ReturnCode::to_string).collect();
-    let mut response = text(status, lines.join("\n"));
+    let mut lines = String::with_capacity(64);
+    for code in codes {
+        if !lines.is_empty() {
+            lines.push('\n');
+        }
+        // A String takes everything.
+        let _ = write!(lines, "{code}");
+    }
+    let mut response = text(status, lines);
     if status == StatusCode::UNAUTHORIZED {
         // GNU wget, stock OpenWrt, ddupdate and DrayTek send no credentials before this.
         response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"nic53\""));

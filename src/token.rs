@@ -10,6 +10,9 @@ use zeroize::Zeroizing;
 
 use crate::{hostname::HostName, zone::Zone};
 
+/// Characters of a token.
+const TOKEN_LENGTH: usize = 24;
+
 /// The fewest characters of a secret.
 pub const MIN_SECRET_LENGTH: usize = 32;
 
@@ -44,7 +47,9 @@ impl Secret {
             }
             mac.update(part.as_bytes());
         }
-        Token(Zeroizing::new(BASE32.encode(&mac.finalize().into_bytes()[..15])))
+        let mut token = Zeroizing::new([0; TOKEN_LENGTH]);
+        BASE32.encode_mut(&mac.finalize().into_bytes()[..15], token.as_mut());
+        Token(token)
     }
 }
 
@@ -85,12 +90,13 @@ impl Scope {
 
 /// A token: 24 characters of lower-case Crockford base32. It has no `Debug` and is wiped when
 /// dropped.
-pub struct Token(Zeroizing<String>);
+pub struct Token(Zeroizing<[u8; TOKEN_LENGTH]>);
 
 impl Token {
     /// The token's text, to hand to its owner.
     pub fn reveal(&self) -> &str {
-        &self.0
+        // Always text: it is of the alphabet.
+        str::from_utf8(self.0.as_ref()).unwrap_or_default()
     }
 }
 
@@ -109,7 +115,7 @@ impl Password {
 
     /// Whether this is that token, in a time that does not depend on how much of it is right.
     pub fn is(&self, token: &Token) -> Choice {
-        self.0.as_bytes().ct_eq(token.0.as_bytes())
+        self.0.as_bytes().ct_eq(token.0.as_slice())
     }
 
     /// Whether a text that is about to be logged has it inside. A few characters are no token, and
@@ -127,7 +133,7 @@ impl fmt::Debug for Password {
 
 /// Whether a word has the form of a token, so that it must not be logged whoever's it is.
 pub fn looks_like_one(word: &str) -> bool {
-    word.len() == 24 && word.bytes().all(|byte| ALPHABET.as_bytes().contains(&byte))
+    word.len() == TOKEN_LENGTH && word.bytes().all(|byte| ALPHABET.as_bytes().contains(&byte))
 }
 
 /// Crockford's base32 alphabet in lower case.

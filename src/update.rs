@@ -74,7 +74,7 @@ impl Update {
     /// `badauth`, where there are no credentials that could be right.
     pub fn parse(
         headers: &HeaderMap,
-        parameters: &Parameters,
+        parameters: &Parameters<'_>,
         source: Option<IpAddr>,
         policy: Policy,
     ) -> Result<Self, Refusal> {
@@ -104,7 +104,11 @@ impl Update {
 
 /// The user name and the password: of the `Authorization` header where there is one, else of the
 /// query or form.
-fn credentials(headers: &HeaderMap, parameters: &Parameters, policy: Policy) -> Result<(String, Password), Refusal> {
+fn credentials(
+    headers: &HeaderMap,
+    parameters: &Parameters<'_>,
+    policy: Policy,
+) -> Result<(String, Password), Refusal> {
     let refusal = |reason| Refusal { code: ReturnCode::BadAuth, reason };
     if let Some(authorization) = headers.get(AUTHORIZATION) {
         return basic(authorization.as_bytes()).ok_or(refusal("malformed credentials"));
@@ -130,7 +134,13 @@ fn basic(authorization: &[u8]) -> Option<(String, Password)> {
     let encoded = encoded.trim_ascii();
     let unpadded = encoded.strip_suffix(b"==").or(encoded.strip_suffix(b"=")).unwrap_or(encoded);
     let pair = Zeroizing::new(BASE64.decode(unpadded).ok()?);
-    let pair = Zeroizing::new(String::from_utf8_lossy(&pair).into_owned());
+    let lossy;
+    let pair = if let Ok(pair) = str::from_utf8(&pair) {
+        pair
+    } else {
+        lossy = Zeroizing::new(String::from_utf8_lossy(&pair).into_owned());
+        &lossy
+    };
     // RFC 7617: "the first colon in a user-pass string separates user-id and password".
     let (user, password) = pair.split_once(':')?;
     Some((user.to_owned(), Password::new(password)?))
@@ -145,7 +155,7 @@ static BASE64: LazyLock<Encoding> = LazyLock::new(|| {
 });
 
 /// The hosts asked for, or the user name where none is left.
-fn hosts(parameters: &Parameters, user: Option<&str>) -> Vec<Result<HostName, ReturnCode>> {
+fn hosts(parameters: &Parameters<'_>, user: Option<&str>) -> Vec<Result<HostName, ReturnCode>> {
     let asked: Vec<_> = parameters
         .all(&["hostname", "host", "hostnames", "domain", "domains", "host_id", "fqdn"])
         .flat_map(|(_, list)| list.split(','))
@@ -157,7 +167,7 @@ fn hosts(parameters: &Parameters, user: Option<&str>) -> Vec<Result<HostName, Re
 }
 
 /// What each host is to become.
-fn wish(parameters: &Parameters, source: Option<IpAddr>, allow_private: bool) -> Result<Wish, &'static str> {
+fn wish(parameters: &Parameters<'_>, source: Option<IpAddr>, allow_private: bool) -> Result<Wish, &'static str> {
     if parameters.first(&["offline"]).is_some_and(|offline| offline.eq_ignore_ascii_case("yes")) {
         return Ok(Wish::Offline);
     }
@@ -213,7 +223,7 @@ struct Asked {
 
 impl Asked {
     /// Reads all address parameters.
-    fn read(parameters: &Parameters, allow_private: bool) -> Self {
+    fn read(parameters: &Parameters<'_>, allow_private: bool) -> Self {
         let mut asked = Self::default();
         let names = ["myip", "ip", "myipv4", "ipv4", "ip4", "myipv6", "myip6", "ipv6", "ip6"];
         for (name, list) in parameters.all(&names) {

@@ -21,11 +21,12 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use redb::{Database, ReadTransaction, ReadableDatabase, TransactionError};
+use redb::Database;
 use tokio::sync::oneshot;
 
 use self::{
     file::{DataFile, failed},
+    snapshot::View,
     writer::{Batch, Writer},
 };
 pub use self::{
@@ -82,11 +83,9 @@ impl Embedded {
     ///
     /// # Errors
     ///
-    /// Where the file could not be read.
+    /// Where the file is not open.
     pub fn snapshot(&self) -> Result<Snapshot<'_>, Error> {
-        let snapshot = self.shared.begin_read()?.map_err(redb::Error::from);
-        let snapshot = snapshot.and_then(|transaction| Snapshot::new(transaction, &self.shared));
-        snapshot.map_err(|error| self.shared.failed(&error))
+        Ok(Snapshot::new(self.shared.view()?, &self.shared))
     }
 
     /// Transactions committed since it was opened. Each takes two fsyncs for however many batches,
@@ -98,12 +97,12 @@ impl Embedded {
     /// Opens the file and starts the thread that writes.
     fn start(file: DataFile, zones: Zones) -> Result<Self, Error> {
         let apexes: Vec<Key> = zones.iter().map(|zone| Key::from(&zone.name)).collect();
-        let database = file.open_checked(&apexes)?;
+        let opened = Opened::new(file.open_checked(&apexes)?, &file.path)?;
         let shared = Arc::new(Shared {
             path: file.path.clone(),
             zones,
             apexes,
-            state: RwLock::new(State::Open(database)),
+            state: RwLock::new(State::Open(opened)),
             suspect: AtomicBool::new(false),
             commits: AtomicU64::new(0),
         });
@@ -167,27 +166,51 @@ struct Shared {
 /// Whether the file is open.
 enum State {
     /// It is.
-    Open(Database),
+    Open(Opened),
     /// It is not, and why; a copy in memory is there to be read.
-    Copied(Database, String),
+    Copied(Opened, String),
     /// It is not, and why.
     Closed(String),
+}
+
+/// A file, or a copy of it, that is open.
+struct Opened {
+    /// What it holds since the last commit. To begin a transaction for each read takes as long as
+    /// the rest of an answer.
+    view: Arc<View>,
+    /// The file.
+    database: Database,
+}
+
+impl Opened {
+    /// Has a look at what a file holds.
+    fn new(database: Database, path: &Path) -> Result<Self, Error> {
+        let view = View::new(&database).map_err(|error| failed(path, &error))?;
+        Ok(Self { view: Arc::new(view), database })
+    }
 }
 
 impl Shared {
     /// Does something with the open file.
     fn with<T>(&self, what: impl FnOnce(&Database) -> Result<T, Error>) -> Result<T, Error> {
         match &*self.state() {
-            State::Open(database) => what(database),
+            State::Open(opened) => what(&opened.database),
             State::Copied(_, why) | State::Closed(why) => Err(self.closed(why)),
         }
     }
 
-    /// Begins to read the file, or its copy.
-    fn begin_read(&self) -> Result<Result<ReadTransaction, TransactionError>, Error> {
+    /// What the file holds, or its copy.
+    fn view(&self) -> Result<Arc<View>, Error> {
         match &*self.state() {
-            State::Open(database) | State::Copied(database, _) => Ok(database.begin_read()),
+            State::Open(opened) | State::Copied(opened, _) => Ok(Arc::clone(&opened.view)),
             State::Closed(why) => Err(self.closed(why)),
+        }
+    }
+
+    /// Shows what the file holds since the last commit.
+    fn show(&self, view: View) {
+        if let State::Open(opened) = &mut *self.state.write().unwrap_or_else(PoisonError::into_inner) {
+            opened.view = Arc::new(view);
         }
     }
 
@@ -539,9 +562,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let disk = Arc::new(Disk::default());
         let store = on_disk(folder.path(), ZONES, &disk).unwrap();
-        block_on(change(&store, &["a.example.org 60 A 192.0.2.1"])).unwrap();
+        // A view keeps the first page.
+        fill(&store);
         disk.unreadable.store(true, Ordering::SeqCst);
-        let host = Key::from(&"a.example.org".parse::<HostName>().unwrap());
+        let host = Key::from(&"h1.example.org".parse::<HostName>().unwrap());
         let read = || store.snapshot().and_then(|snapshot| snapshot.at(&host));
         assert!(read().unwrap_err().0.contains("the disk cannot be read"));
         disk.unreadable.store(false, Ordering::SeqCst);
@@ -550,7 +574,7 @@ mod tests {
             assert!(started.elapsed() < Duration::from_secs(10));
             thread::sleep(Duration::from_millis(10));
         }
-        assert_eq!(at(&store, "a.example.org"), "60 A 192.0.2.1");
+        assert_eq!(at(&store, "h1.example.org"), "60 A 192.0.2.1");
     }
 
     #[test]
@@ -573,10 +597,14 @@ mod tests {
     /// A folder with some records.
     fn filled() -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
-        let store = open(folder.path()).unwrap();
-        let changes: Vec<_> = (0..200).map(|n| format!("h{n}.example.org 60 A 192.0.2.{n}")).collect();
-        block_on(change(&store, &changes.iter().map(String::as_str).collect::<Vec<_>>())).unwrap();
+        fill(&open(folder.path()).unwrap());
         folder
+    }
+
+    /// Adds more records than fit on one page.
+    fn fill(store: &Embedded) {
+        let changes: Vec<_> = (0..200).map(|n| format!("h{n}.example.org 60 A 192.0.2.{n}")).collect();
+        block_on(change(store, &changes.iter().map(String::as_str).collect::<Vec<_>>())).unwrap();
     }
 
     #[test]

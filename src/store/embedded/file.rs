@@ -157,7 +157,8 @@ pub(super) fn path(data: &Path) -> PathBuf {
 /// It is committed in two phases, each with an fsync: all new pages, then the header that points to
 /// them. When the first fails, the file still holds what it held, and nothing that was lost is used;
 /// committed in one, it could go on from pages that never reached the disk. It also saves what redb
-/// needs to know to open the file again without reading it.
+/// needs to know to open the file again without reading it: that is most of a commit's CPU, but a
+/// repair would write to a damaged file before it is known to be one.
 pub(super) fn begin(database: &Database) -> Result<WriteTransaction, redb::Error> {
     let mut transaction = database.begin_write()?;
     transaction.set_quick_repair(true);

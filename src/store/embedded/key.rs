@@ -65,10 +65,10 @@ impl Key {
 
     /// Adds a label on the left.
     fn push(&mut self, label: &[u8]) {
-        for octet in label.to_ascii_lowercase() {
-            match octet {
-                END | ESCAPE => self.0.extend([ESCAPE, octet + 1]),
-                _ => self.0.push(octet),
+        for octet in label {
+            match octet.to_ascii_lowercase() {
+                octet @ (END | ESCAPE) => self.0.extend([ESCAPE, octet + 1]),
+                octet => self.0.push(octet),
             }
         }
         self.0.push(END);
@@ -77,7 +77,9 @@ impl Key {
 
 impl From<&HostName> for Key {
     fn from(host: &HostName) -> Self {
-        Self::of_labels(host.labels().rev().map(str::as_bytes))
+        let mut key = Self(Vec::with_capacity(host.as_str().len() + 1));
+        host.labels().rev().for_each(|label| key.push(label.as_bytes()));
+        key
     }
 }
 

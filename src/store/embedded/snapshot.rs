@@ -8,7 +8,9 @@
 //! right before or what comes right after. So any answer takes three look-ups at most, however many
 //! records there are.
 
-use redb::{ReadOnlyTable, ReadTransaction};
+use std::sync::Arc;
+
+use redb::{Database, ReadOnlyTable, ReadableDatabase};
 
 use super::{
     Shared,
@@ -18,21 +20,34 @@ use super::{
 };
 use crate::{hostname::HostName, store::Error, zone::Zone};
 
+/// The tables at one moment: later changes do not show in them.
+pub(super) struct View {
+    /// Each name's records.
+    records: ReadOnlyTable<&'static [u8], &'static [u8]>,
+    /// Each zone's serial.
+    serials: ReadOnlyTable<&'static [u8], u32>,
+}
+
+impl View {
+    /// The tables as they are now.
+    pub(super) fn new(database: &Database) -> Result<Self, redb::Error> {
+        let transaction = database.begin_read()?;
+        Ok(Self { records: transaction.open_table(RECORDS)?, serials: transaction.open_table(SERIALS)? })
+    }
+}
+
 /// What the file holds at one moment: later changes do not show in it.
 pub struct Snapshot<'a> {
-    /// Sees that moment.
-    transaction: ReadTransaction,
-    /// The table of records.
-    records: ReadOnlyTable<&'static [u8], &'static [u8]>,
+    /// The tables at that moment.
+    view: Arc<View>,
     /// The store.
     shared: &'a Shared,
 }
 
 impl<'a> Snapshot<'a> {
-    /// What a transaction sees.
-    pub(super) fn new(transaction: ReadTransaction, shared: &'a Shared) -> Result<Self, redb::Error> {
-        let records = transaction.open_table(RECORDS)?;
-        Ok(Self { transaction, records, shared })
+    /// What a view shows.
+    pub(super) fn new(view: Arc<View>, shared: &'a Shared) -> Self {
+        Self { view, shared }
     }
 
     /// The records that answer a question for this name, which is within a zone of ours: its own, or
@@ -42,7 +57,7 @@ impl<'a> Snapshot<'a> {
     ///
     /// Where the file could not be read.
     pub fn answer(&self, name: &Key) -> Result<Option<Records>, Error> {
-        let after = self.records.range(name.as_bytes()..).map_err(|error| self.failed(error))?.next();
+        let after = self.view.records.range(name.as_bytes()..).map_err(|error| self.failed(error))?.next();
         let after = after.transpose().map_err(|error| self.failed(error))?;
         let after = match after {
             Some((found, value)) if found.value() == name.as_bytes() => return self.decode(value.value()).map(Some),
@@ -67,7 +82,7 @@ impl<'a> Snapshot<'a> {
     ///
     /// Where the file could not be read.
     pub fn at(&self, name: &Key) -> Result<Option<Records>, Error> {
-        let value = self.records.get(name.as_bytes()).map_err(|error| self.failed(error))?;
+        let value = self.view.records.get(name.as_bytes()).map_err(|error| self.failed(error))?;
         value.map(|value| self.decode(value.value())).transpose()
     }
 
@@ -79,7 +94,7 @@ impl<'a> Snapshot<'a> {
     /// Where the file could not be read.
     pub fn hosts(&self, zone: &Zone) -> Result<impl Iterator<Item = Result<(HostName, Records), Error>>, Error> {
         let apex = Key::from(&zone.name);
-        let range = self.records.range(apex.as_bytes()..).map_err(|error| self.failed(error))?;
+        let range = self.view.records.range(apex.as_bytes()..).map_err(|error| self.failed(error))?;
         Ok(range
             .map(|entry| {
                 let (name, value) = entry.map_err(|error| self.failed(error))?;
@@ -98,14 +113,13 @@ impl<'a> Snapshot<'a> {
     ///
     /// Where the file could not be read, or holds no such zone.
     pub fn serial(&self, zone: &Zone) -> Result<u32, Error> {
-        let serials = self.transaction.open_table(SERIALS).map_err(|error| self.failed(error))?;
-        let serial = serials.get(Key::from(&zone.name).as_bytes()).map_err(|error| self.failed(error))?;
+        let serial = self.view.serials.get(Key::from(&zone.name).as_bytes()).map_err(|error| self.failed(error))?;
         serial.map(|serial| serial.value()).ok_or_else(|| self.damaged("a zone without a serial"))
     }
 
     /// The last name before this one.
     fn before(&self, name: &Key) -> Result<Option<Key>, Error> {
-        let mut range = self.records.range(..name.as_bytes()).map_err(|error| self.failed(error))?;
+        let mut range = self.view.records.range(..name.as_bytes()).map_err(|error| self.failed(error))?;
         let entry = range.next_back().transpose().map_err(|error| self.failed(error))?;
         Ok(entry.map(|(name, _)| Key::of_bytes(name.value())))
     }

@@ -1,8 +1,9 @@
 //! The one thread that writes.
 //!
 //! An fsync takes as long for one change as for a hundred, so all batches that wait are written in
-//! one transaction, and while that is made durable the next ones gather. Each batch is by itself all
-//! or nothing: one that is refused leaves those beside it alone.
+//! one transaction, and while that is made durable the next ones gather; a batch that comes alone
+//! waits for no other. Each is by itself all or nothing: one that is refused leaves those beside it
+//! alone.
 //!
 //! After an error, of a reader's as well, redb takes no more work until the file was opened again. The
 //! thread does that before it goes on, and tries every second until it can; meanwhile a copy in memory
@@ -18,6 +19,7 @@ use std::{
         Arc,
         mpsc::{Receiver, RecvTimeoutError},
     },
+    thread,
     time::Duration,
 };
 
@@ -25,10 +27,11 @@ use redb::{Database, ReadableTable, Table};
 use tokio::sync::oneshot;
 
 use super::{
-    Shared, State,
+    Opened, Shared, State,
     file::{DataFile, RECORDS, SERIALS, begin, failed, now},
     key::Key,
     records::{Addresses, Records},
+    snapshot::View,
 };
 use crate::{
     hostname::HostName,
@@ -38,6 +41,11 @@ use crate::{
 
 /// Batches that are written in one transaction.
 const GROUP: usize = 1024;
+/// How long we wait for one more where the last transaction had several batches: those who sent them
+/// are answered one after the other, and the first to come back would be written by itself.
+const STEP: Duration = Duration::from_micros(250);
+/// How often we do that before we write.
+const MOST_STEPS: usize = 8;
 /// How often we look whether the file has to be opened again.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -76,9 +84,15 @@ pub(super) struct Writer {
 impl Writer {
     /// Writes what comes until nothing can come any more, then closes the file.
     pub(super) fn run(self) {
+        // Whether the last transaction had one batch.
+        let mut alone = true;
         loop {
             match self.queue.recv_timeout(RETRY) {
-                Ok(first) => self.write(iter::once(first).chain(self.queue.try_iter()).take(GROUP).collect()),
+                Ok(first) => {
+                    let group = self.gather(first, alone);
+                    alone = group.len() == 1;
+                    self.write(group);
+                }
                 Err(RecvTimeoutError::Timeout) if self.shared.is_usable() => {}
                 Err(RecvTimeoutError::Timeout) => self.reopen(),
                 Err(RecvTimeoutError::Disconnected) => break,
@@ -87,26 +101,48 @@ impl Writer {
         self.shared.set(State::Closed("stopped".to_owned()));
     }
 
+    /// The batches for one transaction: all that wait, and where this one does not come alone, those
+    /// that follow one another closely.
+    fn gather(&self, first: Batch, alone: bool) -> Vec<Batch> {
+        let mut group: Vec<_> = iter::once(first).chain(self.queue.try_iter()).take(GROUP).collect();
+        if alone {
+            return group;
+        }
+        for _ in 0..MOST_STEPS {
+            thread::sleep(STEP);
+            let before = group.len();
+            group.extend(self.queue.try_iter().take(GROUP - before));
+            if group.len() == before {
+                break;
+            }
+        }
+        group
+    }
+
     /// Writes batches in one transaction, and says to each what became of it.
     fn write(&self, group: Vec<Batch>) {
         if !self.shared.is_usable() {
             self.reopen();
         }
-        let outcomes = self.shared.with(|database| {
-            let outcomes = self.commit(database, &group);
-            outcomes.inspect_err(|_| self.shared.suspect())
+        let committed = self.shared.with(|database| {
+            let committed = self.commit(database, &group);
+            committed.inspect_err(|_| self.shared.suspect())
         });
+        let outcomes = match committed {
+            Ok((outcomes, view)) => {
+                self.shared.show(view);
+                outcomes
+            }
+            Err(Error(reason)) => group.iter().map(|_| Err(Error(reason.clone()))).collect(),
+        };
         if !self.shared.is_usable() {
             self.reopen();
         }
-        match outcomes {
-            Ok(outcomes) => iter::zip(group, outcomes).for_each(|(batch, outcome)| batch.say(outcome)),
-            Err(Error(reason)) => group.into_iter().for_each(|batch| batch.say(Err(Error(reason.clone())))),
-        }
+        iter::zip(group, outcomes).for_each(|(batch, outcome)| batch.say(outcome));
     }
 
-    /// Commits the batches that are not refused.
-    fn commit(&self, database: &Database, group: &[Batch]) -> Result<Vec<Result<(), Error>>, Error> {
+    /// Commits the batches that are not refused; each one's outcome, and what the file holds then.
+    fn commit(&self, database: &Database, group: &[Batch]) -> Result<(Vec<Result<(), Error>>, View), Error> {
         let says = |what: &str, error: &redb::Error| Error(format!("{what}: {}", failed(&self.file.path, error)));
         let unchanged = |error: redb::Error| says("nothing was changed", &error);
         let transaction = begin(database).map_err(unchanged)?;
@@ -118,9 +154,11 @@ impl Writer {
                 outcomes.push(batch.apply(&mut records, &mut serials).map_err(unchanged)?);
             }
         }
-        transaction.commit().map_err(|error| says("could not confirm the change", &error.into()))?;
+        let unconfirmed = |error: redb::Error| says("could not confirm the change", &error);
+        transaction.commit().map_err(|error| unconfirmed(error.into()))?;
         self.shared.count_commit();
-        Ok(outcomes)
+        let view = View::new(database).map_err(unconfirmed)?;
+        Ok((outcomes, view))
     }
 
     /// Opens the file again. Where it cannot be, there is a copy to be read until it can.
@@ -129,10 +167,11 @@ impl Writer {
         if !copied {
             self.shared.set(State::Closed("being opened again".to_owned()));
         }
-        match self.file.reopen() {
-            Ok(database) => self.shared.set(State::Open(database)),
+        let opened = |database| Opened::new(database, &self.file.path);
+        match self.file.reopen().and_then(opened) {
+            Ok(file) => self.shared.set(State::Open(file)),
             Err(_) if copied => {}
-            Err(Error(why)) => self.shared.set(match self.file.copy() {
+            Err(Error(why)) => self.shared.set(match self.file.copy().and_then(opened) {
                 Ok(copy) => State::Copied(copy, why),
                 Err(_) => State::Closed(why),
             }),
