@@ -50,8 +50,6 @@ pub struct Invocation {
     pub reply: Value,
     /// From the last octet of the event to the last of the reply, as the Runtime API sees it.
     pub took: Duration,
-    /// When the reply was there.
-    pub at: Instant,
 }
 
 /// What the Runtime API sees.
@@ -122,15 +120,10 @@ impl Function {
                 Seen::Handed(at) => handed = Some(at),
                 Seen::Answered(at, reply) => {
                     let reply = serde_json::from_str(&reply).expect("a reply in JSON");
-                    return Invocation { reply, took: at - handed.expect("an event before its reply"), at };
+                    return Invocation { reply, took: at - handed.expect("an event before its reply") };
                 }
             }
         }
-    }
-
-    /// The time since its start.
-    pub fn since_start(&self, at: Instant) -> Duration {
-        at - self.started
     }
 
     /// The CPU time that its threads had so far.

@@ -80,7 +80,7 @@ struct Start {
     poll: Duration,
     /// Of its first reply.
     first: Duration,
-    /// To the end of its first reply.
+    /// Both.
     total: Duration,
     /// The CPU time it had until then.
     cpu: Duration,
@@ -159,8 +159,7 @@ impl Bench {
         if kind != Kind::Empty {
             assert!(said(&invocation.reply).starts_with("good "), "{}", invocation.reply);
         }
-        let start =
-            Start { poll, first: invocation.took, total: function.since_start(invocation.at), cpu: function.cpu() };
+        let start = Start { poll, first: invocation.took, total: poll + invocation.took, cpu: function.cpu() };
         (start, share.as_ref().map_or("not at all", Share::how))
     }
 
