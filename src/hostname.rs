@@ -51,7 +51,8 @@ impl FromStr for HostName {
     fn from_str(text: &str) -> Result<Self, ReturnCode> {
         let name = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
         let below_wildcard = name.strip_prefix("*.").unwrap_or(&name);
-        let qualified = name.len() <= 253 && name.contains('.') && below_wildcard.split('.').all(is_label);
+        let mut labels = below_wildcard.as_bytes().split(|octet| *octet == b'.');
+        let qualified = name.len() <= 253 && name.contains('.') && labels.all(is_label);
         if qualified { Ok(Self(name)) } else { Err(ReturnCode::NotFqdn) }
     }
 }
@@ -62,12 +63,12 @@ impl fmt::Display for HostName {
     }
 }
 
-/// Whether the text is a label: 1 to 63 letters, digits, `_` or `-`, no `-` at its ends.
-fn is_label(label: &str) -> bool {
+/// Whether these octets are a label: 1 to 63 letters, digits, `_` or `-`, no `-` at its ends.
+fn is_label(label: &[u8]) -> bool {
     (1..=63).contains(&label.len())
-        && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
-        && !label.starts_with('-')
-        && !label.ends_with('-')
+        && label.iter().all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_'))
+        && !label.starts_with(b"-")
+        && !label.ends_with(b"-")
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use std::{
 use serde::{Serialize, Serializer};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use crate::reply::ReturnCode;
+use crate::{address::Text, reply::ReturnCode};
 
 /// Which lines are written (`NIC53_LOG`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -112,13 +112,13 @@ impl fmt::Display for Entry {
     /// The line for a terminal.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.source {
-            Some(source) => source.fmt(f)?,
+            Some(source) => Text(source).fmt(f)?,
             None => f.write_str("-")?,
         }
         write!(f, " {} {}", self.endpoint, self.status)?;
         list(f, " ", ",", &self.codes)?;
         list(f, " hosts=", ",", &self.hosts)?;
-        list(f, " addresses=", ",", &self.addresses)?;
+        list(f, " addresses=", ",", self.addresses.iter().copied().map(Text))?;
         let tenths = tenths_of_milliseconds(self.took);
         write!(f, " calls={} ms={}.{}", self.calls, tenths / 10, tenths % 10)?;
         list(f, ": ", "; ", &self.reasons)
@@ -281,8 +281,13 @@ fn text_line(what: fmt::Arguments<'_>) -> String {
 }
 
 /// Words with what stands before the first and between two; nothing where there is none.
-fn list(f: &mut fmt::Formatter<'_>, before: &str, between: &str, words: &[impl fmt::Display]) -> fmt::Result {
-    for (index, word) in words.iter().enumerate() {
+fn list(
+    f: &mut fmt::Formatter<'_>,
+    before: &str,
+    between: &str,
+    words: impl IntoIterator<Item = impl fmt::Display>,
+) -> fmt::Result {
+    for (index, word) in words.into_iter().enumerate() {
         f.write_str(if index == 0 { before } else { between })?;
         word.fmt(f)?;
     }

@@ -5,7 +5,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
-use crate::{access::Grant, zone::Zone};
+use crate::{access::Grant, address::Text, zone::Zone};
 
 /// The address families, which are also the record types that nic53 writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -52,7 +52,7 @@ pub struct RecordSet {
 impl RecordSet {
     /// A record set of these addresses.
     pub fn new(family: Family, ttl: u32, addresses: &[IpAddr]) -> Self {
-        Self { family, ttl, values: addresses.iter().map(IpAddr::to_string).collect() }
+        Self { family, ttl, values: addresses.iter().map(|address| Text(*address).to_string()).collect() }
     }
 
     /// The values that are addresses of this family, in numeric order, each once.

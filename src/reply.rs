@@ -10,6 +10,8 @@ use http::{
     header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, WWW_AUTHENTICATE},
 };
 
+use crate::address::Text;
+
 /// Everything an update may be answered with, and nothing else: the error type of parsing and
 /// deciding too.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,7 +71,7 @@ impl fmt::Display for ReturnCode {
         if let Self::Good(addresses) | Self::NoChg(addresses) = self {
             for (index, address) in addresses.iter().enumerate() {
                 f.write_str(if index == 0 { " " } else { "," })?;
-                address.fmt(f)?;
+                Text(*address).fmt(f)?;
             }
         }
         Ok(())

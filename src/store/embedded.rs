@@ -117,8 +117,8 @@ impl Embedded {
 impl Store for Embedded {
     async fn record_sets(&self, grants: &[&Grant<'_>], _: &Calls) -> Result<Vec<Present>, Error> {
         // What is in a copy alone might not last, and must not be called unchanged.
-        self.shared.with(|_| Ok(()))?;
-        let snapshot = self.snapshot()?;
+        let view = self.shared.with(|opened| Ok(Arc::clone(&opened.view)))?;
+        let snapshot = Snapshot::new(view, &self.shared);
         let present = grants.iter().map(|grant| {
             let records = snapshot.at(&Key::from(grant.host()))?.unwrap_or_default();
             Ok(Present::Plain { v4: records.record_set(Family::V4), v6: records.record_set(Family::V6) })
@@ -192,9 +192,9 @@ impl Opened {
 
 impl Shared {
     /// Does something with the open file.
-    fn with<T>(&self, what: impl FnOnce(&Database) -> Result<T, Error>) -> Result<T, Error> {
+    fn with<T>(&self, what: impl FnOnce(&Opened) -> Result<T, Error>) -> Result<T, Error> {
         match &*self.state() {
-            State::Open(opened) => what(&opened.database),
+            State::Open(opened) => what(opened),
             State::Copied(_, why) | State::Closed(why) => Err(self.closed(why)),
         }
     }

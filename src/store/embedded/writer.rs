@@ -124,8 +124,8 @@ impl Writer {
         if !self.shared.is_usable() {
             self.reopen();
         }
-        let committed = self.shared.with(|database| {
-            let committed = self.commit(database, &group);
+        let committed = self.shared.with(|opened| {
+            let committed = self.commit(&opened.database, &group);
             committed.inspect_err(|_| self.shared.suspect())
         });
         let outcomes = match committed {
