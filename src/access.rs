@@ -117,13 +117,19 @@ impl<'a> Access<'a> {
     /// Whether the password is the host's own token, or a subtree token of the host or of an
     /// ancestor of it in the zone, under any secret. All of them are compared, always.
     fn covers(self, host: &HostName, zone: &Zone, password: &Password) -> Choice {
-        let is_that_of = |scope, name: &HostName| {
-            let generation = self.generations.get(name).copied().unwrap_or(0);
-            let tokens = self.secrets.iter().map(|secret| secret.mint(scope, name, zone, generation));
-            tokens.fold(Choice::from(0), |is, token| is | password.is(&token))
-        };
-        let subtrees = host.ancestry().filter(|name| name.is_within(&zone.name) && !name.is_wildcard());
-        subtrees.fold(is_that_of(Scope::Host, host), |is, name| is | is_that_of(Scope::Subtree, &name))
+        let own = std::iter::once((Scope::Host, host.clone()));
+        let subtrees = host
+            .ancestry()
+            .filter(|name| name.is_within(&zone.name) && !name.is_wildcard())
+            .map(|name| (Scope::Subtree, name));
+        let mut covered = Choice::from(0);
+        for (scope, name) in own.chain(subtrees) {
+            let generation = self.generations.get(&name).copied().unwrap_or(0);
+            for secret in self.secrets.iter() {
+                covered |= password.is(&secret.mint(scope, &name, zone, generation));
+            }
+        }
+        covered
     }
 }
 

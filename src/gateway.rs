@@ -1,6 +1,6 @@
 //! The gateway: from a request to its reply.
 
-use std::{net::IpAddr, time::Instant};
+use std::{borrow::Cow, net::IpAddr, time::Instant};
 
 use futures_util::future;
 use http::{Response, StatusCode, request::Parts};
@@ -38,7 +38,7 @@ struct Line {
     /// The line's words.
     code: ReturnCode,
     /// Why it is not as asked, for the log.
-    reason: Option<String>,
+    reason: Option<Cow<'static, str>>,
 }
 
 impl<S: Store> Gateway<S> {
@@ -74,7 +74,7 @@ impl<S: Store> Gateway<S> {
             Some(Endpoint::CheckIp) => source.map_or_else(|| unknown_source(&mut entry), reply::checkip),
             Some(Endpoint::PlainIp) => source.map_or_else(|| unknown_source(&mut entry), reply::plain_ip),
             Some(Endpoint::Update) if let Some((status, reason)) = fault => {
-                entry.reasons.push(reason.to_owned());
+                entry.reasons.push(reason.into());
                 reply::text(status, ReturnCode::ServerError.word().to_owned())
             }
             Some(Endpoint::Update) => reply::response(&self.update(parts, &parameters, &mut entry).await),
@@ -127,17 +127,17 @@ impl<S: Store> Gateway<S> {
             .zip(hosts)
             .map(|(decision, host)| match decision {
                 Ok(grant) => line_of(grant).unwrap_or_else(|| Line::new(ReturnCode::ServerError, "no line of a host")),
-                Err(refusal) => Line::new(refusal.code.clone(), &format!("{host}: {}", refusal.reason)),
+                Err(refusal) => Line::new(refusal.code.clone(), format!("{host}: {}", refusal.reason)),
             })
             .collect()
     }
 
     /// Changes the granted hosts of one zone, all or none, and says what comes of each.
     async fn change(&self, zone: &Zone, grants: &[&Grant<'_>], update: &Update, calls: &Calls) -> Vec<Line> {
-        let failed = |error: &Error| Line::new(ReturnCode::DnsErr, &format!("zone {}: {error}", zone.name));
+        let failed = |error: &Error| Line::new(ReturnCode::DnsErr, format!("zone {}: {error}", zone.name));
         let wish = match &update.wish {
             Ok(wish) => wish,
-            Err(reason) => return vec![Line::new(ReturnCode::DnsErr, reason); grants.len()],
+            Err(reason) => return vec![Line::new(ReturnCode::DnsErr, *reason); grants.len()],
         };
         let present = match self.store.record_sets(grants, calls).await {
             Ok(present) => present,
@@ -154,7 +154,10 @@ impl<S: Store> Gateway<S> {
             .zip(plans)
             .map(|(grant, plan)| match &applied {
                 Err(error) if !plan.changes.is_empty() => failed(error),
-                _ => Line { code: plan.code, reason: plan.reason.map(|reason| format!("{}: {reason}", grant.host())) },
+                _ => Line {
+                    code: plan.code,
+                    reason: plan.reason.map(|reason| format!("{}: {reason}", grant.host()).into()),
+                },
             })
             .collect()
     }
@@ -162,7 +165,7 @@ impl<S: Store> Gateway<S> {
 
 /// The reply where the caller asks for an address that we do not know.
 fn unknown_source(entry: &mut Entry) -> Response<String> {
-    entry.reasons = vec!["the source address is unknown".to_owned()];
+    entry.reasons = vec!["the source address is unknown".into()];
     reply::response(&[ReturnCode::ServerError])
 }
 
@@ -195,8 +198,8 @@ fn by_zone<'a>(granted: &[&'a Grant<'a>]) -> Vec<(&'a Zone, Vec<&'a Grant<'a>>)>
 
 impl Line {
     /// A line with its reason.
-    fn new(code: ReturnCode, reason: &str) -> Self {
-        Self { code, reason: Some(reason.to_owned()) }
+    fn new(code: ReturnCode, reason: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, reason: Some(reason.into()) }
     }
 }
 

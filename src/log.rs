@@ -1,12 +1,13 @@
 //! The log: one line a request, and what happens beside requests.
 
 use std::{
+    borrow::Cow,
     fmt::{self, Write as _},
-    io::Write as _,
+    io::{self, Write as _},
     mem,
     net::IpAddr,
     str::FromStr,
-    sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError},
     thread,
     time::Duration,
 };
@@ -78,7 +79,7 @@ pub struct Entry {
     pub addresses: Vec<IpAddr>,
     /// Why something was refused or failed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub reasons: Vec<String>,
+    pub reasons: Vec<Cow<'static, str>>,
     /// Calls to Route 53, retries included.
     pub calls: u32,
     /// The time until the reply.
@@ -161,13 +162,13 @@ impl Log {
 }
 
 /// Octets of lines that wait to be written, at the most. A line that does not fit is dropped.
-const MOST_WAITING: usize = 64 * 1024;
-/// How long the thread that writes rests once it wrote. To be woken for each line, and to write each by
-/// itself, would take a third of a request's time.
+const MOST_WAITING: usize = 256 * 1024;
+/// How long the thread that writes rests once it wrote, unless half of what may wait does. To be woken
+/// for each line, and to write each by itself, would take a third of a request's time.
 const REST: Duration = Duration::from_millis(5);
 
 /// There once a thread of its own writes the log.
-static BACKGROUND: OnceLock<Background> = OnceLock::new();
+static BACKGROUND: OnceLock<Arc<Background>> = OnceLock::new();
 
 /// What that thread is given.
 #[derive(Default)]
@@ -195,17 +196,33 @@ struct Waiting {
 /// # Errors
 ///
 /// Where there can be no thread.
-pub fn write_in_background() -> std::io::Result<()> {
-    let background = BACKGROUND.get_or_init(Background::default);
-    thread::Builder::new().name("log".to_owned()).spawn(|| background.write())?;
+pub fn write_in_background() -> io::Result<()> {
+    if BACKGROUND.get().is_none() {
+        let background = Arc::new(Background::default());
+        let its = Arc::clone(&background);
+        thread::Builder::new().name("log".to_owned()).spawn(move || its.write(io::stderr()))?;
+        let _ = BACKGROUND.set(background);
+    }
     Ok(())
 }
 
-/// Waits until the lines so far are written, but not for longer than that.
+/// Waits until no line waits to be written, but not for longer than that.
 pub fn flush(patience: Duration) {
-    let Some(background) = BACKGROUND.get() else { return };
-    let unwritten = |waiting: &mut Waiting| waiting.writing || !waiting.lines.is_empty();
-    drop(background.changed.wait_timeout_while(background.lock(), patience, unwritten));
+    if let Some(background) = BACKGROUND.get() {
+        background.flush(patience);
+    }
+}
+
+impl Waiting {
+    /// Whether there is nothing to write.
+    fn is_empty(&self) -> bool {
+        self.lines.is_empty() && self.dropped == 0
+    }
+
+    /// Whether so much waits that it must be written soon.
+    fn is_pressing(&self) -> bool {
+        self.lines.len() > MOST_WAITING / 2
+    }
 }
 
 impl Background {
@@ -217,25 +234,31 @@ impl Background {
     /// Takes a line, if there is room for it.
     fn take(&self, line: &str) {
         let mut waiting = self.lock();
-        if waiting.lines.len() + line.len() >= MOST_WAITING {
+        let before = (waiting.is_empty(), waiting.is_pressing());
+        if waiting.lines.len() + line.len() < MOST_WAITING {
+            waiting.lines.push_str(line);
+            waiting.lines.push('\n');
+        } else {
             waiting.dropped += 1;
-            return;
         }
-        let first = waiting.lines.is_empty();
-        waiting.lines.push_str(line);
-        waiting.lines.push('\n');
+        let news = before != (waiting.is_empty(), waiting.is_pressing());
         drop(waiting);
-        if first {
+        if news {
             self.changed.notify_all();
         }
     }
 
-    /// Writes what comes: all lines that wait, in one go.
-    fn write(&self) {
+    /// Waits until nothing is to be written.
+    fn flush(&self, patience: Duration) {
+        let unwritten = |waiting: &mut Waiting| waiting.writing || !waiting.is_empty();
+        drop(self.changed.wait_timeout_while(self.lock(), patience, unwritten));
+    }
+
+    /// Writes what comes: all lines that wait, in one go. A log that cannot be written stops nothing.
+    fn write(&self, mut to: impl io::Write) {
         let mut lines = String::new();
         loop {
-            let nothing = |waiting: &mut Waiting| waiting.lines.is_empty();
-            let waiting = self.changed.wait_while(self.lock(), nothing);
+            let waiting = self.changed.wait_while(self.lock(), |waiting| waiting.is_empty());
             let mut waiting = waiting.unwrap_or_else(PoisonError::into_inner);
             mem::swap(&mut waiting.lines, &mut lines);
             let dropped = mem::take(&mut waiting.dropped);
@@ -247,11 +270,11 @@ impl Background {
                 )));
                 lines.push('\n');
             }
-            write_now(&lines);
+            let _ = to.write_all(lines.as_bytes());
             lines.clear();
             self.lock().writing = false;
             self.changed.notify_all();
-            thread::sleep(REST);
+            drop(self.changed.wait_timeout_while(self.lock(), REST, |waiting| !waiting.is_pressing()));
         }
     }
 }
@@ -267,7 +290,7 @@ fn write_line(line: &str) {
 /// Writes lines at once, so that those of several threads do not mix. A log that cannot be written
 /// stops nothing.
 fn write_now(lines: &str) {
-    let _ = std::io::stderr().lock().write_all(lines.as_bytes());
+    let _ = io::stderr().lock().write_all(lines.as_bytes());
 }
 
 /// A line for people: the time, and what happened. Control characters, which could forge a line or
@@ -330,6 +353,54 @@ mod tests {
         );
         assert_eq!(serde_json::json!(entry)["ms"], 1.2);
         assert!(entry.is_error());
+    }
+
+    /// What was written, and whether a write is held up.
+    #[derive(Clone, Default)]
+    struct Reader(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Reader {
+        fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend(octets);
+            Ok(octets.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_are_written_in_order_and_those_that_nobody_reads_in_time_are_counted() {
+        let (background, reader) = (Arc::new(Background::default()), Reader::default());
+        let its = (Arc::clone(&background), reader.clone());
+        thread::spawn(move || its.0.write(its.1));
+        let mut expected = String::new();
+        for number in 0..20_000 {
+            let line = format!("{number}: what happened");
+            background.take(&line);
+            expected += &line;
+            expected.push('\n');
+            if number % 100 == 0 {
+                background.flush(Duration::from_secs(10));
+            }
+        }
+        background.flush(Duration::from_secs(10));
+        assert!(reader.0.lock().unwrap().as_slice() == expected.as_bytes());
+
+        // While nobody reads: as much as may wait is being written, as much waits, and the rest is counted.
+        let held = reader.0.lock().unwrap();
+        let line = "x".repeat(MOST_WAITING / 2 - 1);
+        for _ in 0..10 {
+            background.take(&line);
+        }
+        background.flush(Duration::from_millis(100));
+        drop(held);
+        background.flush(Duration::from_secs(10));
+        let said = String::from_utf8(reader.0.lock().unwrap().split_off(expected.len())).unwrap();
+        let written = said.matches(&line).count();
+        assert!((1..=4).contains(&written), "{written}");
+        assert!(said.contains(&format!("error: {} lines of the log are missing", 10 - written)), "{written}");
     }
 
     #[test]

@@ -65,10 +65,9 @@ impl RecordSet {
 
     /// Whether the values are exactly these addresses, in any order and spelling.
     pub fn holds(&self, addresses: &[IpAddr]) -> bool {
-        let mut wanted = addresses.to_vec();
-        wanted.sort_unstable();
-        wanted.dedup();
-        self.values.iter().all(|value| self.address(value).is_some()) && self.addresses() == wanted
+        let is = |value: &String, address| self.address(value) == Some(address);
+        self.values.iter().all(|value| addresses.iter().any(|address| is(value, *address)))
+            && addresses.iter().all(|address| self.values.iter().any(|value| is(value, *address)))
     }
 
     /// A value as an address of this family.

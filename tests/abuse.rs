@@ -497,10 +497,11 @@ fn a_log_that_nobody_reads_stops_nothing() {
     // A pipe that stays open, is full after 64 KiB, and that nobody reads.
     let watched = Watched::start_by(r#"mkfifo "$NIC53_DATA/log"; exec 3<>"$NIC53_DATA/log""#, "2>&3");
     let count = effort(3000, 30_000) as usize;
-    let request = b"GET /nic/update?hostname=right.e.x HTTP/1.1\r\nHost: x\r\n\r\n";
+    let hosts = ["one-of-twenty-hosts.right.e.x"; 20].join(",");
+    let request = format!("GET /nic/update?hostname={hosts} HTTP/1.1\r\nHost: x\r\nAuthorization: Basic eDp5\r\n\r\n");
     for _ in 0..count / 1000 {
         let mut stream = Attacker::of(&watched.server.http).connect();
-        stream.write_all(&request.repeat(1000)).expect("a server that reads");
+        stream.write_all(request.repeat(1000).as_bytes()).expect("a server that reads");
         stream.shutdown(Shutdown::Write).expect("an open connection");
         let mut replies = String::new();
         stream.read_to_string(&mut replies).expect("a server that answers");

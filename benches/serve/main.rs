@@ -27,9 +27,9 @@ use self::{
 };
 
 /// How often each server has its turn.
-const TURNS: usize = 5;
+const TURNS: usize = 9;
 /// Seconds of a turn.
-const SECONDS: usize = 2;
+const SECONDS: usize = 1;
 /// Connections at a time.
 const CONNECTIONS: usize = 32;
 

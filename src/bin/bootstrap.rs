@@ -85,7 +85,7 @@ fn not_started() -> Response<String> {
     let code = ReturnCode::ServerError;
     let mut entry = Entry::new("unknown", None);
     entry.codes = vec![code.word()];
-    entry.reasons = vec!["the gateway could not start".to_owned()];
+    entry.reasons = vec!["the gateway could not start".into()];
     let response = reply::response(&[code]);
     entry.status = response.status().as_u16();
     Log { level: Level::Error, format: Format::Json }.request(entry, Duration::ZERO);

@@ -209,8 +209,10 @@ impl Shared {
 
     /// Shows what the file holds since the last commit.
     fn show(&self, view: View) {
+        let mut view = Arc::new(view);
         if let State::Open(opened) = &mut *self.state.write().unwrap_or_else(PoisonError::into_inner) {
-            opened.view = Arc::new(view);
+            // The one before is dropped when nobody is kept waiting.
+            mem::swap(&mut opened.view, &mut view);
         }
     }
 

@@ -1,9 +1,9 @@
 //! The one thread that writes.
 //!
 //! An fsync takes as long for one change as for a hundred, so all batches that wait are written in
-//! one transaction, and while that is made durable the next ones gather; a batch that comes alone
-//! waits for no other. Each is by itself all or nothing: one that is refused leaves those beside it
-//! alone.
+//! one transaction, and while that is made durable the next ones gather; a batch waits for others only
+//! where the transaction before it had several. Each is by itself all or nothing: one that is refused
+//! leaves those beside it alone.
 //!
 //! After an error, of a reader's as well, redb takes no more work until the file was opened again. The
 //! thread does that before it goes on, and tries every second until it can; meanwhile a copy in memory
