@@ -2,6 +2,7 @@
 
 use std::{
     borrow::Cow,
+    cell::RefCell,
     fmt::{self, Write as _},
     io::{self, Write as _},
     mem,
@@ -297,8 +298,9 @@ fn write_now(lines: &str) {
 /// steer a terminal, are `?`.
 fn text_line(what: fmt::Arguments<'_>) -> String {
     let mut line = String::with_capacity(160);
+    write_time(&mut line);
     // A String takes everything.
-    let _ = write!(line, "{} {what}", now());
+    let _ = write!(line, " {what}");
     let printable = line.bytes().all(|octet| matches!(octet, b' '..=b'~'));
     if printable { line } else { line.replace(char::is_control, "?") }
 }
@@ -328,10 +330,20 @@ fn in_milliseconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<
     serializer.serialize_f64(f64::from(tenths) / 10.0)
 }
 
-/// The time in UTC as RFC 3339 has it, to the second.
-fn now() -> String {
-    let now = OffsetDateTime::now_utc().truncate_to_second();
-    now.format(&Rfc3339).unwrap_or_default()
+/// Writes the time in UTC as RFC 3339 has it, to the second.
+fn write_time(line: &mut String) {
+    thread_local! {
+        /// The second of the line before, and its text.
+        static LAST: RefCell<(i64, String)> = RefCell::default();
+    }
+    let now = OffsetDateTime::now_utc();
+    LAST.with_borrow_mut(|(second, text)| {
+        if *second != now.unix_timestamp() {
+            *second = now.unix_timestamp();
+            *text = now.truncate_to_second().format(&Rfc3339).unwrap_or_default();
+        }
+        line.push_str(text);
+    });
 }
 
 #[cfg(test)]

@@ -80,10 +80,17 @@ impl Update {
     ) -> Result<Self, Refusal> {
         let (user, password) = credentials(headers, parameters, policy)?;
         let named = Some(user.trim()).filter(|user| user.contains('.'));
+        let user = named.filter(|user| !user.contains('@')).map(str::parse);
+        // As a rule the user name is the host, and was just read.
+        let read = |host: &str| match &user {
+            Some(user) if named == Some(host) => user.clone(),
+            _ => host.parse(),
+        };
+        let hosts = hosts(parameters, named, read);
         Ok(Self {
-            user: named.filter(|user| !user.contains('@')).map(str::parse),
+            user,
             password,
-            hosts: hosts(parameters, named),
+            hosts,
             zone_id: parameters.first(&["zoneid"]).map(|id| zone::bare_id(id).to_owned()),
             wish: wish(parameters, source, policy.allow_private),
             ttl: parameters.first(&["ttl"]).and_then(parse_ttl),
@@ -154,16 +161,16 @@ static BASE64: LazyLock<Encoding> = LazyLock::new(|| {
     specification.encoding().expect("a valid alphabet")
 });
 
-/// The hosts asked for, or the user name where none is left.
-fn hosts(parameters: &Parameters<'_>, user: Option<&str>) -> Vec<Result<HostName, ReturnCode>> {
+/// The hosts asked for, or the user name where none is left, each as it reads.
+fn hosts<H>(parameters: &Parameters<'_>, user: Option<&str>, read: impl Fn(&str) -> H) -> Vec<H> {
     let asked: Vec<_> = parameters
         .all(&["hostname", "host", "hostnames", "domain", "domains", "host_id", "fqdn"])
         .flat_map(|(_, list)| list.split(','))
         .map(str::trim)
         .filter(|host| !host.is_empty() && !host.eq_ignore_ascii_case("yes"))
-        .map(str::parse)
+        .map(&read)
         .collect();
-    if asked.is_empty() { user.map(str::parse).into_iter().collect() } else { asked }
+    if asked.is_empty() { user.map(read).into_iter().collect() } else { asked }
 }
 
 /// What each host is to become.
