@@ -175,8 +175,8 @@ enum State {
 
 /// A file, or a copy of it, that is open.
 struct Opened {
-    /// What it holds since the last commit. To begin a transaction for each read takes as long as
-    /// the rest of an answer.
+    /// What it holds since the last commit. A transaction for each read would be a fifth of a DNS
+    /// answer.
     view: Arc<View>,
     /// The file.
     database: Database,

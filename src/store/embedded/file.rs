@@ -2,8 +2,8 @@
 //!
 //! A file is made under another name and takes its own only when it is whole, so that a file that is
 //! there is never a new one, whatever state it is in. When nic53 starts, the file is read through
-//! and every page compared with its checksum (less than a tenth of a second for a million records): redb
-//! promises no more than a panic for a damaged file that it was told to trust.
+//! and every page compared with its checksum (less than a tenth of a second for a million records):
+//! redb promises no more than a panic for a damaged file that it was told to trust.
 
 use std::{
     fmt::Display,

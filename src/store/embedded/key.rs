@@ -22,7 +22,8 @@ pub struct Key(Vec<u8>);
 impl Key {
     /// The key of a name, of which the labels are given from the right.
     pub fn of_labels<'a>(labels: impl Iterator<Item = &'a [u8]>) -> Self {
-        let mut key = Self::default();
+        // Most names fit.
+        let mut key = Self(Vec::with_capacity(64));
         labels.for_each(|label| key.push(label));
         key
     }
@@ -77,9 +78,7 @@ impl Key {
 
 impl From<&HostName> for Key {
     fn from(host: &HostName) -> Self {
-        let mut key = Self(Vec::with_capacity(host.as_str().len() + 1));
-        host.labels().rev().for_each(|label| key.push(label.as_bytes()));
-        key
+        Self::of_labels(host.labels().rev().map(str::as_bytes))
     }
 }
 
