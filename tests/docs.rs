@@ -1,55 +1,203 @@
-//! What the documentation names is there.
+//! The documentation holds together: its links lead somewhere, the tests that it names exist, and
+//! the page of settings lists what the program reads.
 
-use std::{fs, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
 #[test]
-fn the_tests_that_the_pages_name_are_there() {
+fn the_tests_that_the_pages_name_exist() {
     let mut named = 0;
     for page in ["docs/security.md", "docs/reliability.md"] {
-        for (text, path) in links(page) {
+        for Link { text, target } in Page::read(page).links() {
             let name = text.trim_matches('`');
-            let kind = Path::new(&path).extension().and_then(|kind| kind.to_str());
+            let kind = Path::new(&target).extension().and_then(|kind| kind.to_str());
             let is_test = text.starts_with('`') && matches!(kind, Some("rs" | "py"));
             if !is_test {
                 continue;
             }
-            let source = fs::read_to_string(root("docs").join(&path)).unwrap_or_default();
-            let test = ["fn ", "def "].iter().any(|word| source.contains(&format!("{word}{name}(")));
-            assert!(test, "{page}: {name} is not in {path}");
+            let source = fs::read_to_string(root("docs").join(&target)).unwrap_or_default();
+            let exists = ["fn ", "def "].iter().any(|word| source.contains(&format!("{word}{name}(")));
+            assert!(exists, "{page}: {name} is not in {target}");
             named += 1;
         }
     }
-    assert!(named >= 10, "{named}: the pages are not read as they are written");
+    assert!(named >= 10, "{named} tests are named: the pages are not read as they are written");
 }
 
 #[test]
-fn every_link_of_the_pages_leads_somewhere() {
-    let pages = ["README.md", "protocol-tests/README.md"].map(str::to_owned).into_iter();
-    let docs = fs::read_dir(root("docs")).expect("docs").map(|page| page.expect("a page").file_name());
-    let docs = docs
-        .map(|name| format!("docs/{}", name.to_string_lossy()))
-        .filter(|page| Path::new(page).extension() == Some("md".as_ref()));
-    for page in pages.chain(docs) {
-        for (_, path) in links(&page) {
-            let path = path.split('#').next().unwrap_or_default();
-            let there = path.is_empty() || root(&page).parent().expect("a folder").join(path).exists();
-            assert!(there, "{page}: {path}");
+fn every_link_leads_somewhere() {
+    for page in pages() {
+        for Link { text, target } in Page::read(&page).links() {
+            let (path, anchor) = target.split_once('#').map_or((&*target, None), |(path, anchor)| (path, Some(anchor)));
+            let folder = root(&page).parent().expect("a folder").to_owned();
+            let file = if path.is_empty() { root(&page) } else { folder.join(path) };
+            assert!(file.exists(), "{page}: [{text}]: {path} does not exist");
+            if let Some(anchor) = anchor {
+                let text = fs::read_to_string(&file).expect("a page");
+                assert!(anchors(&text).iter().any(|known| known == anchor), "{page}: {target}: no such heading");
+            }
         }
     }
 }
 
-/// Text and target of the links in a page that lead to our own files.
-fn links(page: &str) -> Vec<(String, String)> {
-    let text = fs::read_to_string(root(page)).unwrap_or_else(|error| panic!("{page}: {error}"));
-    let link = |rest: &str| {
-        let (text, rest) = rest.split_once("](")?;
-        let (path, _) = rest.split_once(')')?;
-        (!text.contains(']') && !path.contains("://")).then(|| (text.to_owned(), path.to_owned()))
-    };
-    text.split('[').filter_map(link).collect()
+#[test]
+fn every_reference_is_defined_and_used() {
+    for page in pages() {
+        let Page { text, definitions } = Page::read(&page);
+        let used: Vec<String> = brackets(&text).into_iter().map(|bracket| bracket.label().to_owned()).collect();
+        for bracket in brackets(&text) {
+            let known = matches!(bracket.after, After::Inline(_)) || definitions.contains_key(bracket.label());
+            assert!(known, "{page}: [{}] is not defined at the end of the page", bracket.label());
+        }
+        for label in definitions.keys() {
+            assert!(used.contains(label), "{page}: [{label}] is defined and not used");
+        }
+    }
+}
+
+#[test]
+fn an_undefined_reference_is_noticed() {
+    let text = "See [one], [two words][2], [`a[0]`], `[no link]` and [three](three.md).\n";
+    let labels: Vec<_> = brackets(text).iter().map(|bracket| bracket.label().to_owned()).collect();
+    assert_eq!(labels, ["one", "2", "`a[0]`", "three"]);
+}
+
+/// A page of the documentation, its fenced blocks left out.
+struct Page {
+    /// The prose and the tables.
+    text: String,
+    /// The reference definitions: label and target.
+    definitions: BTreeMap<String, String>,
+}
+
+/// A link to a file of this repository.
+struct Link {
+    /// The text, or the label of a reference.
+    text: String,
+    /// A path, an anchor, or both.
+    target: String,
+}
+
+/// A text in square brackets.
+struct Bracket<'a> {
+    /// The text.
+    text: &'a str,
+    /// What stands behind it.
+    after: After<'a>,
+}
+
+/// What stands behind a text in square brackets.
+enum After<'a> {
+    /// `(target)`.
+    Inline(&'a str),
+    /// `[label]`.
+    Label(&'a str),
+    /// Neither: the text is the label.
+    Nothing,
+}
+
+impl Page {
+    /// Reads a page.
+    fn read(page: &str) -> Self {
+        let whole = fs::read_to_string(root(page)).unwrap_or_else(|error| panic!("{page}: {error}"));
+        let (mut text, mut definitions, mut fenced) = (String::new(), BTreeMap::new(), false);
+        for line in whole.lines() {
+            let definition = || line.strip_prefix('[')?.split_once("]: ");
+            if line.trim_start().starts_with("```") {
+                fenced = !fenced;
+            } else if fenced {
+                continue;
+            } else if let Some((label, target)) = definition() {
+                let twice = definitions.insert(label.to_owned(), target.trim().to_owned());
+                assert!(twice.is_none(), "{page}: [{label}] is defined twice");
+            } else {
+                text.push_str(line);
+                text.push('\n');
+            }
+        }
+        Self { text, definitions }
+    }
+
+    /// All links to files of this repository.
+    fn links(&self) -> Vec<Link> {
+        let inline = brackets(&self.text).into_iter().filter_map(|bracket| match bracket.after {
+            After::Inline(target) => Some(Link { text: bracket.text.to_owned(), target: target.to_owned() }),
+            After::Label(_) | After::Nothing => None,
+        });
+        let defined =
+            self.definitions.iter().map(|(label, target)| Link { text: label.clone(), target: target.clone() });
+        inline.chain(defined).filter(|link| !link.target.contains("://")).collect()
+    }
+}
+
+impl<'a> Bracket<'a> {
+    /// The label that has to be defined, of an inline link its text.
+    fn label(&self) -> &'a str {
+        match self.after {
+            After::Label(label) => label,
+            After::Inline(_) | After::Nothing => self.text,
+        }
+    }
+}
+
+/// The texts in square brackets outside code.
+fn brackets(text: &str) -> Vec<Bracket<'_>> {
+    let mut found = Vec::new();
+    let mut rest = text;
+    while let Some(start) = outside_code(rest, '[') {
+        rest = &rest[start + 1..];
+        let Some(end) = outside_code(rest, ']') else { break };
+        let (text, behind) = (&rest[..end], &rest[end + 1..]);
+        let until = |open: char, close| behind.strip_prefix(open)?.split_once(close);
+        let (after, behind) = if let Some((target, behind)) = until('(', ')') {
+            (After::Inline(target), behind)
+        } else if let Some((label, behind)) = until('[', ']') {
+            (After::Label(label), behind)
+        } else {
+            (After::Nothing, behind)
+        };
+        found.push(Bracket { text, after });
+        rest = behind;
+    }
+    found
+}
+
+/// Where a character first stands outside a code span.
+fn outside_code(text: &str, wanted: char) -> Option<usize> {
+    let mut in_code = false;
+    text.char_indices().find_map(|(index, letter)| {
+        in_code ^= letter == '`';
+        (letter == wanted && !in_code).then_some(index)
+    })
+}
+
+/// The anchors of a page's headings, as GitHub makes them.
+fn anchors(page: &str) -> Vec<String> {
+    let headings = page.lines().filter(|line| line.starts_with('#'));
+    let kept = |letter: &char| letter.is_alphanumeric() || matches!(letter, '-' | '_' | ' ');
+    headings
+        .map(|line| line.trim_start_matches('#').trim().to_lowercase())
+        .map(|heading| heading.chars().filter(kept).collect::<String>().replace(' ', "-"))
+        .collect()
+}
+
+/// The Markdown pages of the repository, as paths from its root.
+fn pages() -> Vec<String> {
+    let mut pages = Vec::new();
+    for folder in ["", "docs", "protocol-tests", "tests", "fuzz"] {
+        let entries = fs::read_dir(root(folder)).unwrap_or_else(|error| panic!("{folder}: {error}"));
+        let names = entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
+        let markdown = names.filter(|name| Path::new(name).extension() == Some("md".as_ref()));
+        pages.extend(markdown.map(|name| Path::new(folder).join(name).to_string_lossy().into_owned()));
+    }
+    assert!(pages.len() >= 12, "{pages:?}");
+    pages
 }
 
 /// A path from the repository's root.
-fn root(path: &str) -> std::path::PathBuf {
+fn root(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }

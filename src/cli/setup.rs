@@ -1,7 +1,7 @@
 //! `nic53 setup`: what to type or paste into a client, with the gateway's URL and the host's token filled in.
 //!
 //! A client is a text file in `setup/`: a head with its name and its limits, then Markdown. [`TEMPLATES`] lists them;
-//! a new one needs its file, its line there, and its section in `docs/clients.md`.
+//! a new one needs its file, its line there, and its section in `docs/devices.md`.
 
 mod limits;
 mod template;
@@ -255,11 +255,11 @@ mod tests {
 
     #[test]
     fn every_client_has_its_section_in_the_documentation() {
-        let page = include_str!("../../docs/clients.md");
+        let page = include_str!("../../docs/devices.md");
         for (client, _) in TEMPLATES {
             assert!(
                 page.contains(&format!("nic53 setup {client} ")),
-                "docs/clients.md has no `nic53 setup {client} …`"
+                "docs/devices.md has no `nic53 setup {client} …`"
             );
         }
     }
