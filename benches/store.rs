@@ -23,12 +23,15 @@ use std::{
 
 use data_encoding::BASE64;
 use nic53::{
-    access::{Access, Generations, Grant},
-    hostname::HostName,
-    record::{Action, Change, ChangeBatch, Family, RecordSet},
+    protocol::{
+        access::{Access, Generations, Grant},
+        address::Family,
+        hostname::HostName,
+        record::{Action, Change, ChangeBatch, RecordSet},
+        token::{Password, Secret, Secrets},
+        zone::Zones,
+    },
     store::{Calls, Store, embedded::Embedded},
-    token::{Password, Secret, Secrets},
-    zone::Zones,
 };
 
 use self::{

@@ -26,7 +26,7 @@ use self::{
     request::{Request, together},
     state::{Longest, State, Trouble},
 };
-use crate::{hostname::HostName, reply::ReturnCode};
+use crate::protocol::{hostname::HostName, reply::ReturnCode};
 
 /// What a round may do.
 #[derive(Clone, Copy, Debug)]

@@ -6,6 +6,9 @@
 //! long.
 
 mod answer;
+pub mod export;
+pub mod soa;
+pub mod zone_file;
 
 use std::{
     net::SocketAddr,

@@ -6,18 +6,20 @@ use futures_util::future;
 use http::{Response, StatusCode, request::Parts};
 
 use crate::{
-    access::{Access, Grant, Refusal},
-    endpoint::Endpoint,
     log::{Entry, Log},
-    parameters::{Body, Parameters},
-    plan::Plan,
-    record::{Change, ChangeBatch},
-    reply::{self, ReturnCode},
+    protocol::{
+        access::{Access, Grant},
+        endpoint::Endpoint,
+        parameters::{Body, Parameters},
+        plan::Plan,
+        record::{Change, ChangeBatch},
+        reply::{self, Refusal, ReturnCode},
+        update::{Update, Wish},
+        zone::Zone,
+    },
     secrets::Keeper,
     settings::Settings,
     store::{Calls, Error, Store},
-    update::{Update, Wish},
-    zone::Zone,
 };
 
 /// Settings, secrets and a store: all it takes to answer.

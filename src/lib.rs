@@ -1,18 +1,28 @@
 //! A dyndns2 gateway to Amazon Route 53.
 //!
-//! A router asks `GET /nic/update?hostname=…&myip=…` with a token as its password; the A and AAAA
-//! records of that host become what it asked for. The request goes from value to value, a module a
-//! step: [`source`] (who calls), [`endpoint`], [`parameters`], [`update`] (what is asked),
-//! [`access`] (which hosts it may change), [`store`] (what is there), [`plan`] (what differs), the
-//! store again, and [`reply`]. [`gateway`] joins them. `docs/design.md` says why.
+//! A router asks `GET /nic/update?hostname=…&myip=…` with a token as its password. nic53 sets the A
+//! and AAAA records of that host. The request becomes one value after another, a module a step:
+//! [`source`](protocol::source) (who calls), [`endpoint`](protocol::endpoint),
+//! [`parameters`](protocol::parameters), [`update`](protocol::update) (what is asked),
+//! [`access`](protocol::access) (which hosts it may change), [`store`] (what is there),
+//! [`plan`](protocol::plan) (what differs), the store again, and [`reply`](protocol::reply).
+//! [`gateway`] joins them.
+//!
+//! # Rooms
+//!
+//! - [`protocol`]: the protocol as plain functions, without I/O.
+//! - [`gateway`]: the path of a request, from its bytes' values to the reply.
+//! - [`store`]: the records, in Route 53 or in the embedded store.
+//! - [`settings`], [`secrets`], [`aws`], [`log`]: what both programs need around it.
+//! - `lambda` and `server`: the two ways in, an event and a socket.
+//! - `dns`: the embedded store as a name server and as a zone file.
+//! - `client`: what `nic53 update` runs. `cli`: the commands of `nic53`.
+//!
+//! `docs/design.md` gives the reasons.
 
 #![warn(missing_docs, unreachable_pub, clippy::missing_docs_in_private_items)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
-pub mod access;
-pub mod address;
-#[cfg(feature = "cli")]
-pub mod apex;
 pub mod aws;
 #[cfg(feature = "cli")]
 pub mod cli;
@@ -20,24 +30,13 @@ pub mod cli;
 pub mod client;
 #[cfg(feature = "cli")]
 pub mod dns;
-pub mod endpoint;
 pub mod gateway;
-pub mod hostname;
 #[cfg(feature = "lambda")]
 pub mod lambda;
 pub mod log;
-pub mod parameters;
-pub mod plan;
-pub mod record;
-pub mod reply;
+pub mod protocol;
 pub mod secrets;
 #[cfg(feature = "cli")]
-pub mod serve;
+pub mod server;
 pub mod settings;
-pub mod source;
 pub mod store;
-pub mod token;
-pub mod update;
-pub mod zone;
-#[cfg(feature = "cli")]
-pub mod zone_file;

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use crate::{
     aws,
     log::Log,
-    token::{Secret, Secrets},
+    protocol::token::{Secret, Secrets},
 };
 
 /// How long secrets of Secrets Manager are used before they are read again.

@@ -6,15 +6,17 @@ use ipnet::IpNet;
 use zeroize::Zeroizing;
 
 use crate::{
-    access::Generations,
-    hostname::HostName,
     log::Level,
-    plan::TtlBounds,
+    protocol::{
+        access::Generations,
+        hostname::HostName,
+        plan::TtlBounds,
+        source::Proxies,
+        token::{Secret, Secrets},
+        update::Policy,
+        zone::Zones,
+    },
     secrets,
-    source::Proxies,
-    token::{Secret, Secrets},
-    update::Policy,
-    zone::Zones,
 };
 
 /// A variable of the environment, which `nic53` takes as a flag too.

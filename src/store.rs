@@ -13,7 +13,7 @@ use std::{
     },
 };
 
-use crate::{
+use crate::protocol::{
     access::Grant,
     record::{ChangeBatch, Present},
 };

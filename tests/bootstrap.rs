@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use data_encoding::BASE64;
 use fake_route53::FakeRoute53;
-use nic53::{
+use nic53::protocol::{
     hostname::HostName,
     token::{Scope, Secret},
     zone::Zone,

@@ -9,13 +9,11 @@ use door::{Door, Entrance, Reply, Request};
 use fake_route53::{FakeRoute53, Operation};
 use gateway::{gateway, token};
 use nic53::{
-    hostname::HostName,
-    record::Family,
+    protocol::{address::Family, hostname::HostName, zone::Zones},
     store::{
         embedded::{Embedded, Key},
         route53::Route53,
     },
-    zone::Zones,
 };
 use serde_json::Value;
 use tokio::task::JoinSet;

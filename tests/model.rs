@@ -30,11 +30,13 @@ use mistaken::{Keys, Mistake, Mistaken};
 use nic53::{
     aws,
     gateway::Gateway,
-    parameters::Body,
-    record::Family,
+    protocol::{
+        address::Family,
+        parameters::Body,
+        token::{Secret, Secrets},
+        zone::Zones,
+    },
     store::{Store, route53::Route53},
-    token::{Secret, Secrets},
-    zone::Zones,
 };
 use tokio::time::{Instant, sleep, timeout};
 use unreliable::{Event, LATEST, REQUEST, Unreliable};

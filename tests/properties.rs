@@ -14,19 +14,21 @@ use http::{Request, header::AUTHORIZATION};
 use ipnet::IpNet;
 use measured::{effort, measured};
 use nic53::{
-    access::{Access, Generations},
-    address::{Element, Prefix, is_publishable},
     aws,
     gateway::Gateway,
-    hostname::HostName,
-    parameters::Body,
-    plan::{Plan, TtlBounds},
-    record::{Action, Family, Present, RecordSet},
-    reply::ReturnCode,
+    protocol::{
+        access::{Access, Generations},
+        address::{Element, Family, Prefix, is_publishable},
+        hostname::HostName,
+        parameters::Body,
+        plan::{Plan, TtlBounds},
+        record::{Action, Present, RecordSet},
+        reply::ReturnCode,
+        token::{Password, Scope, Secret, Secrets},
+        update::Wish,
+        zone::{Zone, Zones},
+    },
     store::route53::Route53,
-    token::{Password, Scope, Secret, Secrets},
-    update::Wish,
-    zone::{Zone, Zones},
 };
 use proptest::{
     collection::{btree_map, vec},

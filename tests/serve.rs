@@ -5,11 +5,11 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use data_encoding::BASE64;
 use nic53::{
     gateway::Gateway,
+    protocol::token::{Scope, Secret},
     secrets::Keeper,
-    serve::{Limits, serve},
+    server::{Limits, serve},
     settings::Settings,
     store::embedded::Embedded,
-    token::{Scope, Secret},
 };
 use tempfile::TempDir;
 use tokio::{
@@ -93,7 +93,7 @@ async fn reply_ending(stream: &mut TcpStream, body: &str) -> String {
 
 /// The credentials of `router.home.example`.
 fn authorization() -> String {
-    let zones = nic53::zone::Zones::parse("home.example=EMBEDDED").unwrap();
+    let zones = nic53::protocol::zone::Zones::parse("home.example=EMBEDDED").unwrap();
     let secret = Secret::new(SECRET).unwrap_or_else(|error| panic!("{error}"));
     let host = "router.home.example".parse().unwrap();
     let token = secret.mint(Scope::Host, &host, zones.holding(&host).unwrap(), 0);

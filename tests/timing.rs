@@ -15,13 +15,15 @@ use http::{Request, Response, request::Parts};
 use measured::measured;
 use nic53::{
     gateway::Gateway,
-    hostname::HostName,
-    parameters::Body,
+    protocol::{
+        hostname::HostName,
+        parameters::Body,
+        token::{Scope, Secret},
+        zone::Zones,
+    },
     secrets::Keeper,
     settings::Settings,
     store::route53::Route53,
-    token::{Scope, Secret},
-    zone::Zones,
 };
 
 #[path = "support/fake_route53.rs"]
@@ -88,7 +90,7 @@ fn count_instructions(folder: &Path) -> Vec<u64> {
     let output = folder.join("counts");
     let this = env::current_exe().expect("this program");
     let counted = Command::new("valgrind")
-        .args(["--tool=callgrind", "--toggle-collect=nic53::token::Password::is"])
+        .args(["--tool=callgrind", "--toggle-collect=nic53::protocol::token::Password::is"])
         .arg("--dump-after=timing::answer")
         .arg(format!("--callgrind-out-file={}", output.display()))
         .arg(this)

@@ -10,9 +10,11 @@ use std::{
 };
 
 use nic53::{
+    protocol::{
+        token::{Password, Scope, Secret},
+        zone::Zone,
+    },
     secrets::{Keeper, Source},
-    token::{Password, Scope, Secret},
-    zone::Zone,
 };
 use process::{Nic53, program, said};
 use sha2::block_api::compress256;

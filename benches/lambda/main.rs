@@ -24,7 +24,7 @@ use data_encoding::BASE64;
 use fake_route53::{FakeRoute53, Operation};
 use front::Front;
 use function::{Function, Program};
-use nic53::{
+use nic53::protocol::{
     hostname::HostName,
     token::{Scope, Secret},
     zone::Zone,

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use nic53::token::{Scope, Secret};
+use nic53::protocol::token::{Scope, Secret};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// What the tokens of the measurements are minted under.
@@ -108,7 +108,7 @@ pub(crate) fn serve(runner: &[&str], data: &Path) -> Command {
 
 /// The password that covers every host of the zone.
 pub(crate) fn token() -> String {
-    let zones = nic53::zone::Zones::parse(&format!("{ZONE}=EMBEDDED")).expect("a zone");
+    let zones = nic53::protocol::zone::Zones::parse(&format!("{ZONE}=EMBEDDED")).expect("a zone");
     let apex = ZONE.parse().expect("a name");
     let zone = zones.holding(&apex).expect("the zone");
     Secret::new(SECRET).expect("a secret").mint(Scope::Subtree, &apex, zone, 0).reveal().to_owned()

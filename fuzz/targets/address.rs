@@ -3,10 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use http::Request;
-use nic53::{
-    address::{Element, is_publishable},
+use nic53::protocol::{
+    address::{Element, Family, is_publishable},
     parameters::Parameters,
-    record::Family,
     update::{Policy, Update, Wish},
 };
 

@@ -7,7 +7,7 @@ use nic53::{
         config::Config,
         ini::{self, Section},
     },
-    hostname::HostName,
+    protocol::hostname::HostName,
 };
 
 use super::case;

@@ -2,14 +2,16 @@
 
 use http::{HeaderMap, HeaderValue, Request};
 use nic53::{
-    access::Access,
-    hostname::HostName,
-    parameters::Parameters,
-    reply::ReturnCode,
+    protocol::{
+        access::Access,
+        hostname::HostName,
+        parameters::Parameters,
+        reply::ReturnCode,
+        token::{Scope, Secret, Secrets},
+        update::{Policy, Update},
+        zone::Zones,
+    },
     settings::Settings,
-    token::{Scope, Secret, Secrets},
-    update::{Policy, Update},
-    zone::Zones,
 };
 
 use super::{asked, case, hostname, world::ZONES};

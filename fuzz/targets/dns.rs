@@ -16,9 +16,8 @@ use hickory_server::{
 use nic53::{
     dns::Responder,
     log::{Format, Level, Log},
-    parameters::Body,
+    protocol::{parameters::Body, zone::Zones},
     store::embedded::Embedded,
-    zone::Zones,
 };
 use tempfile::TempDir;
 use tokio::runtime::Builder;

@@ -1,6 +1,9 @@
 //! Host names: what is one, its canonical form, and what is within what.
 
-use nic53::{hostname::HostName, reply::ReturnCode, zone::Zones};
+use nic53::protocol::{
+    hostname::{HostName, NotFqdn},
+    zone::Zones,
+};
 
 use super::world::{ZONES, zone_of};
 
@@ -9,7 +12,7 @@ pub fn run(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let (text, other) = text.split_once('\n').unwrap_or((&text, "example.org"));
     let Ok(name) = text.parse::<HostName>() else {
-        assert_eq!(text.parse::<HostName>(), Err(ReturnCode::NotFqdn));
+        assert_eq!(text.parse::<HostName>(), Err(NotFqdn));
         return assert_eq!(canonical(text), None, "{text:?} is a name");
     };
     let printed = name.to_string();

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use nic53::{
     client::{self, http::Reply},
-    reply::{self, ReturnCode},
+    protocol::reply::{self, ReturnCode},
 };
 
 use super::judge;

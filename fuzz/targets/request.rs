@@ -1,6 +1,6 @@
 //! A request's raw query, path, method, headers and form, through the gateway to Route 53.
 
-use nic53::parameters::Body;
+use nic53::protocol::parameters::Body;
 
 use super::{
     asked::Asked,

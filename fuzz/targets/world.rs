@@ -5,7 +5,7 @@
 use std::{cell::RefCell, collections::HashMap, net::IpAddr, sync::Arc};
 
 use aws_config::SdkConfig;
-use nic53::{gateway::Gateway, store::route53::Route53, zone::Zones};
+use nic53::{gateway::Gateway, protocol::zone::Zones, store::route53::Route53};
 use tokio::runtime::{Builder, Runtime};
 
 use super::case::{ALLOW_OFFLINE, ALLOW_PRIVATE, Case, HEADER_ONLY, PROXIES, SMALL_PAGES};

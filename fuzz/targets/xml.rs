@@ -16,14 +16,17 @@ use aws_smithy_runtime_api::client::{
 use aws_smithy_types::body::SdkBody;
 use http::{Response, StatusCode};
 use nic53::{
-    access::{Access, Grant},
-    hostname::HostName,
-    parameters::Body,
-    record::{Family, Present, RecordSet},
+    protocol::{
+        access::{Access, Grant},
+        address::Family,
+        hostname::HostName,
+        parameters::Body,
+        record::{Present, RecordSet},
+        token::{Password, Scope, Secret, Secrets},
+        zone::Zones,
+    },
     settings::Settings,
     store::{Calls, Store, route53::Route53},
-    token::{Password, Scope, Secret, Secrets},
-    zone::Zones,
 };
 
 use super::{

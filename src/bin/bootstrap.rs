@@ -13,7 +13,7 @@ use nic53::{
     gateway::Gateway,
     lambda,
     log::{Entry, Format, Level, Log},
-    reply::{self, ReturnCode},
+    protocol::reply::{self, ReturnCode},
     secrets::Keeper,
     settings::Settings,
     store::route53::Route53,

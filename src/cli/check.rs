@@ -34,7 +34,7 @@ use super::{
     gateway_url::{GatewayUrl, host},
     given_token::TokenArgs,
 };
-use crate::hostname::HostName;
+use crate::protocol::hostname::HostName;
 
 /// Something is wrong.
 const WRONG: u8 = 1;

@@ -5,7 +5,10 @@ use std::{io, path::PathBuf};
 use clap::Args;
 
 use super::{Failure, settings::DEFAULT_ZONES};
-use crate::{hostname::HostName, zone::Zones, zone_file};
+use crate::{
+    dns::export,
+    protocol::{hostname::HostName, zone::Zones},
+};
 
 /// Print the embedded store as a zone file (RFC 1035), also while it is served
 #[derive(Args)]
@@ -32,7 +35,7 @@ impl Export {
             }
             None => None,
         };
-        zone_file::export(&self.data, zones, zone.as_ref(), &mut io::stdout().lock())
+        export::export(&self.data, zones, zone.as_ref(), &mut io::stdout().lock())
             .map_err(|error| Failure(error.to_string()))
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use http::Uri;
 
-use crate::hostname::HostName;
+use crate::protocol::hostname::HostName;
 
 /// The URL under which clients reach a gateway, up to and without `/nic/update`.
 #[derive(Clone, Debug, PartialEq, Eq)]

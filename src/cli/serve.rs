@@ -15,15 +15,14 @@ use super::{
 };
 use crate::{
     aws, dns,
+    dns::export,
     gateway::Gateway,
-    hostname::HostName,
     log::{self, Format, Log},
+    protocol::{hostname::HostName, token::Scope},
     secrets::Keeper,
-    serve::{Limits, serve},
+    server::{Limits, serve},
     settings::Settings,
     store::{Store, embedded::Embedded, route53::Route53},
-    token::Scope,
-    zone_file,
 };
 
 /// Serve /nic/update, and with the embedded store DNS
@@ -120,7 +119,7 @@ impl Serve {
         let secrets = Keeper::read(source, None, log).await?;
         let stop = stop_signal()?;
         // Such as a folder whose path is too long for a socket: no reason not to serve.
-        let export = zone_file::listen(&self.store.data)
+        let export = export::listen(&self.store.data)
             .inspect_err(|error| log.error(&format!("`nic53 export` will not work while this runs: {error}")))
             .ok();
         announce(&http, DnsAddress(dns_address))?;
@@ -137,7 +136,7 @@ impl Serve {
         };
         let export = async {
             if let Some(export) = export {
-                zone_file::serve(export, Arc::clone(&store), until(stopped.clone())).await;
+                export::serve(export, Arc::clone(&store), until(stopped.clone())).await;
             }
         };
         let http = async {

@@ -24,11 +24,10 @@ use super::{
     terminal::{Colour, Look},
 };
 use crate::{
-    hostname::HostName,
     log::{Format, Log},
+    protocol::{hostname::HostName, token::Scope},
     secrets::Keeper,
     settings::Settings,
-    token::Scope,
 };
 
 /// The name of each client, and its template.

@@ -16,12 +16,14 @@ use super::{
     settings::{SettingArgs, StoreArgs},
 };
 use crate::{
-    hostname::HostName,
     log::{Format, Log},
+    protocol::{
+        hostname::HostName,
+        token::{Password, Scope, Secret, Secrets},
+        zone::{Zone, Zones, bare_id},
+    },
     secrets::Keeper,
     settings::Settings,
-    token::{Password, Scope, Secret, Secrets},
-    zone::{Zone, Zones, bare_id},
 };
 
 /// Print the tokens of hosts, or check one

@@ -26,7 +26,7 @@ use crate::{
         outcome::{Outcome, Verdict},
         state::{self, State, StateFile},
     },
-    hostname::HostName,
+    protocol::hostname::HostName,
 };
 
 /// Move hosts to where they are now: the client of a gateway

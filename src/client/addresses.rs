@@ -12,10 +12,7 @@ use super::{
     interface,
     state::State,
 };
-use crate::{
-    address::{Element, is_publishable},
-    record::Family,
-};
+use crate::protocol::address::{Element, Family, is_publishable};
 
 /// Where the addresses of a host come from.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use http::Uri;
 use zeroize::Zeroizing;
 
 use super::{addresses::Sources, ini};
-use crate::{hostname::HostName, zone};
+use crate::protocol::{hostname::HostName, zone};
 
 /// A host that is to be updated.
 #[derive(Clone)]

@@ -28,7 +28,7 @@ use tokio_rustls::{
 };
 
 use super::addresses::name;
-use crate::{aws::causes, record::Family};
+use crate::{aws::causes, protocol::address::Family};
 
 /// How long connecting to one address may take.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);

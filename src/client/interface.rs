@@ -7,7 +7,7 @@ use std::{
 
 use if_addrs::{IfAddr, Interface};
 
-use crate::address::is_publishable;
+use crate::protocol::address::is_publishable;
 
 /// The global addresses of an interface that will stay for a while, in numeric order.
 ///

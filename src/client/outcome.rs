@@ -5,7 +5,7 @@ use std::{fmt, net::IpAddr};
 use serde_json::{Value, json};
 
 use super::addresses::Addresses;
-use crate::{hostname::HostName, reply::ReturnCode};
+use crate::protocol::{hostname::HostName, reply::ReturnCode};
 
 /// What came of one host.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::http::Reply;
-use crate::reply::ReturnCode;
+use crate::protocol::reply::ReturnCode;
 
 /// Reads a reply to an update of that many hosts: the code of each, in order. `None` where it is no
 /// reply of the protocol: nobody knows then what became of the hosts.

@@ -6,7 +6,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use zeroize::Zeroizing;
 
 use super::{addresses::Addresses, config::Host, http::Reply};
-use crate::{record::Family, update::MAX_HOSTS};
+use crate::protocol::{address::Family, update::MAX_HOSTS};
 
 /// One request: hosts of one gateway, token, zone and TTL that are to have the same addresses.
 pub struct Request<'a> {
@@ -108,7 +108,7 @@ mod tests {
     /// The hosts of a file.
     fn hosts(text: &str) -> Vec<Host> {
         let config = Config::parse(Path::new("x.conf"), text).unwrap_or_else(|error| panic!("{error}"));
-        let host = |name: &crate::hostname::HostName| config.wording(name).host(name.clone());
+        let host = |name: &crate::protocol::hostname::HostName| config.wording(name).host(name.clone());
         config.names().map(|name| host(name).unwrap_or_else(|error| panic!("{error}"))).collect()
     }
 

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{addresses::Addresses, config::Host};
-use crate::record::Family;
+use crate::protocol::address::Family;
 
 /// How long an address counts that a gateway saw.
 const SEEN_FOR: u64 = 600;

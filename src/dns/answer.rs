@@ -13,13 +13,12 @@ use hickory_server::{
 };
 
 use crate::{
-    apex::{self, EXPIRE, NS_TTL, REFRESH, RETRY, SOA_TTL},
-    record::Family,
+    dns::soa::{self, EXPIRE, NS_TTL, REFRESH, RETRY, SOA_TTL},
+    protocol::{address::Family, zone::Zone},
     store::{
         Error,
         embedded::{Embedded, Key, Records},
     },
-    zone::Zone,
 };
 
 /// What is answered.
@@ -107,13 +106,13 @@ fn addresses(name: &Name, records: &Records, family: Family) -> Vec<Record> {
 
 /// A zone's SOA record.
 fn soa(zone: &Zone, apex: Name, serial: u32) -> Result<Record, ProtoError> {
-    let name_server = Name::from_ascii(apex::name_server(zone))?;
-    let mailbox = Name::from_ascii(apex::mailbox(zone))?;
+    let name_server = Name::from_ascii(soa::name_server(zone))?;
+    let mailbox = Name::from_ascii(soa::mailbox(zone))?;
     let soa = SOA::new(name_server, mailbox, serial, REFRESH, RETRY, EXPIRE, SOA_TTL);
     Ok(Record::from_rdata(apex, SOA_TTL, RData::SOA(soa)))
 }
 
 /// A zone's NS record.
 fn ns(zone: &Zone, apex: &Name) -> Result<Record, ProtoError> {
-    Ok(Record::from_rdata(apex.clone(), NS_TTL, RData::NS(NS(Name::from_ascii(apex::name_server(zone))?))))
+    Ok(Record::from_rdata(apex.clone(), NS_TTL, RData::NS(NS(Name::from_ascii(soa::name_server(zone))?))))
 }

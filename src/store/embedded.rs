@@ -35,10 +35,13 @@ pub use self::{
     snapshot::Snapshot,
 };
 use crate::{
-    access::Grant,
-    record::{self, ChangeBatch, Family, Present, RecordSet},
+    protocol::{
+        access::Grant,
+        address::Family,
+        record::{self, ChangeBatch, Present, RecordSet},
+        zone::{Zone, Zones},
+    },
     store::{Calls, Error, Store},
-    zone::{Zone, Zones},
 };
 
 /// Record sets in a file.
@@ -289,7 +292,7 @@ mod tests {
         testing::{Disk, block_on, change, in_memory, on_disk, present},
         *,
     };
-    use crate::hostname::HostName;
+    use crate::protocol::hostname::HostName;
 
     const ZONES: &str = "example.org=Z1,example.com=Z2";
 

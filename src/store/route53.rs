@@ -14,11 +14,14 @@ use futures_util::{StreamExt, stream};
 
 use super::{Calls, Error, Store};
 use crate::{
-    access::Grant,
     aws,
-    hostname::HostName,
-    record::{Action, Change, ChangeBatch, Family, Present, RecordSet},
-    zone::Zone,
+    protocol::{
+        access::Grant,
+        address::Family,
+        hostname::HostName,
+        record::{Action, Change, ChangeBatch, Present, RecordSet},
+        zone::Zone,
+    },
 };
 
 /// How many record sets a read asks for, for each host: more than a name has, as a rule.

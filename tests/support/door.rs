@@ -14,7 +14,7 @@ use ipnet::IpNet;
 use nic53::{
     gateway::Gateway,
     lambda,
-    serve::{Limits, serve},
+    server::{Limits, serve},
     store::Store,
 };
 use percent_encoding::percent_decode_str;

@@ -2,12 +2,14 @@
 
 use nic53::{
     gateway::Gateway,
-    hostname::HostName,
+    protocol::{
+        hostname::HostName,
+        token::{Scope, Secret},
+        zone::{Zone, Zones},
+    },
     secrets::Keeper,
     settings::Settings,
     store::Store,
-    token::{Scope, Secret},
-    zone::{Zone, Zones},
 };
 
 use crate::door::{Door, TRUSTED_PROXY, said};

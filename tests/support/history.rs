@@ -24,7 +24,7 @@ use std::{
     time::Duration,
 };
 
-use nic53::record::Family;
+use nic53::protocol::address::Family;
 
 use crate::{fake_route53::Operation, unreliable::Event};
 

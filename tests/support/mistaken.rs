@@ -7,12 +7,15 @@ use std::{
 };
 
 use nic53::{
-    access::{Access, Generations, Grant},
-    hostname::HostName,
-    record::{Action, Change, ChangeBatch, Family, Present, RecordSet},
+    protocol::{
+        access::{Access, Generations, Grant},
+        address::Family,
+        hostname::HostName,
+        record::{Action, Change, ChangeBatch, Present, RecordSet},
+        token::{Password, Secrets},
+        zone::Zones,
+    },
     store::{Calls, Error, Store, route53::Route53},
-    token::{Password, Secrets},
-    zone::Zones,
 };
 use tokio::time::sleep;
 

@@ -12,7 +12,7 @@ use hickory_server::proto::{
     op::{Message, MessageType, OpCode, Query, ResponseCode},
     rr::{Name, RData, RecordType},
 };
-use nic53::{
+use nic53::protocol::{
     token::{Scope, Secret},
     zone::Zones,
 };

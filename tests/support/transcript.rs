@@ -5,7 +5,7 @@ use std::{fmt, net::IpAddr, str::FromStr};
 
 use aws_config::SdkConfig;
 use data_encoding::BASE64;
-use nic53::{store::route53::Route53, zone::Zones};
+use nic53::{protocol::zone::Zones, store::route53::Route53};
 
 use crate::{
     door::{Door, Request},

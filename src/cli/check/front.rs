@@ -14,7 +14,7 @@ use super::{
     report::Step,
     tls::{self, Seen, Tls, distrust},
 };
-use crate::address::is_publishable;
+use crate::protocol::address::is_publishable;
 
 /// The certificate and the versions of TLS. Also whether a token may be sent there.
 pub(super) async fn tls(gateway: &Gateway, tls: &Tls, way: SocketAddr) -> (Vec<Step>, bool) {

@@ -18,7 +18,7 @@ use super::{
     report::{Report, Step},
     update::list,
 };
-use crate::hostname::HostName;
+use crate::protocol::hostname::HostName;
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_secs(2);

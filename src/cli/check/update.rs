@@ -15,7 +15,7 @@ use super::{
     reach::{Gateway, Request},
     report::Step,
 };
-use crate::hostname::HostName;
+use crate::protocol::hostname::HostName;
 
 /// Tries the token. Also the addresses that the host has, where the gateway said so.
 pub(super) async fn token(

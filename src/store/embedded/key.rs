@@ -8,7 +8,7 @@
 
 use std::iter;
 
-use crate::hostname::HostName;
+use crate::protocol::hostname::HostName;
 
 /// What ends a label.
 const END: u8 = 0;

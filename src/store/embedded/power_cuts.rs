@@ -18,7 +18,10 @@ use super::{
     Embedded, Key, file,
     testing::{Disk, block_on, change, on_disk},
 };
-use crate::{hostname::HostName, record::Family, store::Error};
+use crate::{
+    protocol::{address::Family, hostname::HostName},
+    store::Error,
+};
 
 #[path = "../../../tests/support/measured.rs"]
 mod measured;

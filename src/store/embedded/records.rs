@@ -6,7 +6,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::record::{Family, RecordSet};
+use crate::protocol::{address::Family, record::RecordSet};
 
 /// The address records at one name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

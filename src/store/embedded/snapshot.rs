@@ -18,7 +18,10 @@ use super::{
     key::Key,
     records::Records,
 };
-use crate::{hostname::HostName, store::Error, zone::Zone};
+use crate::{
+    protocol::{hostname::HostName, zone::Zone},
+    store::Error,
+};
 
 /// The tables at one moment: later changes do not show in them.
 pub(super) struct View {
@@ -153,7 +156,7 @@ mod tests {
         },
         *,
     };
-    use crate::record::Family;
+    use crate::protocol::address::Family;
 
     /// The key of a name, in which a label may be anything but hold a dot.
     fn key(name: &str) -> Key {

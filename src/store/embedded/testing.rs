@@ -25,11 +25,14 @@ use super::{
     file::{DataFile, make_tables},
 };
 use crate::{
-    access::{Access, Generations},
-    record::{Action, Change, ChangeBatch, Family, Present, RecordSet},
+    protocol::{
+        access::{Access, Generations},
+        address::Family,
+        record::{Action, Change, ChangeBatch, Present, RecordSet},
+        token::{Password, Scope, Secret, Secrets},
+        zone::Zones,
+    },
     store::{Calls, Error, Store},
-    token::{Password, Scope, Secret, Secrets},
-    zone::Zones,
 };
 
 /// Runs a future.

@@ -34,8 +34,7 @@ use super::{
     snapshot::View,
 };
 use crate::{
-    hostname::HostName,
-    record::{Action, Family},
+    protocol::{address::Family, hostname::HostName, record::Action},
     store::Error,
 };
 

@@ -2,8 +2,6 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::reply::ReturnCode;
-
 /// A fully qualified host name in canonical form: lower case, no trailing dot.
 ///
 /// At least two labels of letters, digits, `_` and inner `-`, 63 octets a label and 253 in all
@@ -40,20 +38,24 @@ impl HostName {
     }
 }
 
+/// The error for text that is not a fully qualified name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotFqdn;
+
 impl FromStr for HostName {
-    type Err = ReturnCode;
+    type Err = NotFqdn;
 
     /// Reads a name in any case, with or without one trailing dot.
     ///
     /// # Errors
     ///
-    /// [`ReturnCode::NotFqdn`] where the text is no fully qualified name.
-    fn from_str(text: &str) -> Result<Self, ReturnCode> {
+    /// [`NotFqdn`] if the text is not a fully qualified name.
+    fn from_str(text: &str) -> Result<Self, NotFqdn> {
         let name = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
         let below_wildcard = name.strip_prefix("*.").unwrap_or(&name);
         let mut labels = below_wildcard.as_bytes().split(|octet| *octet == b'.');
         let qualified = name.len() <= 253 && name.contains('.') && labels.all(is_label);
-        if qualified { Ok(Self(name)) } else { Err(ReturnCode::NotFqdn) }
+        if qualified { Ok(Self(name)) } else { Err(NotFqdn) }
     }
 }
 
@@ -106,7 +108,7 @@ mod tests {
             &format!("{label}.org"),
             &long,
         ] {
-            assert_eq!(given.parse::<HostName>(), Err(ReturnCode::NotFqdn), "{given}");
+            assert_eq!(given.parse::<HostName>(), Err(NotFqdn), "{given}");
         }
     }
 

@@ -6,13 +6,11 @@ use data_encoding::{Encoding, Specification};
 use http::{HeaderMap, header::AUTHORIZATION};
 use zeroize::Zeroizing;
 
-use crate::{
-    access::Refusal,
-    address::{Element, Prefix, is_publishable},
-    hostname::HostName,
+use crate::protocol::{
+    address::{Element, Family, Prefix, is_publishable},
+    hostname::{HostName, NotFqdn},
     parameters::Parameters,
-    record::Family,
-    reply::ReturnCode,
+    reply::{Refusal, ReturnCode},
     token::{self, Password},
     zone,
 };
@@ -27,11 +25,11 @@ pub const MAX_ADDRESSES: usize = 8;
 #[derive(Debug)]
 pub struct Update {
     /// The host that the user name claims; `None` where it claims nothing.
-    pub user: Option<Result<HostName, ReturnCode>>,
+    pub user: Option<Result<HostName, NotFqdn>>,
     /// The password, which should be a token.
     pub password: Password,
     /// The hosts in the order asked, malformed ones and repetitions included.
-    pub hosts: Vec<Result<HostName, ReturnCode>>,
+    pub hosts: Vec<Result<HostName, NotFqdn>>,
     /// The zone that must hold each host, if the request names one.
     pub zone_id: Option<String>,
     /// What each host is to become, or why nothing can be done.

@@ -15,11 +15,10 @@ use std::{
 
 use tokio::{net::UnixListener, sync::Semaphore, task::spawn_blocking, time::sleep};
 
-use super::{BEGIN, END, write_zones};
+use super::zone_file::{BEGIN, END, write_zones};
 use crate::{
-    hostname::HostName,
+    protocol::{hostname::HostName, zone::Zones},
     store::{Error, embedded::Embedded},
-    zone::Zones,
 };
 
 /// How long either side waits for the other.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::hostname::HostName;
+use crate::protocol::hostname::HostName;
 
 /// A hosted zone: its name and its Route 53 id, such as `Z0123ABC` (a free word in the embedded
 /// store).

@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use crate::{
-    address::Prefix,
-    record::{Action, Family, Present, RecordSet},
+use crate::protocol::{
+    address::{Family, Prefix},
+    record::{Action, Present, RecordSet},
     reply::ReturnCode,
     update::{MAX_ADDRESSES, Wish},
 };
@@ -107,7 +107,7 @@ fn moved(prefix: Option<Prefix>, v6: Option<&RecordSet>) -> Vec<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::address::Element;
+    use crate::protocol::address::Element;
 
     const BOUNDS: TtlBounds = TtlBounds { default: 60, min: 60, max: 86400 };
 

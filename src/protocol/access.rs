@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use subtle::Choice;
 
-use crate::{
-    hostname::HostName,
-    reply::ReturnCode,
+use crate::protocol::{
+    hostname::{HostName, NotFqdn},
+    reply::{Refusal, ReturnCode},
     token::{Password, Scope, Secrets},
     update::{MAX_HOSTS, Update},
     zone::{Zone, Zones},
@@ -31,15 +31,6 @@ impl<'a> Grant<'a> {
     pub fn zone(&self) -> &'a Zone {
         self.zone
     }
-}
-
-/// A refusal: the code for the client, the reason for the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// What the client is told.
-    pub code: ReturnCode,
-    /// What the log says.
-    pub reason: &'static str,
 }
 
 /// How often the tokens minted at a name were revoked (`NIC53_GENERATIONS`); 0 where it is not in.
@@ -76,7 +67,7 @@ impl<'a> Access<'a> {
         if update.hosts.len() > MAX_HOSTS {
             return refuse(ReturnCode::NumHost, "more than 20 hosts");
         }
-        let decide = |host: &Result<HostName, ReturnCode>| match &claimed {
+        let decide = |host: &Result<HostName, NotFqdn>| match &claimed {
             // As a rule the user name is the host, and was just looked at.
             Some(claimed) if host.as_ref() == Ok(&claimed.host) => Ok(claimed.clone()),
             _ => self.decide(host, &update.password),
@@ -107,10 +98,10 @@ impl<'a> Access<'a> {
     }
 
     /// Leave to change a host as it was asked for.
-    fn decide(self, host: &Result<HostName, ReturnCode>, password: &Password) -> Result<Grant<'a>, Refusal> {
+    fn decide(self, host: &Result<HostName, NotFqdn>, password: &Password) -> Result<Grant<'a>, Refusal> {
         match host {
             Ok(host) => self.grant(host, password),
-            Err(code) => Err(Refusal { code: code.clone(), reason: "not a fully qualified name" }),
+            Err(NotFqdn) => Err(Refusal { code: ReturnCode::NotFqdn, reason: "not a fully qualified name" }),
         }
     }
 
@@ -146,7 +137,7 @@ fn in_zone<'a>(grant: Grant<'a>, zone_id: Option<&str>) -> Result<Grant<'a>, Ref
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::token::Secret;
+    use crate::protocol::token::Secret;
 
     const ZONES: &str = "example.org=Z1,home.example.org=Z2,example.com=Z1";
 

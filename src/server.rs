@@ -31,7 +31,7 @@ use tokio::{
 use crate::{
     gateway::Gateway,
     log::Log,
-    parameters::{Body, MAX_FORM},
+    protocol::parameters::{Body, MAX_FORM},
     store::Store,
 };
 

@@ -3,36 +3,31 @@
 //! A name server refuses to load a zone whose NS record names a host of that zone without an
 //! address. Until `ns` has been given one, `localhost` stands in its place.
 
-mod socket;
-
 use std::{
     fmt::{Arguments, Display},
     io::Write,
 };
 
-pub use self::socket::{Listener, export, listen, serve};
 use crate::{
-    apex::{self, EXPIRE, NS_TTL, REFRESH, RETRY, SOA_TTL},
-    hostname::HostName,
-    record::Family,
+    dns::soa::{self, EXPIRE, NS_TTL, REFRESH, RETRY, SOA_TTL},
+    protocol::{address::Family, hostname::HostName, zone::Zone},
     store::{
         Error,
         embedded::{Embedded, Key, Records, Snapshot},
     },
-    zone::Zone,
 };
 
 /// What the first line begins with.
-const BEGIN: &str = "; zone ";
+pub(super) const BEGIN: &str = "; zone ";
 /// What the last line begins with: what ends otherwise was cut off.
-const END: &str = "; end of zone ";
+pub(super) const END: &str = "; end of zone ";
 
 /// Writes the file of one zone, or one after the other those of all.
 ///
 /// # Errors
 ///
 /// Where there is no such zone, where the store could not be read or the text not be written.
-fn write_zones(store: &Embedded, zone: Option<&HostName>, out: &mut impl Write) -> Result<(), Error> {
+pub(super) fn write_zones(store: &Embedded, zone: Option<&HostName>, out: &mut impl Write) -> Result<(), Error> {
     let zones: Vec<_> = store.zones().iter().filter(|known| zone.is_none_or(|zone| *zone == known.name)).collect();
     if let (Some(zone), []) = (zone, &*zones) {
         return Err(Error(format!("{zone}: expected one of the configured zones, {}", store.zones())));
@@ -77,7 +72,7 @@ impl<W: Write> ZoneFile<'_, W> {
     /// Writes what comes before the names: SOA and all.
     fn head(&mut self, serial: u32) -> Result<(), Error> {
         let apex = &self.zone.name;
-        let (name_server, mailbox) = (apex::name_server(self.zone), apex::mailbox(self.zone));
+        let (name_server, mailbox) = (soa::name_server(self.zone), soa::mailbox(self.zone));
         self.line(format_args!("{BEGIN}{apex}\n$ORIGIN {apex}.\n$TTL {SOA_TTL}"))?;
         let timers = format_args!("{REFRESH} {RETRY} {EXPIRE} {SOA_TTL}");
         self.record("@", SOA_TTL, "SOA", format_args!("{name_server}. {mailbox}. {serial} {timers}"))
@@ -85,7 +80,7 @@ impl<W: Write> ZoneFile<'_, W> {
 
     /// Writes the NS of a zone, whose name server has these records.
     fn name_server(&mut self, owner: &str, zone: &Zone, found: Option<&Records>) -> Result<(), Error> {
-        let name_server = apex::name_server(zone);
+        let name_server = soa::name_server(zone);
         if found.is_some_and(|found| !found.is_empty()) {
             self.record(owner, NS_TTL, "NS", format_args!("{name_server}."))
         } else {
@@ -119,7 +114,7 @@ impl<W: Write> ZoneFile<'_, W> {
 
 /// The key of a zone's name server.
 fn name_server(zone: &Zone) -> Result<Key, Error> {
-    let name_server = apex::name_server(zone);
+    let name_server = soa::name_server(zone);
     let host = name_server.parse::<HostName>();
     host.map(|host| Key::from(&host)).map_err(|_| Error(format!("{name_server}: too long to be a name")))
 }

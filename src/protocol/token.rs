@@ -8,7 +8,7 @@ use sha2::Sha256;
 use subtle::{Choice, ConstantTimeEq};
 use zeroize::Zeroizing;
 
-use crate::{hostname::HostName, zone::Zone};
+use crate::protocol::{hostname::HostName, zone::Zone};
 
 /// Characters of a token.
 const TOKEN_LENGTH: usize = 24;

@@ -4,7 +4,7 @@
 //! there and, as for any other host, by an update here. A resolver remembers that a name is not
 //! there for the SOA's minimum, which is short, since a router that comes back is to be found soon.
 
-use crate::zone::Zone;
+use crate::protocol::zone::Zone;
 
 /// TTL of the SOA, and how long its zone's missing names and types are remembered (RFC 2308 §5).
 pub const SOA_TTL: u32 = 60;

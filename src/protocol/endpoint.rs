@@ -2,7 +2,7 @@
 
 use http::Method;
 
-use crate::parameters;
+use crate::protocol::parameters;
 
 /// What a path stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

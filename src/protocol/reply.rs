@@ -10,7 +10,7 @@ use http::{
     header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, WWW_AUTHENTICATE},
 };
 
-use crate::address::Text;
+use crate::protocol::address::Text;
 
 /// Everything an update may be answered with, and nothing else: the error type of parsing and
 /// deciding too.
@@ -26,7 +26,7 @@ pub enum ReturnCode {
     NoHost,
     /// `notfqdn`: not a fully qualified name.
     NotFqdn,
-    /// `numhost`: more than [`MAX_HOSTS`](crate::update::MAX_HOSTS) hosts.
+    /// `numhost`: more than [`MAX_HOSTS`](crate::protocol::update::MAX_HOSTS) hosts.
     NumHost,
     /// `!donator`: offline, where the deployment does not allow it.
     NotDonator,
@@ -76,6 +76,15 @@ impl fmt::Display for ReturnCode {
         }
         Ok(())
     }
+}
+
+/// A return code with its reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The code for the client.
+    pub code: ReturnCode,
+    /// The reason for the log.
+    pub reason: &'static str,
 }
 
 /// The reply to an update: one line a code. Any `dnserr` or `911` among them makes it a 503.

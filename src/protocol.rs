@@ -1,0 +1,17 @@
+//! `docs/protocol.md` as code: what a request asks for, who may ask it, and what is answered.
+//!
+//! Plain functions and values without I/O. Nothing here imports another room of the crate;
+//! `tests/it/rooms.rs` checks that.
+
+pub mod access;
+pub mod address;
+pub mod endpoint;
+pub mod hostname;
+pub mod parameters;
+pub mod plan;
+pub mod record;
+pub mod reply;
+pub mod source;
+pub mod token;
+pub mod update;
+pub mod zone;
