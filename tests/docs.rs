@@ -5,7 +5,10 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
+
+use nic53::settings::VARIABLES;
 
 #[test]
 fn the_tests_that_the_pages_name_exist() {
@@ -65,6 +68,44 @@ fn an_undefined_reference_is_noticed() {
     assert_eq!(labels, ["one", "2", "`a[0]`", "three"]);
 }
 
+#[test]
+fn the_page_of_settings_lists_what_the_program_reads() {
+    let page = Page::read("docs/settings.md");
+    let rows = page.text.lines().filter_map(|line| line.strip_prefix("| `NIC53_"));
+    let listed: BTreeMap<String, String> = rows
+        .map(|row| {
+            let mut cells = row.split('|').map(str::trim);
+            let mut cell = || cells.next().expect("a cell").to_owned();
+            (format!("NIC53_{}", cell().trim_end_matches('`')), cell())
+        })
+        .collect();
+    assert_eq!(listed, variables());
+}
+
+/// The variables that the program reads, and their defaults: those of the gateway from their table,
+/// the others from the help texts.
+fn variables() -> BTreeMap<String, String> {
+    let default = |text: &str| {
+        let value = text.split_once("[default: ").and_then(|(_, rest)| rest.split_once(']'));
+        value.map_or("none", |(value, _)| value).to_owned()
+    };
+    let mut variables: BTreeMap<String, String> =
+        VARIABLES.iter().map(|variable| (variable.name.to_owned(), default(variable.help))).collect();
+    for command in ["serve", "token", "setup", "check", "update", "export"] {
+        let help = Command::new(env!("CARGO_BIN_EXE_nic53")).args([command, "--help"]).env_clear().output();
+        let help = String::from_utf8(help.expect("nic53 runs").stdout).expect("text");
+        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        for rest in help.split("NIC53_").skip(1) {
+            let end = rest.find(|letter: char| !(letter.is_ascii_uppercase() || letter == '_')).unwrap_or(rest.len());
+            // `[env: NIC53_HTTP=] [default: 127.0.0.1:8053]`
+            let default = rest[end..].strip_prefix("=] [default: ").and_then(|rest| rest.split_once(']'));
+            let default = default.map_or("none", |(value, _)| value).to_owned();
+            variables.entry(format!("NIC53_{}", &rest[..end])).or_insert(default);
+        }
+    }
+    variables
+}
+
 /// A page of the documentation, its fenced blocks left out.
 struct Page {
     /// The prose and the tables.
@@ -108,12 +149,10 @@ impl Page {
             let definition = || line.strip_prefix('[')?.split_once("]: ");
             if line.trim_start().starts_with("```") {
                 fenced = !fenced;
-            } else if fenced {
-                continue;
-            } else if let Some((label, target)) = definition() {
+            } else if let Some((label, target)) = definition().filter(|_| !fenced) {
                 let twice = definitions.insert(label.to_owned(), target.trim().to_owned());
                 assert!(twice.is_none(), "{page}: [{label}] is defined twice");
-            } else {
+            } else if !fenced {
                 text.push_str(line);
                 text.push('\n');
             }
@@ -187,10 +226,12 @@ fn anchors(page: &str) -> Vec<String> {
 /// The Markdown pages of the repository, as paths from its root.
 fn pages() -> Vec<String> {
     let mut pages = Vec::new();
-    for folder in ["", "docs", "protocol-tests", "tests", "fuzz"] {
+    for folder in ["", "docs", "protocol-tests", "tests", "fuzz", "src/cli/setup"] {
         let entries = fs::read_dir(root(folder)).unwrap_or_else(|error| panic!("{folder}: {error}"));
         let names = entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
-        let markdown = names.filter(|name| Path::new(name).extension() == Some("md".as_ref()));
+        // The other pages there are recipes, in a form of their own.
+        let is_page = |name: &String| folder != "src/cli/setup" || name == "README.md";
+        let markdown = names.filter(|name| Path::new(name).extension() == Some("md".as_ref())).filter(is_page);
         pages.extend(markdown.map(|name| Path::new(folder).join(name).to_string_lossy().into_owned()));
     }
     assert!(pages.len() >= 12, "{pages:?}");
