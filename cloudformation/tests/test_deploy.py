@@ -1,8 +1,6 @@
 """`./deploy` from the first command to the last, with the very archive, against an emulated AWS: requests pass through
 its HTTP API or Function URL into `bootstrap` and change records of its Route 53."""
 
-import importlib.machinery
-import importlib.util
 import json
 import re
 import shlex
@@ -14,11 +12,11 @@ from pathlib import Path
 from unittest import mock
 
 from cloud import INSTALLED, ROOT, AwsCli, Cloud
-
-loader = importlib.machinery.SourceFileLoader("deploy", str(ROOT / "deploy"))
-deploy = importlib.util.module_from_spec(importlib.util.spec_from_loader("deploy", loader))
-sys.modules["deploy"] = deploy
-loader.exec_module(deploy)
+from deploy.__main__ import arguments
+from deploy.names import grants_of, record_names
+from deploy.settings import wanted
+from deploy.stack import Stack
+from deploy.trouble import Trouble
 
 OLD, NEW = "198.51.100.7", "203.0.113.9"
 
@@ -378,9 +376,9 @@ class Words(unittest.TestCase):
     """What a command line means, without AWS."""
 
     def wanted(self, *words, **parameters):
-        stack = deploy.Stack("nic53", parameters=parameters)
+        stack = Stack("nic53", parameters=parameters)
         with mock.patch.object(sys, "argv", ["deploy", *words]):
-            return deploy.wanted(None, deploy.arguments(), stack, {"Memory"})
+            return wanted(None, arguments(), stack, {"Memory"})
 
     def test_what_makes_no_sense_is_refused(self):
         zone = {"Zones": "example.org=Z1,dyn.example.org=Z2", "RecordNames": "home.example.org"}
@@ -416,7 +414,7 @@ class Words(unittest.TestCase):
                 if said is None:
                     self.wanted(*words, **parameters)
                     continue
-                with self.assertRaises(deploy.Trouble) as refused:
+                with self.assertRaises(Trouble) as refused:
                     self.wanted(*words, **parameters)
                 self.assertIn(said, str(refused.exception))
 
@@ -446,12 +444,12 @@ class Words(unittest.TestCase):
 
     def test_the_names_of_the_role_are_the_grants_again(self):
         grants = {"home.example.org": "host", "dyn.example.org": "subtree", "*.wild.example.org": "host"}
-        self.assertEqual(deploy.grants_of(",".join(deploy.record_names(grants))), grants)
+        self.assertEqual(grants_of(",".join(record_names(grants))), grants)
 
     def test_the_region_is_one_that_a_second_run_finds_again(self):
         # Whatever the AWS CLI is set to.
         with mock.patch.object(sys, "argv", ["deploy"]), mock.patch.dict("os.environ", {"AWS_REGION": "eu-west-1"}):
-            self.assertEqual(deploy.arguments().region, "us-east-1")
+            self.assertEqual(arguments().region, "us-east-1")
 
 
 if __name__ == "__main__":

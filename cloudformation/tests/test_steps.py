@@ -11,7 +11,19 @@ from pathlib import Path
 from unittest import mock
 
 from cloud import ROOT
-from test_deploy import deploy
+from deploy.__main__ import arguments, main
+from deploy.archive import archive
+from deploy.aws import Aws, AwsError
+from deploy.bucket import check_bucket, remove_archives
+from deploy.change_set import create_change_set
+from deploy.confirm import confirm
+from deploy.deployment import deploy
+from deploy.permissions import check_permissions, permissions
+from deploy.remove import certificate_records, keep_secret, remove
+from deploy.settings import planned, tried
+from deploy.stack import Stack, delete_stack
+from deploy.trouble import Trouble
+from deploy.zones import check_zone
 
 ACCOUNT = "000000000000"
 STACK_ID = f"arn:aws:cloudformation:us-east-1:{ACCOUNT}:stack/nic53/11111111-2222-3333-4444-555555555555"
@@ -20,7 +32,7 @@ IDENTITY = {"Account": ACCOUNT, "Arn": f"arn:aws:iam::{ACCOUNT}:user/somebody"}
 
 
 def refused(code):
-    return deploy.AwsError("command", f"An error occurred ({code}) when calling the operation: no")
+    return AwsError("command", f"An error occurred ({code}) when calling the operation: no")
 
 
 class Stub:
@@ -79,10 +91,10 @@ class Steps(unittest.TestCase):
 
     def options(self, *words):
         with mock.patch.object(sys, "argv", ["deploy", *words]):
-            return deploy.arguments()
+            return arguments()
 
     def trouble(self, call, *given):
-        with self.assertRaises(deploy.Trouble) as refused:
+        with self.assertRaises(Trouble) as refused:
             call(*given)
         said = str(refused.exception)
         self.assertNotIn("\n", said)
@@ -90,7 +102,7 @@ class Steps(unittest.TestCase):
 
     def stack(self, status="CREATE_COMPLETE", **parameters):
         parameters = {"Zones": "example.org=Z1", "RecordNames": "home.example.org", **parameters}
-        return deploy.Stack("nic53", STACK_ID, status, parameters, {"SecretArn": SECRET})
+        return Stack("nic53", STACK_ID, status, parameters, {"SecretArn": SECRET})
 
     def test_where_nobody_can_be_asked_the_answer_is_no(self):
         terminal = mock.Mock(isatty=lambda: True, readline=lambda: "")
@@ -107,41 +119,41 @@ class Steps(unittest.TestCase):
             with self.subTest(words=words, answer=answer, said=said), mock.patch("sys.stdin", stdin):
                 with mock.patch("builtins.input", **side):
                     if said:
-                        self.assertEqual(self.trouble(deploy.confirm, "Sure?", self.options(*words)), said)
+                        self.assertEqual(self.trouble(confirm, "Sure?", self.options(*words)), said)
                     else:
-                        deploy.confirm("Sure?", self.options(*words))
+                        confirm("Sure?", self.options(*words))
         aws = Stub()
         with mock.patch("sys.stdin", io.StringIO()):
-            self.trouble(deploy.remove, aws, ACCOUNT, self.stack(), self.options("--remove"))
+            self.trouble(remove, aws, ACCOUNT, self.stack(), self.options("--remove"))
         self.assertEqual(aws.calls, [])
 
     def test_the_kept_secret_is_named_at_once_and_found_again(self):
         options = self.options("--remove", "--keep-secret", "--yes")
         aws = Secrets(delete_stack=refused("Busy"), describe_stack_events={"StackEvents": []})
         for _ in range(2):
-            with self.assertRaises(deploy.AwsError):
-                deploy.remove(aws, ACCOUNT, self.stack(), options)
+            with self.assertRaises(AwsError):
+                remove(aws, ACCOUNT, self.stack(), options)
         # One copy, both of its values, named though the deletion failed.
         name = "nic53-kept-11111111-2222-3333-4444-555555555555"
         self.assertEqual(aws.values, {SECRET: ["previous", "current"], name: ["previous", "current"]})
         self.assertEqual(self.said.getvalue(), f"the secret is kept as {name}\n" * 2)
         # Rotated in between: the copy follows.
         aws.values[SECRET].append("newer")
-        deploy.keep_secret(aws, self.stack())
+        keep_secret(aws, self.stack())
         self.assertEqual(aws.values[name], ["previous", "current", "newer"])
         # The failed deletion took the secret, and perhaps the outputs: the copy is still known.
         del aws.values[SECRET]
-        self.assertEqual(deploy.keep_secret(aws, self.stack("DELETE_FAILED")), name)
-        bare = deploy.Stack("nic53", STACK_ID, "DELETE_FAILED")
-        self.assertEqual(deploy.keep_secret(aws, bare), name)
+        self.assertEqual(keep_secret(aws, self.stack("DELETE_FAILED")), name)
+        bare = Stack("nic53", STACK_ID, "DELETE_FAILED")
+        self.assertEqual(keep_secret(aws, bare), name)
         self.assertEqual(aws.values[name], ["previous", "current", "newer"])
         # But only where the secret is gone.
-        with mock.patch.object(deploy, "secret_stages", side_effect=refused("AccessDeniedException")):
-            with self.assertRaises(deploy.AwsError):
-                deploy.keep_secret(aws, self.stack("DELETE_FAILED"))
+        with mock.patch("deploy.remove.secret_stages", side_effect=refused("AccessDeniedException")):
+            with self.assertRaises(AwsError):
+                keep_secret(aws, self.stack("DELETE_FAILED"))
         # A stack that came after it has a secret of its own.
-        other = deploy.Stack("nic53", STACK_ID.replace("1111", "9999"), "ROLLBACK_COMPLETE")
-        said = self.trouble(deploy.keep_secret, aws, other)
+        other = Stack("nic53", STACK_ID.replace("1111", "9999"), "ROLLBACK_COMPLETE")
+        said = self.trouble(keep_secret, aws, other)
         self.assertIn("stack nic53 is ROLLBACK_COMPLETE and has no secret", said)
 
     def test_the_certificate_may_be_gone_already(self):
@@ -150,13 +162,13 @@ class Steps(unittest.TestCase):
         proof = {"DomainValidationOptions": [{"ResourceRecord": {"Name": "_x.ddns.example.org"}}]}
         for answer, found in ((refused("ResourceNotFoundException"), 0), ({"Certificate": proof}, 1)):
             aws = Stub(describe_stack_resources=listed, describe_certificate=answer)
-            self.assertEqual(len(deploy.certificate_records(aws, stack)), found)
+            self.assertEqual(len(certificate_records(aws, stack)), found)
 
     def test_a_copy_cut_short_is_completed(self):
         aws = Secrets(put_secret_value=KeyboardInterrupt())
         aws.values["nic53-kept-11111111-2222-3333-4444-555555555555"] = ["previous"]
         with contextlib.suppress(KeyboardInterrupt):
-            deploy.keep_secret(aws, self.stack())
+            keep_secret(aws, self.stack())
         self.assertEqual(aws.values["nic53-kept-11111111-2222-3333-4444-555555555555"], ["previous", "current"])
 
     def test_only_the_own_bucket_is_made(self):
@@ -171,7 +183,7 @@ class Steps(unittest.TestCase):
         ]
         for bucket, answer, expected in rows:
             with self.subTest(bucket=bucket, expected=expected):
-                aws, call = Stub(head_bucket=answer), deploy.check_bucket
+                aws, call = Stub(head_bucket=answer), check_bucket
                 if isinstance(expected, str):
                     self.assertIn(expected, self.trouble(call, aws, ACCOUNT, bucket, self.options()))
                 else:
@@ -194,14 +206,14 @@ class Steps(unittest.TestCase):
         for key, answers, deleted, left in rows:
             with self.subTest(key=key, left=left):
                 aws = Stub(**answers)
-                found = deploy.remove_archives(aws, ACCOUNT, self.stack(CodeKey=key), "mine")
+                found = remove_archives(aws, ACCOUNT, self.stack(CodeKey=key), "mine")
                 self.assertEqual(found, left)
                 self.assertEqual([request["Key"] for request in aws.called("delete-object")], deleted)
 
     def permissions(self, words=(), outputs=None, **parameters):
-        stack = deploy.Stack("nic53", STACK_ID, "CREATE_COMPLETE", parameters, outputs or {})
-        planned = deploy.planned(stack, {"CodeBucket": "mine", **dict(words)})
-        found = deploy.permissions(ACCOUNT, self.options(), planned)
+        stack = Stack("nic53", STACK_ID, "CREATE_COMPLETE", parameters, outputs or {})
+        parameters = planned(stack, {"CodeBucket": "mine", **dict(words)})
+        found = permissions(ACCOUNT, self.options(), parameters)
         return {f"{action} {arn}" for arn, actions in found.items() for action in actions}
 
     def test_what_the_stack_has_is_checked_though_nothing_is_said(self):
@@ -266,8 +278,8 @@ class Steps(unittest.TestCase):
             return {"EvaluationResults": results}
 
         aws = Stub(simulate_principal_policy=answer)
-        with self.assertRaises(deploy.Trouble) as found:
-            deploy.check_permissions(aws, IDENTITY, self.options(), {"CodeBucket": "mine"})
+        with self.assertRaises(Trouble) as found:
+            check_permissions(aws, IDENTITY, self.options(), {"CodeBucket": "mine"})
         self.assertIn("lambda:CreateFunction on", str(found.exception))
         self.assertNotIn("PassRole", str(found.exception))
 
@@ -283,28 +295,28 @@ class Steps(unittest.TestCase):
         ]
         for parameters, words, expected in rows:
             with self.subTest(parameters=parameters, words=words):
-                failed = deploy.Stack("nic53", STACK_ID, "ROLLBACK_COMPLETE", parameters)
+                failed = Stack("nic53", STACK_ID, "ROLLBACK_COMPLETE", parameters)
                 if isinstance(expected, str):
-                    self.assertIn(expected, self.trouble(deploy.tried, failed, self.options(*words)))
+                    self.assertIn(expected, self.trouble(tried, failed, self.options(*words)))
                     continue
-                stack = deploy.tried(failed, self.options(*words))
+                stack = tried(failed, self.options(*words))
                 self.assertEqual((stack.exists, stack.parameters), (False, expected))
         # A stack that is made anew has no previous values.
         made = {"create_change_set": {"Id": "change", "StackId": STACK_ID}}
         made["describe_change_set"] = {"Status": "CREATE_COMPLETE"}
         for status, value in (("", {"ParameterValue": "128"}), ("CREATE_COMPLETE", {"UsePreviousValue": True})):
             aws = Stub(**made)
-            stack = deploy.Stack("nic53", STACK_ID, status, {"Memory": "128", "Gone": "x", "Zones": "old"})
-            deploy.create_change_set(aws, stack, "", {"Memory", "Zones"}, {"Zones": "new"})
+            stack = Stack("nic53", STACK_ID, status, {"Memory": "128", "Gone": "x", "Zones": "old"})
+            create_change_set(aws, stack, "", {"Memory", "Zones"}, {"Zones": "new"})
             given = aws.called("create-change-set")[0]["Parameters"]
             zones = {"ParameterKey": "Zones", "ParameterValue": "new"}
             self.assertEqual(given, [zones, {"ParameterKey": "Memory", **value}])
 
     def test_a_stack_at_work_is_waited_for_before_anything_is_built(self):
         aws = Stub()
-        with mock.patch.object(deploy, "archive", side_effect=AssertionError):
+        with mock.patch("deploy.deployment.archive", side_effect=AssertionError):
             said = self.trouble(
-                deploy.deploy, aws, IDENTITY, self.stack("UPDATE_IN_PROGRESS"), self.options("--host", "a.example.org")
+                deploy, aws, IDENTITY, self.stack("UPDATE_IN_PROGRESS"), self.options("--host", "a.example.org")
             )
         self.assertIn("stack nic53 is UPDATE_IN_PROGRESS: wait", said)
         self.assertEqual(aws.calls, [])
@@ -320,17 +332,18 @@ class Steps(unittest.TestCase):
             changed = whole.replace(b"\x7fELF", b"\x7fELG", 1)
             for content in (b"not a zip", b"", whole[:50], changed):
                 path.write_bytes(content)
-                said = self.trouble(deploy.archive, self.options("--archive", str(path)), None)
+                said = self.trouble(archive, self.options("--archive", str(path)), None)
                 self.assertIn(f"--archive {path}: expected a zip archive that can be read", said)
 
     def test_an_interrupt_says_what_goes_on(self):
         aws = Stub(describe_stack_events=mock.Mock(side_effect=[{"StackEvents": []}, KeyboardInterrupt]))
-        said = self.trouble(deploy.delete_stack, aws, self.stack())
+        said = self.trouble(delete_stack, aws, self.stack())
         self.assertIn("CloudFormation goes on with stack nic53 by itself", said)
         options = self.options()
-        with mock.patch.multiple(deploy, Aws=mock.Mock(side_effect=KeyboardInterrupt), arguments=lambda: options):
+        interrupted = mock.Mock(side_effect=KeyboardInterrupt)
+        with mock.patch.multiple("deploy.__main__", Aws=interrupted, arguments=lambda: options):
             with self.assertRaises(SystemExit) as ended:
-                deploy.main()
+                main()
         self.assertEqual(ended.exception.code, "deploy: interrupted")
 
     def test_odd_answers_about_a_zone_are_explained(self):
@@ -348,13 +361,13 @@ class Steps(unittest.TestCase):
             with self.subTest(zone_id=zone_id, answer=answer):
                 aws = Stub(get_hosted_zone=answer)
                 if said:
-                    self.assertIn(said, self.trouble(deploy.check_zone, aws, "example.org", zone_id))
+                    self.assertIn(said, self.trouble(check_zone, aws, "example.org", zone_id))
                 else:
-                    self.assertEqual(deploy.check_zone(aws, "example.org", zone_id), "Z1")
+                    self.assertEqual(check_zone(aws, "example.org", zone_id), "Z1")
         done = mock.Mock(returncode=0, stdout="<html>busy</html>")
         with mock.patch("shutil.which", return_value="aws"), mock.patch("subprocess.run", return_value=done):
-            with self.assertRaisesRegex(deploy.AwsError, "answered '<html>busy</html>', and JSON was expected"):
-                deploy.Aws("us-east-1")("sts get-caller-identity")
+            with self.assertRaisesRegex(AwsError, "answered '<html>busy</html>', and JSON was expected"):
+                Aws("us-east-1")("sts get-caller-identity")
 
     def test_the_docs_give_the_settings_with_every_token_command(self):
         text = (ROOT / "docs" / "deploy.md").read_text()

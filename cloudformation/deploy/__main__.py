@@ -1,0 +1,116 @@
+"""Deploy nic53 to AWS in one command; rotate, revoke, take it all down.
+
+  ./deploy --zone example.org=Z0123ABC --host home.example.org
+
+builds the Lambda archive, deploys cloudformation/nic53.yaml and prints what to type into the router. Run it
+again to change something: what is not said stays as it is. docs/deploy.md tells the rest."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from .archive import archive
+from .aws import Aws, AwsError, caller
+from .deployment import deploy
+from .remove import remove
+from .stack import Stack, deployed
+from .tokens import end_grace, rotate, show
+from .trouble import Trouble
+
+
+def main():
+    """Run the command line. What is wrong ends it with a message and the status 1."""
+    options = arguments()
+    try:
+        run(options)
+    except (Trouble, AwsError) as trouble:
+        sys.exit(f"deploy: {trouble}")
+    except KeyboardInterrupt:
+        sys.exit("deploy: interrupted")
+
+
+def run(options):
+    """Do what the command line says."""
+    if options.build:
+        archive(options, options.arch)
+        return
+    aws = Aws(options.region)
+    identity = caller(aws)
+    account = identity["Account"]
+    print(f"account {account}, region {options.region}, stack {options.stack}")
+    stack = Stack.read(aws, options.stack)
+    if options.remove:
+        remove(aws, account, stack, options)
+    elif options.rotate:
+        rotate(aws, deployed(stack, options), options)
+    elif options.end_grace:
+        end_grace(aws, deployed(stack, options))
+    elif options.show:
+        show(aws, deployed(stack, options))
+    else:
+        deploy(aws, identity, stack, options)
+
+
+def arguments():
+    """The command line, read."""
+    parser = argparse.ArgumentParser(
+        prog="deploy", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    add_what(parser.add_argument_group("what to serve; each may be given several times"))
+    add_how(parser.add_argument_group("how"))
+    add_with(parser.add_argument_group("with"))
+    add_instead(parser.add_argument_group("instead of deploying").add_mutually_exclusive_group())
+    parser.add_argument("--keep-secret", action="store_true", help="with --remove: keep the secret, and so the tokens")
+    return parser.parse_args()
+
+
+def add_what(group):
+    """Zones and names."""
+    several = {"action": "append", "default": [], "metavar": "NAME"}
+    group.add_argument("--zone", **{**several, "metavar": "NAME[=ID]"}, help="a hosted zone")
+    group.add_argument("--host", **several, help="a name that gets a token")
+    group.add_argument("--subtree", **several, help="a name and all below it, one token")
+    group.add_argument("--drop", **several, help="a host, subtree or zone no longer served")
+    group.add_argument("--any-name", action="store_true", help="let the role change every A and AAAA of the zones")
+    group.add_argument("--revoke", **several, help="make a new token for NAME, refuse the old")
+
+
+def add_how(group):
+    """The template's parameters."""
+    either = argparse.BooleanOptionalAction
+    group.add_argument("--front-door", choices=["http-api", "function-url"])
+    group.add_argument("--domain", metavar="NAME", help="a name of your own for the gateway; '' for none")
+    group.add_argument("--family-names", action=either, help="also ipv4.DOMAIN and ipv6.DOMAIN")
+    group.add_argument("--plain-http", action=either, help="CloudFront in front, for old routers")
+    group.add_argument("--alarm-email", metavar="ADDRESS", help="who gets a mail when it is broken; '' for nobody")
+    group.add_argument("--secret", metavar="ARN", help="a secret kept by --remove --keep-secret")
+    group.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="any other parameter of the template"
+    )
+
+
+def add_with(group):
+    """What the command itself needs."""
+    group.add_argument("--arch", choices=["x86_64", "arm64"], help="default: this machine's")
+    group.add_argument("--archive", type=Path, metavar="ZIP", help="a built or released archive, instead of building")
+    group.add_argument(
+        "--bucket", metavar="NAME", help="an S3 bucket of yours for the archive, instead of one made for it"
+    )
+    group.add_argument("--stack", default="nic53", metavar="NAME")
+    # Not the CLI's own region: Route 53 is in us-east-1, and a second run must find the first one's stack.
+    group.add_argument("--region", default="us-east-1")
+    group.add_argument("--yes", action="store_true", help="ask nothing; needed where nobody can be asked")
+
+
+def add_instead(group):
+    """What to do other than to deploy."""
+    group.add_argument("--dry-run", action="store_true", help="show what would change")
+    group.add_argument("--build", action="store_true", help="only build the archive")
+    group.add_argument("--show", action="store_true", help="print the URL, the tokens and the router's fields again")
+    group.add_argument("--rotate", action="store_true", help="make a new secret; the previous tokens go on working")
+    group.add_argument("--end-grace", action="store_true", help="refuse the previous tokens")
+    group.add_argument("--remove", action="store_true", help="take it all down")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""The bucket that the archive is put into."""
+
+import re
+
+from .aws import AwsError
+from .trouble import Trouble
+
+
+def own_bucket(account, options):
+    """The name of the bucket that is made for the stack's archives."""
+    return f"{options.stack}-code-{account}-{options.region}".lower()
+
+
+def check_bucket(aws, account, bucket, options):
+    """Whether the bucket is there. Only our own may be missing. The owner is checked each time: a bucket's name can be
+    guessed, and somebody else's would run somebody else's code."""
+    try:
+        aws("s3api head-bucket", Bucket=bucket, ExpectedBucketOwner=account)
+        return True
+    except AwsError as error:
+        if error.code != "404":
+            raise Trouble(
+                f"bucket {bucket} cannot be used: it must belong to account {account} and be in {options.region}; "
+                f"choose another with --bucket ({error})"
+            )
+    if bucket != own_bucket(account, options):
+        raise Trouble(f"bucket {bucket} does not exist: give one of yours in {options.region} with --bucket")
+    return False
+
+
+def make_bucket(aws, bucket):
+    """Make a bucket that nothing public can be put into."""
+    place = {} if aws.region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": aws.region}}
+    aws("s3api create-bucket", Bucket=bucket, **place)
+    closed = dict.fromkeys(["BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"], True)
+    aws("s3api put-public-access-block", Bucket=bucket, PublicAccessBlockConfiguration=closed)
+
+
+def upload(aws, account, bucket, key, path):
+    """Put the archive into the bucket, unless it is there."""
+    try:
+        aws("s3api head-object", Bucket=bucket, Key=key, ExpectedBucketOwner=account)
+    except AwsError as error:
+        if error.code != "404":
+            raise
+        print(f"uploading to s3://{bucket}/{key}")
+        aws("s3api put-object", "--body", str(path), Bucket=bucket, Key=key, ExpectedBucketOwner=account)
+
+
+def remove_archives(aws, account, stack, bucket):
+    """Delete what was uploaded for the stack to a bucket of the user's. Gives what is left there."""
+    ours = re.compile(re.escape(stack.name) + r"-[0-9a-f]{16}\.zip")
+    code = stack.parameters.get("CodeKey")
+    try:
+        found = aws("s3api list-objects-v2", Bucket=bucket, Prefix=f"{stack.name}-", ExpectedBucketOwner=account)
+        for key in [entry["Key"] for entry in found.get("Contents", []) if ours.fullmatch(entry["Key"])]:
+            aws("s3api delete-object", Bucket=bucket, Key=key, ExpectedBucketOwner=account)
+    except AwsError as error:
+        if error.code == "NoSuchBucket":
+            return []
+        return [f"the archives s3://{bucket}/{stack.name}-*.zip ({error})"]
+    # One of another name was put there by hand.
+    return [f"the archive s3://{bucket}/{code}"] if code and not ours.fullmatch(code) else []
+
+
+def remove_bucket(aws, account, bucket):
+    """Delete the bucket with everything in it, if it is there."""
+    try:
+        found = aws("s3api list-objects-v2", Bucket=bucket, ExpectedBucketOwner=account)
+    except AwsError as error:
+        if error.code == "NoSuchBucket":
+            return
+        raise
+    for entry in found.get("Contents", []):
+        aws("s3api delete-object", Bucket=bucket, Key=entry["Key"], ExpectedBucketOwner=account)
+    aws("s3api delete-bucket", Bucket=bucket, ExpectedBucketOwner=account)
+    print(f"removed bucket {bucket}")
