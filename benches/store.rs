@@ -70,7 +70,7 @@ fn main() {
         ("starts", starts(&folders)),
         ("costs", costs(&folders)),
     ];
-    let placed = |(place, table)| format!("<!-- bench:{place} -->\n{table}<!-- /bench -->\n");
+    let placed = |(place, table)| format!("<!-- bench:{place} -->\n{table}<!-- /bench:{place} -->\n");
     table::write(&tables.map(placed).concat());
     assert!(missed.is_empty(), "missed:\n{}", missed.join("\n"));
 }

@@ -1,6 +1,6 @@
 //! The Lambda beside the least that a function can be, and beside the same gateway in Python.
 //!
-//! `./bench` starts it: it builds and installs what this runs, and puts the tables into
+//! `scripts/bench` starts it: it builds and installs what this runs, and puts the tables into
 //! `docs/performance.md`.
 
 #[path = "../../tests/support/fake_route53.rs"]
@@ -47,7 +47,7 @@ const MOST_RESIDENT: u64 = 12_000_000;
 
 /// What runs beside what.
 struct Bench {
-    /// Where `./bench` puts what it builds.
+    /// Where `scripts/bench` puts what it builds.
     tools: PathBuf,
     /// Runs the fake Route 53.
     runtime: tokio::runtime::Runtime,
@@ -85,7 +85,7 @@ struct Start {
 }
 
 fn main() {
-    let variable = |name| env::var_os(name).unwrap_or_else(|| panic!("{name} is not set: run ./bench lambda"));
+    let variable = |name| env::var_os(name).unwrap_or_else(|| panic!("{name} is not set: run scripts/bench lambda"));
     let (tools, file) = (PathBuf::from(variable("NIC53_BENCH_TOOLS")), variable("NIC53_BENCH_TABLE"));
     let bench = Bench::new(tools);
     let mut missed = Vec::new();
@@ -144,7 +144,7 @@ impl Bench {
             // Python compiles its files once, and not into this repository.
             ("PYTHONPYCACHEPREFIX", file("pycache")),
         ];
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/python_gateway").to_owned();
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/python_gateway").to_owned();
         Program { command, folder, variables }
     }
 

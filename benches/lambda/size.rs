@@ -31,7 +31,7 @@ pub fn table(tools: &Path, missed: &mut Vec<String>) -> String {
 /// The size of each family's functions, the largest first.
 fn families(binary: &Path) -> Vec<(&'static str, u64)> {
     let listed = Command::new("nm").args(["--print-size", "--radix=d", "--demangle"]).arg(binary).output();
-    let listed = listed.unwrap_or_else(|error| panic!("nm: {error}; ./bench installs what is missing"));
+    let listed = listed.unwrap_or_else(|error| panic!("nm: {error}; scripts/bench installs what is missing"));
     let mut families: HashMap<&'static str, u64> = HashMap::new();
     for line in String::from_utf8_lossy(&listed.stdout).lines() {
         // Address, size, kind and name; what has no size is no function.

@@ -2,13 +2,18 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-/// A table between the markers of its place.
-pub struct Table(String);
+/// A table between the marks of its place.
+pub struct Table {
+    /// The place's name.
+    name: String,
+    /// The mark and the rows.
+    text: String,
+}
 
 impl Table {
     /// Begins one of that name with these columns.
     pub fn new(name: &str, columns: &[&str]) -> Self {
-        let mut table = Self(format!("<!-- bench:{name} -->\n"));
+        let mut table = Self { name: format!("bench:{name}"), text: format!("<!-- bench:{name} -->\n") };
         table.row(columns);
         table.row(&vec!["---"; columns.len()]);
         table
@@ -16,17 +21,17 @@ impl Table {
 
     /// Adds a row.
     pub fn row(&mut self, cells: &[&str]) {
-        let _ = writeln!(self.0, "| {} |", cells.join(" | "));
+        let _ = writeln!(self.text, "| {} |", cells.join(" | "));
     }
 
     /// Adds a sentence, which ends the rows.
     pub fn note(&mut self, sentence: &str) {
-        let _ = writeln!(self.0, "\n{sentence}");
+        let _ = writeln!(self.text, "\n{sentence}");
     }
 
     /// Ends it.
     pub fn end(self) -> String {
-        self.0 + "<!-- /bench -->\n"
+        format!("{}<!-- /{} -->\n", self.text, self.name)
     }
 }
 

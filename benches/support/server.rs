@@ -40,7 +40,7 @@ impl Server {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .unwrap_or_else(|error| panic!("{name}: {error}; ./bench builds and installs what is missing"));
+            .unwrap_or_else(|error| panic!("{name}: {error}; scripts/bench builds and installs what is missing"));
         let mut stderr = child.stderr.take().expect("a pipe");
         let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
         let mut line = String::new();
@@ -84,10 +84,10 @@ impl Drop for Server {
     }
 }
 
-/// The release build of a program: where `./bench` has put it, or where cargo puts it.
+/// The release build of a program: where `scripts/bench` has put it, or where cargo puts it.
 pub(crate) fn built(name: &str) -> PathBuf {
     let folder = env::var_os("NIC53_BENCH_TOOLS").map(PathBuf::from);
-    folder.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/release")).join(name)
+    folder.unwrap_or_else(|| Path::new(env!("CARGO_TARGET_TMPDIR")).join("../release")).join(name)
 }
 
 /// `nic53 serve` on these records, run by that program and its arguments if there is one.

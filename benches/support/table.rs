@@ -20,7 +20,8 @@ pub(crate) fn median(mut values: Vec<f64>) -> f64 {
 /// What a program wrote to its standard output.
 pub(crate) fn output(command: &mut Command) -> String {
     let name = command.get_program().to_string_lossy().into_owned();
-    let output = command.output().unwrap_or_else(|error| panic!("{name}: {error}; ./bench installs what is missing"));
+    let output =
+        command.output().unwrap_or_else(|error| panic!("{name}: {error}; scripts/bench installs what is missing"));
     assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("text")
 }

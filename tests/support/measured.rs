@@ -1,4 +1,4 @@
-//! How thorough a test is, and the numbers it found: for `./reliability`, which writes them into
+//! How thorough a test is, and the numbers it found: for `scripts/reliability`, which writes them into
 //! `docs/reliability.md`.
 
 use std::{env, fs::OpenOptions, io::Write};
