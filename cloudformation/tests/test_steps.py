@@ -370,7 +370,7 @@ class Steps(unittest.TestCase):
                 Aws("us-east-1")("sts get-caller-identity")
 
     def test_the_docs_give_the_settings_with_every_token_command(self):
-        text = (ROOT / "docs" / "deploy.md").read_text()
+        text = "".join((ROOT / "docs" / page).read_text() for page in ["deploy.md", "real-account.md"])
         commands = re.findall(r"(\S+ \S+) nic53 token", text)
         self.assertGreater(len(commands), 2)
         for settings in commands:
