@@ -1,12 +1,12 @@
-//! Requests as real clients send them, byte for byte, through every door and to both stores. Each
+//! Requests as real clients send them, byte for byte, through every front end and to both stores. Each
 //! row of `protocol-tests/requests.jsonl` is one request, its reply, and the records after it.
 
 use std::{fs, path::Path, sync::Arc};
 
 use aws_config::SdkConfig;
 use data_encoding::BASE64;
-use door::{Door, Entrance, Reply, Request};
 use fake_route53::{FakeRoute53, Operation};
+use front_end::{FrontEnd, OpenFrontEnd, Reply, Request};
 use gateway::{gateway, token};
 use nic53::{
     protocol::{address::Family, hostname::HostName, zone::Zones},
@@ -18,12 +18,12 @@ use nic53::{
 use serde_json::Value;
 use tokio::task::JoinSet;
 
-#[path = "support/door.rs"]
-#[allow(dead_code, reason = "shared with the transcripts")]
-mod door;
 #[path = "support/fake_route53.rs"]
 #[allow(dead_code, reason = "shared with the fake's own tests")]
 mod fake_route53;
+#[path = "support/front_end.rs"]
+#[allow(dead_code, reason = "shared with the transcripts")]
+mod front_end;
 #[path = "support/gateway.rs"]
 mod gateway;
 
@@ -34,32 +34,32 @@ const BEFORE: [&str; 2] = ["a.example.com. 60 A 198.51.100.6", "b.example.com. 6
 
 #[tokio::test]
 async fn a_socket_answers_every_client() {
-    answers_every_client(Door::Socket).await;
+    answers_every_client(FrontEnd::Socket).await;
 }
 
 #[tokio::test]
 async fn an_http_api_answers_every_client() {
-    answers_every_client(Door::HttpApi).await;
+    answers_every_client(FrontEnd::HttpApi).await;
 }
 
 #[tokio::test]
 async fn an_http_api_with_a_stage_answers_every_client() {
-    answers_every_client(Door::HttpApiStage).await;
+    answers_every_client(FrontEnd::HttpApiStage).await;
 }
 
 #[tokio::test]
 async fn a_function_url_answers_every_client() {
-    answers_every_client(Door::FunctionUrl).await;
+    answers_every_client(FrontEnd::FunctionUrl).await;
 }
 
 #[tokio::test]
 async fn a_rest_api_answers_every_client() {
-    answers_every_client(Door::RestApi).await;
+    answers_every_client(FrontEnd::RestApi).await;
 }
 
 #[tokio::test]
 async fn a_load_balancer_answers_every_client() {
-    answers_every_client(Door::LoadBalancer).await;
+    answers_every_client(FrontEnd::LoadBalancer).await;
 }
 
 /// Without the row in which Route 53 fails: a disk cannot be made to.
@@ -77,19 +77,19 @@ fn all_rows_are_played() {
     assert_eq!(rows.iter().filter(|row| row.failing).count(), 1);
 }
 
-/// Plays every row through a door, with Route 53 behind the gateway.
-async fn answers_every_client(door: Door) {
+/// Plays every row through a front end, with Route 53 behind the gateway.
+async fn answers_every_client(front_end: FrontEnd) {
     let aws = nic53::aws::config().await.expect("an SDK configuration");
     for row in rows() {
         let request = row.request();
-        assert_eq!(door.cannot_carry(&request), None, "{row:?}");
-        let (route53, entrance) = route53(door, &aws).await;
+        assert_eq!(front_end.cannot_carry(&request), None, "{row:?}");
+        let (route53, open) = route53(front_end, &aws).await;
         if row.failing {
             for operation in [Operation::List, Operation::Change] {
                 route53.fault(operation, "server-error".parse().expect("a fault"), None);
             }
         }
-        let reply = entrance.send(&request, Some(row.peer())).await;
+        let reply = open.send(&request, Some(row.peer())).await;
         row.check(&reply, &route53.records("Z1"));
         let calls = route53.take_calls();
         assert!(reply.status != 401 || calls.is_empty(), "{row:?}: {calls:?}");
@@ -101,25 +101,25 @@ async fn play_embedded(row: Row) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let zones = Zones::parse(ZONES).expect("zones");
     let store = Arc::new(Embedded::open(folder.path(), zones).expect("a new store"));
-    let gateway = gateway(Door::Socket, Arc::clone(&store), setting).await.expect("a gateway");
-    let entrance = Door::Socket.open(gateway).await;
+    let gateway = gateway(FrontEnd::Socket, Arc::clone(&store), setting).await.expect("a gateway");
+    let open = FrontEnd::Socket.open(gateway).await;
     // It holds only what was asked for through the gateway.
-    let made = entrance.send(&first_update(), None).await;
+    let made = open.send(&first_update(), None).await;
     assert_eq!(made.status, 200, "{made:?}");
-    let reply = entrance.send(&row.request(), Some(row.peer())).await;
+    let reply = open.send(&row.request(), Some(row.peer())).await;
     row.check(&reply, &embedded_records(&store));
 }
 
 /// A gateway, the way into it, and its Route 53 with what is there before each request.
-async fn route53(door: Door, aws: &SdkConfig) -> (FakeRoute53, Entrance) {
+async fn route53(front_end: FrontEnd, aws: &SdkConfig) -> (FakeRoute53, OpenFrontEnd) {
     let route53 = FakeRoute53::start().await;
     route53.zone("Z1", "example.com");
     for record in BEFORE {
         route53.put("Z1", record).expect("a record set");
     }
     let store = Route53::new(&route53.configure(aws));
-    let gateway = gateway(door, store, setting).await.expect("a gateway");
-    (route53, door.open(gateway).await)
+    let gateway = gateway(front_end, store, setting).await.expect("a gateway");
+    (route53, front_end.open(gateway).await)
 }
 
 /// A setting of every row.

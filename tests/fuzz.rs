@@ -6,12 +6,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use measured::{effort, measured};
 use targets::{TARGETS, Target, finds};
 
-#[path = "support/door.rs"]
-#[allow(dead_code, reason = "the transcripts use the rest")]
-mod door;
 #[path = "support/fake_route53.rs"]
 #[allow(dead_code, reason = "the fake's own tests use the rest")]
 mod fake_route53;
+#[path = "support/front_end.rs"]
+#[allow(dead_code, reason = "the transcripts use the rest")]
+mod front_end;
 #[path = "support/gateway.rs"]
 mod gateway;
 #[path = "support/measured.rs"]
@@ -26,7 +26,7 @@ fn requests_are_answered_by_the_protocol() {
 }
 
 #[test]
-fn events_of_every_door_are_answered_by_the_protocol() {
+fn events_of_every_front_end_are_answered_by_the_protocol() {
     play("event", 5, 200);
 }
 

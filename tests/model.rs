@@ -41,12 +41,12 @@ use nic53::{
 use tokio::time::{Instant, sleep, timeout};
 use unreliable::{Event, LATEST, REQUEST, Unreliable};
 
-#[path = "support/door.rs"]
-#[allow(dead_code, reason = "what the gateway's support needs of it")]
-mod door;
 #[path = "support/fake_route53.rs"]
 #[allow(dead_code, reason = "shared with the tests of the protocol")]
 mod fake_route53;
+#[path = "support/front_end.rs"]
+#[allow(dead_code, reason = "what the gateway's support needs of it")]
+mod front_end;
 #[path = "support/gateway.rs"]
 mod gateway;
 #[path = "support/history.rs"]
@@ -217,7 +217,7 @@ impl Run {
             "NIC53_ALLOW_OFFLINE" => Some("true".to_owned()),
             _ => None,
         };
-        let gateway = gateway::gateway(door::Door::HttpApi, store, setting).await.expect("settings");
+        let gateway = gateway::gateway(front_end::FrontEnd::HttpApi, store, setting).await.expect("settings");
         let world = World { gateway, way: way.clone(), exchanges: Mutex::default() };
 
         way.set_trouble(*random.choice(&[0, 10, 30, 60]).expect("not empty"));

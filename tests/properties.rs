@@ -37,12 +37,12 @@ use proptest::{
     test_runner::{RngSeed, TestCaseResult, TestRunner},
 };
 
-#[path = "support/door.rs"]
-#[allow(dead_code, reason = "what a reply must keep to, and what the gateway's support needs")]
-mod door;
 #[path = "support/fake_route53.rs"]
 #[allow(dead_code, reason = "shared with the tests of the protocol")]
 mod fake_route53;
+#[path = "support/front_end.rs"]
+#[allow(dead_code, reason = "what a reply must keep to, and what the gateway's support needs")]
+mod front_end;
 #[path = "support/gateway.rs"]
 mod gateway;
 #[path = "support/measured.rs"]
@@ -797,7 +797,7 @@ async fn gateway_over(records: &[String], aws: &SdkConfig) -> (FakeRoute53, Gate
     }
     let store = Route53::new(&route53.configure(aws));
     let setting = |name: &str| (name == "NIC53_ZONES").then(|| ZONES.to_owned());
-    let gateway = gateway::gateway(door::Door::HttpApi, store, setting).await.expect("settings");
+    let gateway = gateway::gateway(front_end::FrontEnd::HttpApi, store, setting).await.expect("settings");
     (route53, gateway)
 }
 
@@ -811,13 +811,13 @@ async fn ask(gateway: &Gateway<Route53>, query: &str) -> (u16, String, Vec<Strin
     let header = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
         (name.to_string(), value.to_str().expect("text").to_owned())
     };
-    let reply = door::Reply {
+    let reply = front_end::Reply {
         status: response.status().as_u16(),
         headers: response.headers().iter().map(header).collect(),
         body: response.body().clone().into_bytes(),
         faults: Vec::new(),
     };
-    let sent = door::Request { method: "GET".to_owned(), ..door::Request::default() };
+    let sent = front_end::Request { method: "GET".to_owned(), ..front_end::Request::default() };
     (reply.status, response.body().clone(), reply.broken_rules(&sent))
 }
 

@@ -1,4 +1,4 @@
-//! Every transcript of `protocol-tests/`, through every door. `REWRITE=1` writes down what the
+//! Every transcript of `protocol-tests/`, through every front end. `REWRITE=1` writes down what the
 //! socket answers instead of comparing.
 
 use std::{
@@ -7,16 +7,16 @@ use std::{
 };
 
 use aws_config::SdkConfig;
-use door::Door;
+use front_end::FrontEnd;
 use tokio::{sync::Semaphore, task::JoinSet};
 use transcript::{Transcript, difference};
 
-#[path = "support/door.rs"]
-#[allow(dead_code, reason = "the corpus uses the rest")]
-mod door;
 #[path = "support/fake_route53.rs"]
 #[allow(dead_code, reason = "the fake's own tests use the rest")]
 mod fake_route53;
+#[path = "support/front_end.rs"]
+#[allow(dead_code, reason = "the corpus uses the rest")]
+mod front_end;
 #[path = "support/gateway.rs"]
 mod gateway;
 #[path = "support/transcript.rs"]
@@ -27,37 +27,37 @@ const WHOLE_PAGES: usize = 300;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_socket_answers_as_written() {
-    play_all(Door::Socket, WHOLE_PAGES).await;
+    play_all(FrontEnd::Socket, WHOLE_PAGES).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_http_api_answers_as_written() {
-    play_all(Door::HttpApi, WHOLE_PAGES).await;
+    play_all(FrontEnd::HttpApi, WHOLE_PAGES).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_http_api_with_a_stage_answers_as_written() {
-    play_all(Door::HttpApiStage, WHOLE_PAGES).await;
+    play_all(FrontEnd::HttpApiStage, WHOLE_PAGES).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_function_url_answers_as_written() {
-    play_all(Door::FunctionUrl, WHOLE_PAGES).await;
+    play_all(FrontEnd::FunctionUrl, WHOLE_PAGES).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rest_api_answers_as_written() {
-    play_all(Door::RestApi, WHOLE_PAGES).await;
+    play_all(FrontEnd::RestApi, WHOLE_PAGES).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_load_balancer_answers_as_written() {
-    play_all(Door::LoadBalancer, WHOLE_PAGES).await;
+    play_all(FrontEnd::LoadBalancer, WHOLE_PAGES).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_of_one_record_set_change_no_answer() {
-    play_all(Door::HttpApi, 1).await;
+    play_all(FrontEnd::HttpApi, 1).await;
 }
 
 #[test]
@@ -101,15 +101,15 @@ static SEATS: Semaphore = Semaphore::const_new(4);
 enum Outcome {
     /// It went as it is written.
     AsWritten,
-    /// The door cannot carry it.
+    /// The front end cannot carry it.
     LeftOut,
     /// It makes no sense or went differently.
     Problem(String),
 }
 
-/// Plays every transcript through a door, with a Route 53 whose pages have so many record sets.
-async fn play_all(door: Door, page: usize) {
-    if is_rewriting() && (door != Door::Socket || page < WHOLE_PAGES) {
+/// Plays every transcript through a front end, with a Route 53 whose pages have so many record sets.
+async fn play_all(front_end: FrontEnd, page: usize) {
+    if is_rewriting() && (front_end != FrontEnd::Socket || page < WHOLE_PAGES) {
         return;
     }
     let aws = nic53::aws::config().await.expect("an SDK configuration");
@@ -119,8 +119,8 @@ async fn play_all(door: Door, page: usize) {
         plays.spawn(async move {
             // Who only waits needs no seat.
             let _seat = if text.contains(" hang") { None } else { Some(SEATS.acquire().await) };
-            let outcome = play(&path, &text, door, page, &aws).await;
-            outcome.unwrap_or_else(|problem| Outcome::Problem(format!("{}, {door:?}:\n{problem}", path.display())))
+            let outcome = play(&path, &text, front_end, page, &aws).await;
+            outcome.unwrap_or_else(|problem| Outcome::Problem(format!("{}, {front_end:?}:\n{problem}", path.display())))
         });
     }
     let (mut left_out, mut problems) = (0, Vec::new());
@@ -135,13 +135,13 @@ async fn play_all(door: Door, page: usize) {
     }
     problems.sort();
     assert!(problems.is_empty(), "{} of {all} differ:\n{}", problems.len(), problems.join("\n"));
-    assert!(left_out * 50 < all, "{door:?} cannot carry {left_out} of {all} transcripts");
+    assert!(left_out * 50 < all, "{front_end:?} cannot carry {left_out} of {all} transcripts");
 }
 
 /// Plays a transcript and compares it with what is written, or rewrites it.
-async fn play(path: &Path, text: &str, door: Door, page: usize, aws: &SdkConfig) -> Result<Outcome, String> {
+async fn play(path: &Path, text: &str, front_end: FrontEnd, page: usize, aws: &SdkConfig) -> Result<Outcome, String> {
     let mut written: Transcript = text.parse()?;
-    let Some(mut played) = written.play(door, page, aws).await? else { return Ok(Outcome::LeftOut) };
+    let Some(mut played) = written.play(front_end, page, aws).await? else { return Ok(Outcome::LeftOut) };
     if page < WHOLE_PAGES {
         written.fold_lists();
         played.fold_lists();
@@ -153,7 +153,7 @@ async fn play(path: &Path, text: &str, door: Door, page: usize, aws: &SdkConfig)
         fs::write(path, played.to_string()).map_err(|error| error.to_string())?;
         Ok(Outcome::AsWritten)
     } else {
-        Ok(Outcome::Problem(format!("{}, {door:?}:\n{difference}", path.display())))
+        Ok(Outcome::Problem(format!("{}, {front_end:?}:\n{difference}", path.display())))
     }
 }
 

@@ -3,9 +3,9 @@
 #[path = "../targets/mod.rs"]
 pub mod targets;
 
-#[path = "../../tests/support/door.rs"]
+#[path = "../../tests/support/front_end.rs"]
 #[allow(dead_code, reason = "the transcripts use the rest")]
-mod door;
+mod front_end;
 #[path = "../../tests/support/fake_route53.rs"]
 #[allow(dead_code, reason = "the fake's own tests use the rest")]
 mod fake_route53;

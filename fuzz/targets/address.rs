@@ -87,7 +87,7 @@ fn edges(which: usize) {
     }
 }
 
-/// Judges one element.
+/// Checks one element.
 fn one(text: &str, host: Ipv6Addr) {
     let element = Element::parse(text);
     assert_eq!(element, expected(text), "{text:?}");

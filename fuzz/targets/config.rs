@@ -10,14 +10,14 @@ use nic53::{
     protocol::hostname::HostName,
 };
 
-use super::case;
+use super::input;
 
 /// What `{token}` stands for.
 const TOKEN: &str = "fxb4n9azc0vc2d067krm4d0r";
 
 /// Takes all of it for a file.
 pub fn run(data: &[u8]) {
-    let data = case::expand(data, TOKEN);
+    let data = input::expand(data, TOKEN);
     let Ok(text) = std::str::from_utf8(&data) else { return };
     let count = text.lines().count();
     let sections = match ini::parse(text) {

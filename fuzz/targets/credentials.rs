@@ -14,7 +14,7 @@ use nic53::{
     settings::Settings,
 };
 
-use super::{asked, case, hostname, world::ZONES};
+use super::{fixture::ZONES, hostname, input, reference};
 
 /// What the token is minted under.
 const SECRET: &str = "the-secret-of-the-fuzz-targets-0123456789";
@@ -37,12 +37,12 @@ thread_local! {
 pub fn run(data: &[u8]) {
     let Some((&how, text)) = data.split_first() else { return };
     MINTED.with(|(secrets, token)| {
-        let text = case::expand(text, token);
+        let text = input::expand(text, token);
         let (header, form) = match text.iter().position(|byte| *byte == b'\n') {
             Some(end) => (&text[..end], &text[end + 1..]),
             None => (&text[..], &[][..]),
         };
-        let header = if how & 2 == 0 { case::encoded(header) } else { header.to_vec() };
+        let header = if how & 2 == 0 { input::encoded(header) } else { header.to_vec() };
         let (mut parts, ()) = Request::post("/nic/update").body(()).expect("a request").into_parts();
         if how & 1 == 0 {
             let Ok(value) = HeaderValue::from_bytes(&header) else { return };
@@ -87,7 +87,7 @@ pub fn run(data: &[u8]) {
 /// User name and password, read in another way.
 fn expected(headers: &HeaderMap, form: &[u8], header_only: bool) -> Option<(String, String)> {
     let form = String::from_utf8_lossy(form);
-    asked::credentials(headers, &asked::pairs(&form), header_only)
+    reference::credentials(headers, &reference::pairs(&form), header_only)
 }
 
 /// Credentials of every sort.

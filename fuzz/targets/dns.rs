@@ -22,9 +22,9 @@ use nic53::{
 use tempfile::TempDir;
 use tokio::runtime::Builder;
 
-use super::case;
+use super::input;
 use crate::{
-    door::Door,
+    front_end::FrontEnd,
     gateway::{gateway, token},
 };
 
@@ -63,11 +63,11 @@ impl Dns {
         let store = Arc::new(Embedded::open(folder.path(), zones.clone()).expect("a new store"));
         let setting = |name: &str| (name == "NIC53_ZONES").then(|| ZONES.to_owned());
         runtime.block_on(async {
-            let gateway = gateway(Door::HttpApi, Arc::clone(&store), setting).await.expect("a gateway");
+            let gateway = gateway(FrontEnd::HttpApi, Arc::clone(&store), setting).await.expect("a gateway");
             for (name, address) in RECORDS {
                 let token = token(&format!("host {name}"), &zones).expect("a token");
                 let line = format!("GET /nic/update?p={token}&hostname={name}&myip={address}");
-                let request = case::parts(&case::plain_request(line.as_bytes())).expect("a request");
+                let request = input::parts(&input::plain_request(line.as_bytes())).expect("a request");
                 let reply = gateway.answer(&request, Body::Whole(b""), None).await;
                 assert_eq!(*reply.body(), format!("good {address}"));
             }
@@ -76,7 +76,7 @@ impl Dns {
     }
 }
 
-/// Answers a message, and judges the answer.
+/// Answers a message, and checks the answer.
 pub fn run(data: &[u8]) {
     let peer = (Ipv4Addr::LOCALHOST, 53).into();
     let log = Log { level: Level::Off, format: Format::Text };
@@ -98,7 +98,7 @@ pub fn run(data: &[u8]) {
     let answer = Message::from_vec(&octets).expect("an answer that can be read");
     let again = answer.to_vec().and_then(|octets| Message::from_vec(&octets).map_err(Into::into));
     assert_eq!(again.expect("printed and read again"), answer);
-    judge(&request, &answer);
+    check(&request, &answer);
 }
 
 /// Whether the name of a question is compressed. It could only point into the head of the message:
@@ -114,8 +114,8 @@ fn points(question: &[u8]) -> bool {
     false
 }
 
-/// Judges an answer.
-fn judge(request: &Request, answer: &Message) {
+/// Checks an answer.
+fn check(request: &Request, answer: &Message) {
     assert_eq!(answer.metadata.id, request.metadata.id);
     assert_eq!(answer.metadata.message_type, MessageType::Response);
     assert_eq!(answer.metadata.op_code, request.metadata.op_code);

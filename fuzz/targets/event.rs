@@ -1,19 +1,20 @@
-//! Events of all front doors: made of a request, when two doors must answer the same, and any JSON.
+//! Events of all front ends: made of a request, when two of them must answer the same, and any JSON.
 
 use http::{HeaderValue, Response};
 use nic53::lambda;
 use serde_json::Value;
 
 use super::{
-    asked::Asked,
-    case::{self, BROKEN, Case, TOO_LARGE},
-    judge::judge,
-    world::World,
+    fixture::Fixture,
+    input::{self, Input},
+    oracle::check,
+    reference::Reference,
 };
-use crate::door::{Door, read_event_reply};
+use crate::front_end::{FrontEnd, read_event_reply};
 
-/// The front doors of a Lambda.
-const DOORS: [Door; 5] = [Door::HttpApi, Door::HttpApiStage, Door::FunctionUrl, Door::RestApi, Door::LoadBalancer];
+/// The front ends of a Lambda.
+const FRONT_ENDS: [FrontEnd; 5] =
+    [FrontEnd::HttpApi, FrontEnd::HttpApiStage, FrontEnd::FunctionUrl, FrontEnd::RestApi, FrontEnd::LoadBalancer];
 
 /// How an input begins that is JSON.
 const JSON: u8 = b'J';
@@ -22,33 +23,31 @@ const JSON: u8 = b'J';
 pub fn run(data: &[u8]) {
     match data.split_first() {
         Some((&JSON, rest)) => any_event(rest),
-        Some((door, rest)) => two_doors(DOORS[1 + usize::from(*door) % (DOORS.len() - 1)], rest),
+        Some((byte, rest)) => {
+            let other = FRONT_ENDS[1 + usize::from(*byte) % (FRONT_ENDS.len() - 1)];
+            two_front_ends(other, rest);
+        }
         None => {}
     }
 }
 
-/// Whatever an event is, its reply is judged like any other.
+/// Whatever an event is, its reply is checked like any other.
 fn any_event(data: &[u8]) {
-    let Some((case, text)) = Case::read(data) else { return };
-    World::with(|world| {
-        let token = world.tokens()[case.token].clone();
-        let Ok(mut event) = serde_json::from_slice::<Value>(&case::expand(text, &token)) else { return };
+    let Some((input, text)) = Input::read(data) else { return };
+    Fixture::with(|fixture| {
+        let token = fixture.tokens()[input.token].clone();
+        let Ok(mut event) = serde_json::from_slice::<Value>(&input::expand(text, &token)) else { return };
         encode_credentials(&mut event);
         let invocation = lambda::request(&event);
         let form = invocation.form.clone().unwrap_or_default();
-        let case = Case { settings: fate(case.settings, invocation.form.is_none()), ..case };
-        let asked = Asked::of(&case, &invocation.parts, &form, invocation.peer);
-        let gateway = world.gateway(&case);
+        let input = Input { settings: input.settings.with_body(invocation.form.is_none()), ..input };
+        let reference = Reference::of(input.settings, &invocation.parts, &form, invocation.peer);
+        let gateway = fixture.gateway(input.settings);
         let answer = gateway.answer(&invocation.parts, invocation.body(), invocation.peer);
-        let (reply, effect) = world.play(&case, answer);
-        judge(&case, &token, &asked, &reply, &effect);
+        let (reply, effect) = fixture.play(input.settings, input.fault, answer);
+        check(&input, &token, &reference, &reply, &effect);
         passes_on(&event, &reply);
     });
-}
-
-/// The settings with the fate of the body as the event had it.
-fn fate(settings: u8, too_large: bool) -> u8 {
-    settings & !(TOO_LARGE | BROKEN) | if too_large { TOO_LARGE } else { 0 }
 }
 
 /// The reply to the event is the gateway's.
@@ -66,39 +65,41 @@ fn passes_on(event: &Value, reply: &Response<String>) {
     }
 }
 
-/// A request is answered the same through two front doors, where they can carry it, and the same
+/// A request is answered the same through two front ends, where they can carry it, and the same
 /// becomes of the records.
-fn two_doors(other: Door, data: &[u8]) {
-    let Some((case, text)) = Case::read(data) else { return };
-    // Through a front door it is known who asks, and there a body comes whole. How often the SDK tries
+fn two_front_ends(other: FrontEnd, data: &[u8]) {
+    let Some((input, text)) = Input::read(data) else { return };
+    // Through a front end it is known who asks, and there a body comes whole. How often the SDK tries
     // again depends on what was before.
-    let (Some(peer), settings) = (case.peer, fate(case.settings, false)) else { return };
-    let case = Case { settings, fault: None, ..case };
-    World::with(|world| {
-        let token = world.tokens()[case.token].clone();
-        let mut request = case::request(text, &token);
-        // A front door takes in no target and no header that HTTP has not.
+    let (Some(peer), settings) = (input.peer, input.settings.with_body(false)) else { return };
+    let input = Input { settings, fault: None, ..input };
+    Fixture::with(|fixture| {
+        let token = fixture.tokens()[input.token].clone();
+        let mut request = input::request(text, &token);
+        // A front end takes in no target and no header that HTTP has not.
         if !request.target.starts_with(b"/") {
             return;
         }
         request.headers.retain(|(_, value)| HeaderValue::from_bytes(value).is_ok());
-        let gateway = world.gateway(&case);
+        let gateway = fixture.gateway(input.settings);
         let mut answers = Vec::new();
-        for door in [DOORS[0], other].into_iter().filter(|door| door.cannot_carry(&request).is_none()) {
-            let event = door.event(&request, case.peer);
+        for front_end in
+            [FRONT_ENDS[0], other].into_iter().filter(|front_end| front_end.cannot_carry(&request).is_none())
+        {
+            let event = front_end.event(&request, input.peer);
             let invocation = lambda::request(&event);
-            assert_eq!(invocation.peer.map(|peer| peer.to_canonical()), Some(peer.to_canonical()), "{door:?}");
+            assert_eq!(invocation.peer.map(|peer| peer.to_canonical()), Some(peer.to_canonical()), "{front_end:?}");
             let form = invocation.form.clone().expect("a small form");
-            let asked = Asked::of(&case, &invocation.parts, &form, invocation.peer);
-            let ((reply, told), effect) = world.play(&case, async {
+            let reference = Reference::of(input.settings, &invocation.parts, &form, invocation.peer);
+            let ((reply, told), effect) = fixture.play(input.settings, input.fault, async {
                 let reply = gateway.answer(&invocation.parts, invocation.body(), invocation.peer).await;
                 let told = lambda::response(&event, reply.clone());
                 (reply, told)
             });
-            judge(&case, &token, &asked, &reply, &effect);
+            check(&input, &token, &reference, &reply, &effect);
             let told = read_event_reply(&event, &told);
-            assert_eq!(told.broken_rules(&request), [""; 0], "{door:?}");
-            answers.push((door, told, effect.after));
+            assert_eq!(told.broken_rules(&request), [""; 0], "{front_end:?}");
+            answers.push((front_end, told, effect.after));
         }
         if let [(first, reply, after), (second, other_reply, other_after)] = answers.as_slice() {
             assert_eq!(reply, other_reply, "{first:?} and {second:?}");
@@ -118,23 +119,23 @@ fn encode_credentials(event: &mut Value) {
             };
             for value in values {
                 if let Some(text) = value.as_str() {
-                    *value = String::from_utf8_lossy(&case::encoded(text.as_bytes())).into();
+                    *value = String::from_utf8_lossy(&input::encoded(text.as_bytes())).into();
                 }
             }
         }
     }
 }
 
-/// What real clients and the transcripts send, as requests and as the events of each door.
+/// What real clients and the transcripts send, as requests and as the events of each front end.
 pub fn seeds() -> Vec<Vec<u8>> {
-    let requests = case::seeds();
+    let requests = input::seeds();
     let mut seeds = Vec::new();
     for (index, seed) in requests.iter().enumerate() {
-        let (case, text) = Case::read(seed).expect("a seed is a case");
-        let request = case::plain_request(text);
+        let (input, text) = Input::read(seed).expect("a seed is an input");
+        let request = input::plain_request(text);
         seeds.push([b"0123"[index % 4..=index % 4].as_ref(), seed].concat());
-        let door = DOORS[index % DOORS.len()];
-        let event = serde_json::to_vec(&door.event(&request, case.peer)).expect("JSON");
+        let front_end = FRONT_ENDS[index % FRONT_ENDS.len()];
+        let event = serde_json::to_vec(&front_end.event(&request, input.peer)).expect("JSON");
         seeds.push([&[JSON], &seed[..4], &event].concat());
     }
     seeds

@@ -5,7 +5,7 @@ use nic53::protocol::{
     zone::Zones,
 };
 
-use super::world::{ZONES, zone_of};
+use super::fixture::{ZONES, zone_of};
 
 /// Takes a line for a name, and the next for one that it may be within.
 pub fn run(data: &[u8]) {

@@ -8,17 +8,18 @@ use std::{
 };
 
 pub mod address;
-mod asked;
-mod case;
 pub mod config;
 pub mod credentials;
 pub mod dns;
 pub mod event;
+mod fixture;
 pub mod hostname;
-mod judge;
+mod input;
+mod oracle;
+mod reference;
 pub mod reply;
 pub mod request;
-mod world;
+mod settings;
 pub mod xml;
 
 /// A fuzz target.

@@ -7,7 +7,7 @@ use nic53::{
     protocol::reply::{self, ReturnCode},
 };
 
-use super::judge;
+use super::oracle;
 
 /// Takes a byte for the number of hosts, one for the status and the rest for a body; and all of it
 /// for the codes of a gateway.
@@ -39,7 +39,7 @@ pub fn run(data: &[u8]) {
 /// The client reads of a gateway's reply what the gateway said.
 fn round_trip(codes: &[ReturnCode]) {
     let reply = reply::response(codes);
-    judge::keeps_its_form(&reply);
+    oracle::keeps_its_form(&reply);
     // A body may say what is said once only once.
     let (status, body) = (reply.status().as_u16(), reply.body().clone());
     let read = client::reply::read(&Reply { status, location: None, body: body.clone() }, codes.len());

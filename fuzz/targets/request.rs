@@ -3,32 +3,33 @@
 use nic53::protocol::parameters::Body;
 
 use super::{
-    asked::Asked,
-    case::{self, BROKEN, Case, TOO_LARGE},
-    judge::judge,
-    world::World,
+    fixture::Fixture,
+    input::{self, Input},
+    oracle::check,
+    reference::Reference,
+    settings::{BROKEN, TOO_LARGE},
 };
 
-/// Asks the gateway, and judges the reply and what it did to Route 53.
+/// Calls the gateway, and checks the reply and what it did to Route 53.
 pub fn run(data: &[u8]) {
-    let Some((case, text)) = Case::read(data) else { return };
-    World::with(|world| {
-        let token = world.tokens()[case.token].clone();
-        let request = case::request(text, &token);
-        let Some(parts) = case::parts(&request) else { return };
-        let body = match (case.has(TOO_LARGE), case.has(BROKEN)) {
+    let Some((input, text)) = Input::read(data) else { return };
+    Fixture::with(|fixture| {
+        let token = fixture.tokens()[input.token].clone();
+        let request = input::request(text, &token);
+        let Some(parts) = input::parts(&request) else { return };
+        let body = match (input.settings.has(TOO_LARGE), input.settings.has(BROKEN)) {
             (true, _) => Body::TooLarge,
             (false, true) => Body::Broken,
             (false, false) => Body::Whole(&request.body),
         };
-        let asked = Asked::of(&case, &parts, &request.body, case.peer);
-        let gateway = world.gateway(&case);
-        let (reply, effect) = world.play(&case, gateway.answer(&parts, body, case.peer));
-        judge(&case, &token, &asked, &reply, &effect);
+        let reference = Reference::of(input.settings, &parts, &request.body, input.peer);
+        let gateway = fixture.gateway(input.settings);
+        let (reply, effect) = fixture.play(input.settings, input.fault, gateway.answer(&parts, body, input.peer));
+        check(&input, &token, &reference, &reply, &effect);
     });
 }
 
 /// What real clients and the transcripts send.
 pub fn seeds() -> Vec<Vec<u8>> {
-    case::seeds()
+    input::seeds()
 }

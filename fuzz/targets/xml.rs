@@ -30,13 +30,13 @@ use nic53::{
 };
 
 use super::{
-    case,
-    judge::{keeps_its_form, lines},
-    world::World,
+    fixture::Fixture,
+    input,
+    oracle::{keeps_its_form, lines},
 };
 use crate::{
-    door::Door,
     fake_route53::xml::{escape, parse},
+    front_end::FrontEnd,
     gateway::{gateway, token},
 };
 
@@ -104,11 +104,11 @@ impl HttpConnector for Scripted {
 }
 
 /// A store on a script.
-fn store(world: &World) -> (Route53, Scripted) {
+fn store(fixture: &Fixture) -> (Route53, Scripted) {
     let scripted = Scripted::default();
     let connector = SharedHttpConnector::new(scripted.clone());
     let client = http_client_fn(move |_, _| connector.clone());
-    (Route53::new(&world.aws().clone().into_builder().http_client(client).build()), scripted)
+    (Route53::new(&fixture.aws().clone().into_builder().http_client(client).build()), scripted)
 }
 
 /// Whatever the answers are, the reply keeps to the protocol, names no address that was neither asked
@@ -121,22 +121,22 @@ fn answers(what: usize, statuses: u8, text: &[u8]) {
         0 => 100 + u16::from(statuses),
         status => status,
     };
-    World::with(|world| {
-        let (store, scripted) = store(world);
+    Fixture::with(|fixture| {
+        let (store, scripted) = store(fixture);
         let answers = bodies.iter().enumerate().take(12).map(|(index, body)| (status(index), body.to_vec()));
         scripted.0.lock().expect("no one panics in here").answers = answers.collect();
         let zones = Zones::parse(ZONES).expect("zones");
         let token = token("subtree home.example.org", &zones).expect("a token");
         let hosts = if what & 4 == 0 { "home.example.org" } else { "home.example.org,*.home.example.org" };
         let line = format!("GET /nic/update?p={token}&hostname={hosts}&{parameters}");
-        let request = case::parts(&case::plain_request(line.as_bytes())).expect("a request");
+        let request = input::parts(&input::plain_request(line.as_bytes())).expect("a request");
         let setting = |name: &str| match name {
             "NIC53_ZONES" => Some(ZONES.to_owned()),
             "NIC53_ALLOW_OFFLINE" => Some("true".to_owned()),
             _ => None,
         };
-        let reply = world.runtime().block_on(async {
-            let gateway = gateway(Door::HttpApi, store, setting).await.expect("a gateway");
+        let reply = fixture.runtime().block_on(async {
+            let gateway = gateway(FrontEnd::HttpApi, store, setting).await.expect("a gateway");
             gateway.answer(&request, Body::Whole(b""), None).await
         });
         keeps_its_form(&reply);
@@ -156,13 +156,13 @@ fn answers(what: usize, statuses: u8, text: &[u8]) {
             }
         }
         for (_, body, _) in script.sent.iter().filter(|(method, ..)| method == "POST") {
-            judge_batch(std::str::from_utf8(body).expect("text"), hosts);
+            check_batch(std::str::from_utf8(body).expect("text"), hosts);
         }
     });
 }
 
 /// A batch is about these hosts' addresses.
-fn judge_batch(body: &str, hosts: &str) {
+fn check_batch(body: &str, hosts: &str) {
     let root = parse(body).unwrap_or_else(|| panic!("no XML: {body}"));
     let changes = root.child("ChangeBatch").and_then(|batch| batch.child("Changes")).expect("changes");
     for change in changes.children("Change") {
@@ -202,13 +202,13 @@ fn values(what: u8, count: u8, text: &[u8]) {
     let name = if what & 64 == 0 { "home.example.org" } else { "*.home.example.org" };
     let listed = name.replace('*', "\\052");
     let elements: String = [&v4, &v6].into_iter().flatten().map(|set| element(&listed, set)).collect();
-    World::with(|world| {
-        let (store, scripted) = store(world);
+    Fixture::with(|fixture| {
+        let (store, scripted) = store(fixture);
         let answer = (200, page(&elements).into_bytes());
         scripted.0.lock().expect("no one panics in here").answers = [answer].into();
         let found = with_grant(name, |grant| {
             let calls = Calls::default();
-            world.runtime().block_on(store.record_sets(&[grant], &calls)).expect("record sets")
+            fixture.runtime().block_on(store.record_sets(&[grant], &calls)).expect("record sets")
         });
         assert_eq!(found, [Present::Plain { v4, v6 }], "{elements}");
     });

@@ -12,27 +12,27 @@ use nic53::{
     store::Store,
 };
 
-use crate::door::{Door, TRUSTED_PROXY, said};
+use crate::front_end::{FrontEnd, TRUSTED_PROXY, said};
 
 /// The secret that tokens are minted under.
 pub(crate) const SECRET: &str = "the-secret-of-the-protocol-tests-0123456789";
 /// The secret before it.
 const PREVIOUS_SECRET: &str = "the-previous-secret-of-the-protocol-tests-0";
 
-/// A gateway with these settings, to be reached through that door.
+/// A gateway with these settings, to be reached through that front end.
 ///
 /// # Errors
 ///
 /// The setting that makes no sense.
 pub(crate) async fn gateway<S: Store>(
-    door: Door,
+    front_end: FrontEnd,
     store: S,
     setting: impl Fn(&str) -> Option<String>,
 ) -> Result<Gateway<S>, String> {
     let settings = Settings::read(|name| match name {
         "NIC53_SECRET" => Some(SECRET.to_owned()),
         "NIC53_SECRET_PREVIOUS" => Some(PREVIOUS_SECRET.to_owned()),
-        "NIC53_TRUSTED_PROXIES" if door == Door::Socket => {
+        "NIC53_TRUSTED_PROXIES" if front_end == FrontEnd::Socket => {
             Some(format!("{},{TRUSTED_PROXY}", setting(name).unwrap_or_default()))
         }
         _ => setting(name),

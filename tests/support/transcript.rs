@@ -1,4 +1,4 @@
-//! A transcript of `protocol-tests/`: read, played through a door, and written down again as it
+//! A transcript of `protocol-tests/`: read, played through a front end, and written down again as it
 //! really went. `protocol-tests/README.md` describes the form.
 
 use std::{fmt, net::IpAddr, str::FromStr};
@@ -8,8 +8,8 @@ use data_encoding::BASE64;
 use nic53::{protocol::zone::Zones, store::route53::Route53};
 
 use crate::{
-    door::{Door, Request},
     fake_route53::{FakeRoute53, Fault, Operation},
+    front_end::{FrontEnd, Request},
     gateway::{gateway, token},
 };
 
@@ -39,24 +39,24 @@ enum Item {
 }
 
 impl Transcript {
-    /// Plays it through a door, with a Route 53 whose pages have so many record sets. `None` where
-    /// the door cannot carry one of the requests.
+    /// Plays it through a front end, with a Route 53 whose pages have so many record sets. `None` where
+    /// the front end cannot carry one of the requests.
     ///
     /// # Errors
     ///
     /// What makes no sense in the transcript.
-    pub(crate) async fn play(&self, door: Door, page: usize, aws: &SdkConfig) -> Result<Option<Self>, String> {
+    pub(crate) async fn play(&self, front_end: FrontEnd, page: usize, aws: &SdkConfig) -> Result<Option<Self>, String> {
         let zones = Zones::parse(&self.zones())?;
         for request in self.requests() {
-            if door.cannot_carry(&read_request(request, &zones)?).is_some() {
+            if front_end.cannot_carry(&read_request(request, &zones)?).is_some() {
                 return Ok(None);
             }
         }
         let route53 = FakeRoute53::start().await;
         route53.limit_pages(page);
         let store = Route53::new(&route53.configure(aws));
-        let gateway = gateway(door, store, |name| self.setting(name)).await?;
-        let entrance = door.open(gateway).await;
+        let gateway = gateway(front_end, store, |name| self.setting(name)).await?;
+        let open = front_end.open(gateway).await;
         let mut played = Vec::new();
         let (mut peer, mut begun) = (PEER.parse().ok(), false);
         for item in &self.0 {
@@ -81,7 +81,7 @@ impl Transcript {
                 Item::Exchange { request, reply: expected, .. } => {
                     begun = true;
                     let sent = read_request(request, &zones)?;
-                    let reply = entrance.send(&sent, peer).await;
+                    let reply = open.send(&sent, peer).await;
                     route53.clear_faults();
                     let mut lines = vec![reply.status.to_string()];
                     for name in expected.iter().skip(1).map_while(|line| header_name(line)) {

@@ -6,13 +6,13 @@ use std::net::{IpAddr, Ipv6Addr};
 use http::{HeaderMap, Method, request::Parts};
 
 use super::{
-    case::{ALLOW_OFFLINE, Case, HEADER_ONLY},
+    fixture::Cover,
     hostname,
-    world::Cover,
+    settings::{ALLOW_OFFLINE, HEADER_ONLY, Settings},
 };
 
 /// What a request asks for.
-pub(super) struct Asked {
+pub(super) struct Reference {
     /// Names in lower case and values, as they came.
     pairs: Vec<(String, String)>,
     /// User name and password, where there are any that could be right.
@@ -25,13 +25,13 @@ pub(super) struct Asked {
     pub(super) prefixes: Vec<(Ipv6Addr, u32)>,
 }
 
-impl Asked {
+impl Reference {
     /// Reads the request.
-    pub(super) fn of(case: &Case, parts: &Parts, form: &[u8], peer: Option<IpAddr>) -> Self {
+    pub(super) fn of(settings: Settings, parts: &Parts, form: &[u8], peer: Option<IpAddr>) -> Self {
         let form = if has_form(parts) { String::from_utf8_lossy(form).into_owned() } else { String::new() };
         let text = format!("{}&{form}", parts.uri.query().unwrap_or_default());
         let pairs = pairs(&text);
-        let credentials = credentials(&parts.headers, &pairs, case.has(HEADER_ONLY));
+        let credentials = credentials(&parts.headers, &pairs, settings.has(HEADER_ONLY));
         let user = credentials.as_ref().map(|(user, _)| user.trim().to_owned()).filter(|user| user.contains('.'));
         let listed = values(&pairs, &["hostname", "host", "hostnames", "domain", "domains", "host_id", "fqdn"]);
         let listed = listed.flat_map(|value| value.split(',')).map(str::trim);
@@ -40,13 +40,13 @@ impl Asked {
         if hosts.is_empty() {
             hosts.extend(user);
         }
-        let mut asked = Self { pairs, credentials, hosts, addresses: Vec::new(), prefixes: Vec::new() };
-        asked.addresses.extend(peer.map(|peer| peer.to_canonical()));
+        let mut reference = Self { pairs, credentials, hosts, addresses: Vec::new(), prefixes: Vec::new() };
+        reference.addresses.extend(peer.map(|peer| peer.to_canonical()));
         for value in parts.headers.get_all("x-forwarded-for") {
-            asked.collect(&String::from_utf8_lossy(value.as_bytes()));
+            reference.collect(&String::from_utf8_lossy(value.as_bytes()));
         }
-        asked.collect(&decode(&text));
-        asked
+        reference.collect(&decode(&text));
+        reference
     }
 
     /// Collects addresses and prefixes of a text.
@@ -74,7 +74,7 @@ impl Asked {
 
     /// The one word that answers the whole request, if one does, where the password should be this
     /// token and covers that.
-    pub(super) fn refusal(&self, case: &Case, token: &str, cover: Option<Cover>) -> Option<&'static str> {
+    pub(super) fn refusal(&self, settings: Settings, token: &str, cover: Option<Cover>) -> Option<&'static str> {
         let Some((user, password)) = &self.credentials else { return Some("badauth") };
         let cover = cover.filter(|_| password == token);
         let covers =
@@ -93,7 +93,7 @@ impl Asked {
         if self.hosts.is_empty() {
             return Some("notfqdn");
         }
-        (self.is_offline() && !case.has(ALLOW_OFFLINE)).then_some("!donator")
+        (self.is_offline() && !settings.has(ALLOW_OFFLINE)).then_some("!donator")
     }
 
     /// Whether the hosts' addresses are to go.

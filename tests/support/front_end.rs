@@ -60,7 +60,7 @@ pub(crate) struct Reply {
 
 /// A way to the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Door {
+pub(crate) enum FrontEnd {
     /// The local HTTP server, on a loopback socket behind a trusted proxy: so the peer is whoever
     /// the last `X-Forwarded-For` says.
     Socket,
@@ -76,15 +76,15 @@ pub(crate) enum Door {
     LoadBalancer,
 }
 
-/// Where the runner sends from. It must be a trusted proxy for [`Door::Socket`] to name the peer.
+/// Where the runner sends from. It must be a trusted proxy for [`FrontEnd::Socket`] to name the peer.
 pub(crate) const TRUSTED_PROXY: &str = "127.53.0.1/32";
 
 /// How long a reply may take before we take it for lost.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-impl Door {
+impl FrontEnd {
     /// Opens it for a gateway.
-    pub(crate) async fn open<S: Store>(self, gateway: Gateway<S>) -> Entrance {
+    pub(crate) async fn open<S: Store>(self, gateway: Gateway<S>) -> OpenFrontEnd {
         match self {
             Self::Socket => {
                 let listener = TcpListener::bind("127.0.0.1:0").await.expect("a loopback port");
@@ -93,15 +93,15 @@ impl Door {
                 tokio::spawn(serve(listener, Arc::new(gateway), Limits::default(), said::log(), async {
                     let _ = stopped.await;
                 }));
-                Entrance::Socket { address, _open: stop }
+                OpenFrontEnd::Socket { address, _open: stop }
             }
             Self::HttpApi | Self::HttpApiStage | Self::FunctionUrl | Self::RestApi | Self::LoadBalancer => {
-                Entrance::Events { door: self, gateway: Arc::new(gateway) }
+                OpenFrontEnd::Events { front_end: self, gateway: Arc::new(gateway) }
             }
         }
     }
 
-    /// Why this door cannot let a request through unchanged, if so.
+    /// Why this front end cannot let a request through unchanged, if so.
     pub(crate) fn cannot_carry(self, request: &Request) -> Option<&'static str> {
         if self == Self::Socket {
             return None;
@@ -126,8 +126,8 @@ impl Door {
     }
 }
 
-/// An open door.
-pub(crate) enum Entrance {
+/// An open front end.
+pub(crate) enum OpenFrontEnd {
     /// A server.
     Socket {
         /// Where it is.
@@ -138,13 +138,13 @@ pub(crate) enum Entrance {
     /// A handler of events.
     Events {
         /// Of which kind.
-        door: Door,
+        front_end: FrontEnd,
         /// Who answers.
         gateway: Arc<dyn Handler>,
     },
 }
 
-impl Entrance {
+impl OpenFrontEnd {
     /// Sends a request from a peer and takes the reply.
     pub(crate) async fn send(&self, request: &Request, peer: Option<IpAddr>) -> Reply {
         for secret in request.credentials() {
@@ -156,8 +156,8 @@ impl Entrance {
                 let reply = timeout(PATIENCE, exchange(*address, &request)).await;
                 reply.unwrap_or_else(|_| panic!("no reply within {PATIENCE:?} to {request:?}"))
             }
-            Self::Events { door, gateway } => {
-                let event = door.event(request, peer);
+            Self::Events { front_end, gateway } => {
+                let event = front_end.event(request, peer);
                 read_event_reply(&event, &gateway.handle(&event).await)
             }
         }
@@ -374,7 +374,7 @@ fn read_reply(bytes: &[u8], request: &Request) -> Option<Reply> {
     Some(reply)
 }
 
-/// Reads what the handler returns to Lambda, as the front door would pass it on.
+/// Reads what the handler returns to Lambda, as the front end would pass it on.
 pub(crate) fn read_event_reply(event: &Value, reply: &Value) -> Reply {
     let multiple = event["multiValueHeaders"].is_object();
     let mut faults = Vec::new();
@@ -398,8 +398,8 @@ pub(crate) fn read_event_reply(event: &Value, reply: &Value) -> Reply {
     Reply { status, headers, body: text_of(&reply["body"]).into_bytes(), faults }
 }
 
-impl Door {
-    /// The event that this front door makes of a request.
+impl FrontEnd {
+    /// The event that this front end makes of a request.
     ///
     /// The forms are those of the API Gateway Developer Guide ("Working with AWS Lambda proxy
     /// integrations"), the Lambda Developer Guide ("Invoking Lambda function URLs") and the Elastic
@@ -524,7 +524,7 @@ fn load_balancer(request: &Request, peer: Option<&str>) -> Value {
     with_body(event, request)
 }
 
-/// The headers as a front door passes them on: names in lower case, and the peer at the end of
+/// The headers as a front end passes them on: names in lower case, and the peer at the end of
 /// `X-Forwarded-For`.
 fn headers_from(request: &Request, peer: Option<&str>) -> Vec<(String, String)> {
     let mut headers: Vec<_> =

@@ -3,7 +3,7 @@
 //!
 //! The text is `METHOD TARGET`, a header a line, and behind an empty line the body. In it, `{token}`
 //! is the chosen token, and Basic credentials with a colon are sent in base64: no fuzzer would get
-//! past the door otherwise.
+//! past the password otherwise.
 
 use std::{fs, net::IpAddr};
 
@@ -12,40 +12,26 @@ use http::{HeaderName, HeaderValue, Method, Uri, request::Parts};
 use serde_json::Value;
 
 use super::{
+    fixture::{Fixture, ScriptedFault, TOKENS},
     project,
-    world::{TOKENS, World},
+    settings::{ALLOW_OFFLINE, ALLOW_PRIVATE, HEADER_ONLY, PROXIES, Settings},
 };
 use crate::{
-    door::Request,
     fake_route53::{Fault, Operation},
+    front_end::Request,
 };
 
 /// What is around a request.
-pub(super) struct Case {
+pub(super) struct Input {
     /// Which of the tokens `{token}` stands for.
     pub(super) token: usize,
     /// The bits of the gateway's settings, and of the body's fate.
-    pub(super) settings: u8,
-    /// How Route 53 fails, if it does, and how often.
-    pub(super) fault: Option<(Operation, Fault, Option<u32>)>,
+    pub(super) settings: Settings,
+    /// How Route 53 fails, if it does.
+    pub(super) fault: Option<ScriptedFault>,
     /// Whom the request comes from.
     pub(super) peer: Option<IpAddr>,
 }
-
-/// Private addresses may be published.
-pub(super) const ALLOW_PRIVATE: u8 = 1;
-/// `offline=YES` may remove addresses.
-pub(super) const ALLOW_OFFLINE: u8 = 2;
-/// Credentials may not come in the query.
-pub(super) const HEADER_ONLY: u8 = 4;
-/// Some of the peers are trusted proxies.
-pub(super) const PROXIES: u8 = 8;
-/// A page of Route 53 has one record set.
-pub(super) const SMALL_PAGES: u8 = 16;
-/// The body is larger than any form.
-pub(super) const TOO_LARGE: u8 = 32;
-/// The body breaks off.
-pub(super) const BROKEN: u8 = 64;
 
 /// Whom requests come from.
 const PEERS: [Option<&str>; 6] = [
@@ -71,7 +57,7 @@ const FAULTS: [&str; 10] = [
     "garbage",
 ];
 
-impl Case {
+impl Input {
     /// What the first four bytes say, and the rest.
     pub(super) fn read(data: &[u8]) -> Option<(Self, &[u8])> {
         let ([token, settings, fault, peer], text) = data.split_first_chunk::<4>()?;
@@ -83,13 +69,8 @@ impl Case {
             (operation, ordered, (fault % 3 > 0).then_some(u32::from(fault % 3)))
         });
         let peer = PEERS[usize::from(*peer) % PEERS.len()].map(|peer| peer.parse().expect("an address"));
-        let case = Self { token: usize::from(*token) % TOKENS.len(), settings: *settings, fault, peer };
-        Some((case, text))
-    }
-
-    /// Whether a bit of the settings is set.
-    pub(super) fn has(&self, bit: u8) -> bool {
-        self.settings & bit != 0
+        let input = Self { token: usize::from(*token) % TOKENS.len(), settings: Settings(*settings), fault, peer };
+        Some((input, text))
     }
 }
 
@@ -219,7 +200,7 @@ pub(super) fn seeds() -> Vec<Vec<u8>> {
     ] {
         seeds.push([&[token, ALLOW_OFFLINE, 0, 0], text.as_bytes(), b"\nAuthorization: Basic x:{token}"].concat());
     }
-    World::with(|world| assert!(world.tokens().len() < 256, "a byte chooses one"));
+    Fixture::with(|fixture| assert!(fixture.tokens().len() < 256, "a byte chooses one"));
     seeds
 }
 

@@ -1,6 +1,5 @@
-//! The gateway that the targets ask, and the Route 53 behind it: one a thread, put back after each
-//! request that changed it. Time stands still there, so that a Route 53 that never answers costs
-//! none.
+//! The gateway that the targets call, and the Route 53 behind it: one per thread, restored after each
+//! request that changed it. Its clock is paused, so that a Route 53 that never answers costs no time.
 
 use std::{cell::RefCell, collections::HashMap, net::IpAddr, sync::Arc};
 
@@ -8,10 +7,10 @@ use aws_config::SdkConfig;
 use nic53::{gateway::Gateway, protocol::zone::Zones, store::route53::Route53};
 use tokio::runtime::{Builder, Runtime};
 
-use super::case::{ALLOW_OFFLINE, ALLOW_PRIVATE, Case, HEADER_ONLY, PROXIES, SMALL_PAGES};
+use super::settings::{ALLOW_OFFLINE, ALLOW_PRIVATE, HEADER_ONLY, PROXIES, SMALL_PAGES, Settings};
 use crate::{
-    door::Door,
-    fake_route53::{Call, FakeRoute53, Operation},
+    fake_route53::{Call, FakeRoute53, Fault, Operation},
+    front_end::FrontEnd,
     gateway::{gateway, token},
 };
 
@@ -51,7 +50,7 @@ pub(super) const LEFT_ALONE: [&str; 4] =
     ["cname.example.org", "alias.example.org", "blue.example.org", "cname.lab.example.org"];
 
 /// What a token covers: a name, or that and all below it, in a zone. Said here by hand: it is what
-/// the gateway is judged by.
+/// the gateway is measured by.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cover {
     /// Whether what is below the name is covered too.
@@ -154,6 +153,9 @@ impl Record {
     }
 }
 
+/// Which call fails, how, and how often; every time if that is `None`.
+pub(super) type ScriptedFault = (Operation, Fault, Option<u32>);
+
 /// What a request did.
 pub(super) struct Effect {
     /// The calls to Route 53.
@@ -164,11 +166,11 @@ pub(super) struct Effect {
     pub(super) after: Vec<Record>,
 }
 
-/// A gateway on Route 53.
-pub(super) type Door53 = Gateway<Arc<Route53>>;
+/// A gateway in front of Route 53.
+pub(super) type Route53Gateway = Gateway<Arc<Route53>>;
 
-/// Gateways and their Route 53.
-pub(super) struct World {
+/// The gateways and their Route 53.
+pub(super) struct Fixture {
     /// Where time stands still unless all wait for it.
     runtime: Runtime,
     /// The SDK's configuration, which leads to the fake.
@@ -178,7 +180,7 @@ pub(super) struct World {
     /// The way to it.
     store: Arc<Route53>,
     /// Gateways by the bits of their settings.
-    gateways: HashMap<u8, Arc<Door53>>,
+    gateways: HashMap<u8, Arc<Route53Gateway>>,
     /// The tokens in the order of [`TOKENS`].
     tokens: Vec<String>,
     /// What is there before each request.
@@ -186,13 +188,13 @@ pub(super) struct World {
 }
 
 thread_local! {
-    static WORLD: RefCell<World> = RefCell::new(World::new());
+    static FIXTURE: RefCell<Fixture> = RefCell::new(Fixture::new());
 }
 
-impl World {
+impl Fixture {
     /// This thread's.
     pub(super) fn with<T>(work: impl FnOnce(&mut Self) -> T) -> T {
-        WORLD.with_borrow_mut(work)
+        FIXTURE.with_borrow_mut(work)
     }
 
     /// Gateways to be, and a Route 53 as it is before each request.
@@ -225,21 +227,26 @@ impl World {
         &self.aws
     }
 
-    /// The gateway that has the settings of a case.
-    pub(super) fn gateway(&mut self, case: &Case) -> Arc<Door53> {
-        let bits = case.settings & (ALLOW_PRIVATE | ALLOW_OFFLINE | HEADER_ONLY | PROXIES);
+    /// The gateway that has these settings.
+    pub(super) fn gateway(&mut self, settings: Settings) -> Arc<Route53Gateway> {
+        let bits = settings.of_gateway();
         let made = || {
             let store = Arc::clone(&self.store);
-            let made = gateway(Door::HttpApi, store, |name| setting(bits, name));
+            let made = gateway(FrontEnd::HttpApi, store, |name| setting(bits, name));
             Arc::new(self.runtime.block_on(made).expect("a gateway"))
         };
         Arc::clone(self.gateways.entry(bits).or_insert_with(made))
     }
 
     /// Lets a gateway work on the records as they are before each request.
-    pub(super) fn play<T>(&mut self, case: &Case, work: impl Future<Output = T>) -> (T, Effect) {
-        self.fake.limit_pages(if case.has(SMALL_PAGES) { 1 } else { 300 });
-        if let Some((operation, fault, times)) = case.fault {
+    pub(super) fn play<T>(
+        &mut self,
+        settings: Settings,
+        fault: Option<ScriptedFault>,
+        work: impl Future<Output = T>,
+    ) -> (T, Effect) {
+        self.fake.limit_pages(if settings.has(SMALL_PAGES) { 1 } else { 300 });
+        if let Some((operation, fault, times)) = fault {
             self.fake.fault(operation, fault, times);
         }
         let done = self.runtime.block_on(work);

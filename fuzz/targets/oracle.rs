@@ -6,10 +6,11 @@ use http::Response;
 
 use super::{
     address,
-    asked::Asked,
-    case::{ALLOW_OFFLINE, ALLOW_PRIVATE, BROKEN, Case, TOO_LARGE},
+    fixture::{Cover, Effect, LEFT_ALONE, Record, TOKENS},
     hostname,
-    world::{Cover, Effect, LEFT_ALONE, Record, TOKENS},
+    input::Input,
+    reference::Reference,
+    settings::{ALLOW_OFFLINE, ALLOW_PRIVATE, BROKEN, TOO_LARGE},
 };
 use crate::fake_route53::{Operation, hosted_zone};
 
@@ -25,51 +26,51 @@ pub(super) struct Line<'a> {
     pub(super) addresses: Vec<IpAddr>,
 }
 
-/// Judges a reply and what the request did.
-pub(super) fn judge(case: &Case, token: &str, asked: &Asked, reply: &Response<String>, effect: &Effect) {
+/// Checks a reply and what the request did.
+pub(super) fn check(input: &Input, token: &str, reference: &Reference, reply: &Response<String>, effect: &Effect) {
     keeps_its_form(reply);
     let (status, body) = (reply.status().as_u16(), reply.body().as_str());
-    let cover = TOKENS[case.token].1;
-    nobody_else_is_touched(asked, cover, effect);
+    let cover = TOKENS[input.token].1;
+    nobody_else_is_touched(reference, cover, effect);
     match (status, body) {
-        (413, "911") if case.has(TOO_LARGE) => return did_nothing(effect),
+        (413, "911") if input.settings.has(TOO_LARGE) => return did_nothing(effect),
         // 911: the form broke off, or the address that was asked for is unknown.
         (404, "not found") | (405, "method not allowed") | (200, "ok") | (503, "911") => return did_nothing(effect),
         _ => {}
     }
     let shown = body.strip_prefix(PAGE.0).and_then(|rest| rest.strip_suffix(PAGE.1)).unwrap_or(body);
     if let Ok(source) = shown.parse::<IpAddr>() {
-        assert!(asked.addresses.contains(&source), "{source} is not the caller's: {:?}", asked.addresses);
+        assert!(reference.addresses.contains(&source), "{source} is not the caller's: {:?}", reference.addresses);
         return did_nothing(effect);
     }
-    let update_can_be_read = !case.has(TOO_LARGE) && !case.has(BROKEN);
+    let update_can_be_read = !input.settings.has(TOO_LARGE) && !input.settings.has(BROKEN);
     assert!(update_can_be_read, "an update without its form: {body}");
     let lines = lines(status, body);
-    if let Some(refusal) = asked.refusal(case, token, cover) {
-        assert_eq!(body, refusal, "hosts {:?}", asked.hosts);
+    if let Some(refusal) = reference.refusal(input.settings, token, cover) {
+        assert_eq!(body, refusal, "hosts {:?}", reference.hosts);
         return did_nothing(effect);
     }
     let cover = cover.expect("who is not refused has a token");
-    assert_eq!(lines.len(), asked.hosts.len(), "one line a host: {body} for {:?}", asked.hosts);
-    for (line, host) in lines.iter().zip(&asked.hosts) {
-        judge_line(case, asked, cover, effect, line, host);
+    assert_eq!(lines.len(), reference.hosts.len(), "one line a host: {body} for {:?}", reference.hosts);
+    for (line, host) in lines.iter().zip(&reference.hosts) {
+        check_line(input, reference, cover, effect, line, host);
     }
     let wrote = effect.calls.iter().any(|call| call.operation == Operation::Change);
     let told = lines.iter().any(|line| matches!(line.word, "good" | "dnserr"));
     assert!(told || !wrote, "written, and told {body}");
-    if case.fault.is_none() {
+    if input.fault.is_none() {
         let failed = lines.iter().any(|line| line.word == "dnserr");
         assert!(!failed || effect.calls.is_empty(), "nothing failed, and told {body}: {:?}", effect.calls);
         assert_eq!(lines.iter().any(|line| line.word == "good"), wrote, "{body}: {:?}", effect.calls);
     }
 }
 
-/// Judges the line of one host.
-fn judge_line(case: &Case, asked: &Asked, cover: Cover, effect: &Effect, line: &Line<'_>, host: &str) {
+/// Checks the line of one host.
+fn check_line(input: &Input, reference: &Reference, cover: Cover, effect: &Effect, line: &Line<'_>, host: &str) {
     let Some(name) = hostname::canonical(host) else {
         return assert_eq!(line.word, "notfqdn", "{host}");
     };
-    let named = asked.zone_id().is_none_or(|zone| zone == cover.zone);
+    let named = reference.zone_id().is_none_or(|zone| zone == cover.zone);
     if !cover.has(&name) || !named {
         return assert_eq!(line.word, "nohost", "{name} of {cover:?}");
     }
@@ -83,11 +84,11 @@ fn judge_line(case: &Case, asked: &Asked, cover: Cover, effect: &Effect, line: &
             assert_eq!(before, after, "{name}");
         }
         "dnserr" => {
-            let late = case.fault.is_some_and(|(operation, fault, _)| operation == Operation::Change && fault.late);
+            let late = input.fault.is_some_and(|(operation, fault, _)| operation == Operation::Change && fault.late);
             assert!(late || before == after, "{name}: {before:?} became {after:?} behind dnserr");
         }
         "good" | "nochg" if line.addresses == [IpAddr::from([0, 0, 0, 0])] => {
-            assert!(asked.is_offline() && case.has(ALLOW_OFFLINE), "{name} is not asked to be offline");
+            assert!(reference.is_offline() && input.settings.has(ALLOW_OFFLINE), "{name} was not asked to be offline");
             assert!(after.is_empty(), "{name} is offline, and has {after:?}");
         }
         "good" | "nochg" => {
@@ -99,39 +100,42 @@ fn judge_line(case: &Case, asked: &Asked, cover: Cover, effect: &Effect, line: &
             }
             assert!(line.word == "good" || line.addresses.is_empty() || before == after, "{name}: {after:?}");
             for record in after.iter().filter(|record| !before.contains(record)) {
-                judge_record(case, asked, record, &before);
+                check_record(input, reference, record, &before);
             }
         }
         word => panic!("{word} for {name}"),
     }
 }
 
-/// Judges a record set that was written.
-fn judge_record(case: &Case, asked: &Asked, record: &Record, before: &[Record]) {
+/// Checks a record set that was written.
+fn check_record(input: &Input, reference: &Reference, record: &Record, before: &[Record]) {
     let ttl = record.ttl.expect("a plain record set has one");
     assert!((60..=86400).contains(&ttl) || before.iter().any(|other| other.ttl == Some(ttl)), "{record:?}");
     let addresses = record.addresses();
     assert!(addresses.len() <= 8, "{record:?}");
     for (value, address) in record.values.iter().zip(addresses) {
         assert_eq!(*value, address.to_string(), "an address is written as RFC 5952 has it");
-        assert!(address::may_be_published(address, case.has(ALLOW_PRIVATE)) || was_moved(asked, address, before));
         assert!(
-            asked.addresses.contains(&address) || was_moved(asked, address, before),
+            address::may_be_published(address, input.settings.has(ALLOW_PRIVATE))
+                || was_moved(reference, address, before)
+        );
+        assert!(
+            reference.addresses.contains(&address) || was_moved(reference, address, before),
             "{address} is not in the request: {:?} {:?}",
-            asked.addresses,
-            asked.prefixes
+            reference.addresses,
+            reference.prefixes
         );
     }
 }
 
 /// Whether an address has the host bits of one that was there, under a prefix of the request, or was
 /// there itself where a prefix moved the others.
-fn was_moved(asked: &Asked, address: IpAddr, before: &[Record]) -> bool {
+fn was_moved(reference: &Reference, address: IpAddr, before: &[Record]) -> bool {
     let IpAddr::V6(address) = address else { return false };
     let mut present = before.iter().flat_map(Record::addresses);
     present.any(|present| {
         let IpAddr::V6(present) = present else { return false };
-        asked.prefixes.iter().any(|(network, length)| {
+        reference.prefixes.iter().any(|(network, length)| {
             let mask = if *length == 0 { 0 } else { u128::MAX << 128_u32.saturating_sub(*length).min(127) };
             let moved = network.to_bits() & mask | present.to_bits() & !mask;
             *length < 128 && (moved == address.to_bits() || present == address)
@@ -139,10 +143,10 @@ fn was_moved(asked: &Asked, address: IpAddr, before: &[Record]) -> bool {
     })
 }
 
-/// No call is about a host that the token does not cover or that was not asked for, and nothing else
+/// No call is about a host that the token does not cover or that was not reference for, and nothing else
 /// changes: not another name, not another type, not what is an alias or has a routing policy.
-fn nobody_else_is_touched(asked: &Asked, cover: Option<Cover>, effect: &Effect) {
-    let names: Vec<String> = asked.hosts.iter().filter_map(|host| hostname::canonical(host)).collect();
+fn nobody_else_is_touched(reference: &Reference, cover: Option<Cover>, effect: &Effect) {
+    let names: Vec<String> = reference.hosts.iter().filter_map(|host| hostname::canonical(host)).collect();
     let granted = |name: &str| names.iter().any(|other| other == name) && cover.is_some_and(|cover| cover.has(name));
     for call in &effect.calls {
         assert!(cover.is_some_and(|cover| cover.zone == call.zone), "{call:?} is for a foreign zone");
@@ -152,7 +156,7 @@ fn nobody_else_is_touched(asked: &Asked, cover: Option<Cover>, effect: &Effect) 
                 Operation::List => words.next(),
                 Operation::Change => {
                     let action = words.next();
-                    let deletes = action == Some("DELETE") && asked.is_offline();
+                    let deletes = action == Some("DELETE") && reference.is_offline();
                     assert!(action == Some("UPSERT") || deletes, "{about}");
                     let name = words.next();
                     let kind = words.nth(1);
