@@ -2,7 +2,6 @@
 
 mod check;
 mod export;
-mod gateway_url;
 mod given_token;
 mod man;
 mod serve;

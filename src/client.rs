@@ -8,6 +8,7 @@
 pub mod addresses;
 pub mod command;
 pub mod config;
+pub mod gateway_url;
 pub mod http;
 pub mod ini;
 pub mod interface;

@@ -29,12 +29,11 @@ use self::{
     report::{Report, Step, Verdict},
     tls::Tls,
 };
-use super::{
-    Failure,
-    gateway_url::{GatewayUrl, host},
-    given_token::TokenArgs,
+use super::{Failure, given_token::TokenArgs};
+use crate::{
+    client::gateway_url::{GatewayUrl, host},
+    protocol::hostname::HostName,
 };
-use crate::protocol::hostname::HostName;
 
 /// Something is wrong.
 const WRONG: u8 = 1;

@@ -18,12 +18,12 @@ use zeroize::Zeroizing;
 use self::template::{Account, Part, Template};
 use super::{
     Failure,
-    gateway_url::{GatewayUrl, host},
     given_token::TokenArgs,
     settings::{SettingArgs, StoreArgs},
     terminal::{Colour, Look},
 };
 use crate::{
+    client::gateway_url::{GatewayUrl, host},
     log::{Format, Log},
     protocol::{hostname::HostName, token::Scope},
     secrets::Keeper,

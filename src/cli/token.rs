@@ -11,11 +11,12 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::{
-    Failure, gateway_url,
+    Failure,
     given_token::read_standard_input,
     settings::{SettingArgs, StoreArgs},
 };
 use crate::{
+    client::gateway_url,
     log::{Format, Log},
     protocol::{
         hostname::HostName,

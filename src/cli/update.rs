@@ -15,13 +15,13 @@ use clap::Args;
 
 use super::{
     Failure,
-    gateway_url::host,
     given_token::{GivenToken, TokenArgs},
 };
 use crate::{
     client::{
         self, Rules,
         config::{Config, Host, Said, Unreadable, Wording, open_to_others},
+        gateway_url::host,
         http::Http,
         outcome::{Outcome, Verdict},
         state::{self, State, StateFile},

@@ -17,7 +17,7 @@ use super::{
     report::Step,
     tls::{self, Tls},
 };
-use crate::cli::gateway_url::GatewayUrl;
+use crate::client::gateway_url::GatewayUrl;
 
 /// A gateway, and how to reach it.
 pub(super) struct Gateway {

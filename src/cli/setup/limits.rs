@@ -1,7 +1,7 @@
 //! Whether a client can do what it is about to be told, said before anybody wonders why it does not.
 
 use super::template::{Account, Part, SHORT_USER, Template};
-use crate::cli::gateway_url::GatewayUrl;
+use crate::client::gateway_url::GatewayUrl;
 
 /// What a person should know before typing this into that client.
 pub(super) fn warnings(template: &Template, url: &GatewayUrl, accounts: &[Account], parts: &[Part]) -> Vec<String> {

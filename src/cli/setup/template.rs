@@ -7,7 +7,7 @@
 
 use zeroize::Zeroizing;
 
-use crate::{cli::gateway_url::GatewayUrl, protocol::hostname::HostName};
+use crate::{client::gateway_url::GatewayUrl, protocol::hostname::HostName};
 
 /// The user name where a client does not take the host's. Without a dot it claims nothing, so that the gateway checks
 /// the token against the hosts alone.

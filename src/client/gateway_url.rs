@@ -12,7 +12,7 @@ use crate::protocol::hostname::HostName;
 
 /// The URL under which clients reach a gateway, up to and without `/nic/update`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct GatewayUrl {
+pub struct GatewayUrl {
     /// Whether it is asked over TLS.
     pub https: bool,
     /// The name or address of the server; IPv6 without brackets.
@@ -25,18 +25,18 @@ pub(super) struct GatewayUrl {
 
 impl GatewayUrl {
     /// The scheme.
-    pub(super) fn scheme(&self) -> &'static str {
+    pub fn scheme(&self) -> &'static str {
         if self.https { "https" } else { "http" }
     }
 
     /// Whether the port is the scheme's own.
-    pub(super) fn has_default_port(&self) -> bool {
+    pub fn has_default_port(&self) -> bool {
         self.port == if self.https { 443 } else { 80 }
     }
 
     /// The server as a URL or `Host` has it: in brackets where it is IPv6, with the port where that is not the
     /// scheme's own.
-    pub(super) fn authority(&self) -> String {
+    pub fn authority(&self) -> String {
         let host = match self.host.parse::<Ipv6Addr>() {
             Ok(address) => format!("[{address}]"),
             Err(_) => self.host.clone(),
@@ -45,7 +45,7 @@ impl GatewayUrl {
     }
 
     /// Whether only this machine can reach it.
-    pub(super) fn is_loopback(&self) -> bool {
+    pub fn is_loopback(&self) -> bool {
         self.host == "localhost" || self.host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
     }
 }
@@ -85,7 +85,11 @@ impl fmt::Display for GatewayUrl {
 }
 
 /// Reads a host that a gateway may move.
-pub(super) fn host(text: &str) -> Result<HostName, String> {
+///
+/// # Errors
+///
+/// If it is not a fully qualified host name: what was expected.
+pub fn host(text: &str) -> Result<HostName, String> {
     text.parse().map_err(|_| "expected a fully qualified host name, such as home.example.org".to_owned())
 }
 
