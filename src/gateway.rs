@@ -14,12 +14,12 @@ use crate::{
         plan::Plan,
         record::{Change, ChangeBatch},
         reply::{self, Refusal, ReturnCode},
-        update::{Update, Wish},
+        update::{Desired, Update},
         zone::Zone,
     },
     secrets::Keeper,
     settings::Settings,
-    store::{Calls, Error, Store},
+    store::{CallCount, Error, Store},
 };
 
 /// Settings, secrets and a store: all it takes to answer.
@@ -36,7 +36,7 @@ pub struct Gateway<S> {
 
 /// What one host is told, and why.
 #[derive(Clone)]
-struct Line {
+struct Outcome {
     /// The line's words.
     code: ReturnCode,
     /// Why it is not as asked, for the log.
@@ -88,23 +88,23 @@ impl<S: Store> Gateway<S> {
 
     /// Carries an update out and says what comes of each host.
     async fn update(&self, parts: &Parts, parameters: &Parameters<'_>, entry: &mut Entry) -> Vec<ReturnCode> {
-        let calls = Calls::default();
+        let calls = CallCount::default();
         let update = Update::parse(&parts.headers, parameters, entry.source, self.settings.policy);
-        let lines = match update {
+        let outcomes = match update {
             Ok(update) => {
                 entry.hosts = update.loggable_hosts();
                 self.lines(&update, &entry.hosts, &calls).await
             }
             Err(refusal) => vec![refusal.into()],
         };
-        entry.calls = calls.so_far();
-        tell(entry, &lines);
-        lines.into_iter().map(|line| line.code).collect()
+        entry.calls = calls.get();
+        log_outcome(entry, &outcomes);
+        outcomes.into_iter().map(|outcome| outcome.code).collect()
     }
 
     /// Decides on each host, then changes each zone by itself. `hosts` are those of the update as
     /// they may be logged.
-    async fn lines(&self, update: &Update, hosts: &[String], calls: &Calls) -> Vec<Line> {
+    async fn lines(&self, update: &Update, hosts: &[String], calls: &CallCount) -> Vec<Outcome> {
         let secrets = self.secrets.current().await;
         let Settings { zones, generations, allow_offline, .. } = &self.settings;
         let access = Access { zones, secrets: &secrets, generations };
@@ -113,13 +113,13 @@ impl<S: Store> Gateway<S> {
             // Dyn: codes that concern the whole request are given only once.
             Err(refusal) => return vec![refusal.into()],
         };
-        if update.wish == Ok(Wish::Offline) && !allow_offline {
-            return vec![Line::new(ReturnCode::NotDonator, "offline is not allowed here")];
+        if update.desired == Ok(Desired::Offline) && !allow_offline {
+            return vec![Outcome::new(ReturnCode::NotDonator, "offline is not allowed here")];
         }
         let granted: Vec<&Grant<'_>> = decisions.iter().flatten().collect();
         let zones = by_zone(&granted);
         let changes = zones.iter().map(|(zone, grants)| self.change(zone, grants, update, calls));
-        let lines: Vec<Line> = future::join_all(changes).await.into_iter().flatten().collect();
+        let lines: Vec<Outcome> = future::join_all(changes).await.into_iter().flatten().collect();
         let line_of = |grant: &Grant<'_>| {
             let hosts = zones.iter().flat_map(|(_, grants)| grants).map(|grant| grant.host());
             hosts.zip(&lines).find(|(host, _)| *host == grant.host()).map(|(_, line)| line.clone())
@@ -128,25 +128,27 @@ impl<S: Store> Gateway<S> {
             .iter()
             .zip(hosts)
             .map(|(decision, host)| match decision {
-                Ok(grant) => line_of(grant).unwrap_or_else(|| Line::new(ReturnCode::ServerError, "no line of a host")),
-                Err(refusal) => Line::new(refusal.code.clone(), format!("{host}: {}", refusal.reason)),
+                Ok(grant) => {
+                    line_of(grant).unwrap_or_else(|| Outcome::new(ReturnCode::ServerError, "no line of a host"))
+                }
+                Err(refusal) => Outcome::new(refusal.code.clone(), format!("{host}: {}", refusal.reason)),
             })
             .collect()
     }
 
     /// Changes the granted hosts of one zone, all or none, and says what comes of each.
-    async fn change(&self, zone: &Zone, grants: &[&Grant<'_>], update: &Update, calls: &Calls) -> Vec<Line> {
-        let failed = |error: &Error| Line::new(ReturnCode::DnsErr, format!("zone {}: {error}", zone.name));
-        let wish = match &update.wish {
-            Ok(wish) => wish,
-            Err(reason) => return vec![Line::new(ReturnCode::DnsErr, *reason); grants.len()],
+    async fn change(&self, zone: &Zone, grants: &[&Grant<'_>], update: &Update, calls: &CallCount) -> Vec<Outcome> {
+        let failed = |error: &Error| Outcome::new(ReturnCode::DnsErr, format!("zone {}: {error}", zone.name));
+        let desired = match &update.desired {
+            Ok(desired) => desired,
+            Err(reason) => return vec![Outcome::new(ReturnCode::DnsErr, *reason); grants.len()],
         };
-        let present = match self.store.record_sets(grants, calls).await {
-            Ok(present) => present,
+        let current = match self.store.record_sets(grants, calls).await {
+            Ok(current) => current,
             Err(error) => return vec![failed(&error); grants.len()],
         };
-        let plan = |present| Plan::new(wish, update.ttl, present, self.settings.ttl);
-        let plans: Vec<Plan> = present.iter().map(plan).collect();
+        let plan = |current| Plan::new(desired, update.ttl, current, self.settings.ttl);
+        let plans: Vec<Plan> = current.iter().map(plan).collect();
         let applied = match batch(zone, grants, &plans) {
             Some(batch) => self.store.apply(&batch, calls).await,
             None => Ok(()),
@@ -156,7 +158,7 @@ impl<S: Store> Gateway<S> {
             .zip(plans)
             .map(|(grant, plan)| match &applied {
                 Err(error) if !plan.changes.is_empty() => failed(error),
-                _ => Line {
+                _ => Outcome {
                     code: plan.code,
                     reason: plan.reason.map(|reason| format!("{}: {reason}", grant.host()).into()),
                 },
@@ -198,27 +200,27 @@ fn by_zone<'a>(granted: &[&'a Grant<'a>]) -> Vec<(&'a Zone, Vec<&'a Grant<'a>>)>
     zones
 }
 
-impl Line {
+impl Outcome {
     /// A line with its reason.
     fn new(code: ReturnCode, reason: impl Into<Cow<'static, str>>) -> Self {
         Self { code, reason: Some(reason.into()) }
     }
 }
 
-impl From<Refusal> for Line {
+impl From<Refusal> for Outcome {
     fn from(refusal: Refusal) -> Self {
         Self::new(refusal.code, refusal.reason)
     }
 }
 
 /// The code words, addresses and reasons of a reply, for the log.
-fn tell(entry: &mut Entry, lines: &[Line]) {
-    for line in lines {
-        entry.codes.push(line.code.word());
-        if let ReturnCode::Good(addresses) | ReturnCode::NoChg(addresses) = &line.code {
+fn log_outcome(entry: &mut Entry, outcomes: &[Outcome]) {
+    for outcome in outcomes {
+        entry.codes.push(outcome.code.word());
+        if let ReturnCode::Good(addresses) | ReturnCode::NoChg(addresses) = &outcome.code {
             entry.addresses.extend(addresses);
         }
-        entry.reasons.extend(line.reason.clone());
+        entry.reasons.extend(outcome.reason.clone());
     }
     entry.addresses.sort_unstable();
     entry.addresses.dedup();

@@ -15,7 +15,7 @@ use std::{
 
 use crate::protocol::{
     access::Grant,
-    record::{ChangeBatch, Present},
+    record::{ChangeBatch, Current},
 };
 
 /// A place that holds record sets. Both are given leave, host by host, and nothing else.
@@ -28,39 +28,39 @@ pub trait Store: Send + Sync + 'static {
     fn record_sets(
         &self,
         grants: &[&Grant<'_>],
-        calls: &Calls,
-    ) -> impl Future<Output = Result<Vec<Present>, Error>> + Send;
+        calls: &CallCount,
+    ) -> impl Future<Output = Result<Vec<Current>, Error>> + Send;
 
     /// Applies the batch, as a whole or not at all, durably.
     ///
     /// # Errors
     ///
     /// Where it was refused, or it is not known whether it was applied.
-    fn apply(&self, batch: &ChangeBatch<'_>, calls: &Calls) -> impl Future<Output = Result<(), Error>> + Send;
+    fn apply(&self, batch: &ChangeBatch<'_>, calls: &CallCount) -> impl Future<Output = Result<(), Error>> + Send;
 }
 
 impl<S: Store> Store for Arc<S> {
-    async fn record_sets(&self, grants: &[&Grant<'_>], calls: &Calls) -> Result<Vec<Present>, Error> {
+    async fn record_sets(&self, grants: &[&Grant<'_>], calls: &CallCount) -> Result<Vec<Current>, Error> {
         self.as_ref().record_sets(grants, calls).await
     }
 
-    async fn apply(&self, batch: &ChangeBatch<'_>, calls: &Calls) -> Result<(), Error> {
+    async fn apply(&self, batch: &ChangeBatch<'_>, calls: &CallCount) -> Result<(), Error> {
         self.as_ref().apply(batch, calls).await
     }
 }
 
 /// Calls to Route 53 that one request made, retries included. Clones count together.
 #[derive(Clone, Debug, Default)]
-pub struct Calls(Arc<AtomicU32>);
+pub struct CallCount(Arc<AtomicU32>);
 
-impl Calls {
+impl CallCount {
     /// One more.
     pub fn count(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// So far.
-    pub fn so_far(&self) -> u32 {
+    /// The calls until now.
+    pub fn get(&self) -> u32 {
         self.0.load(Ordering::Relaxed)
     }
 }

@@ -18,14 +18,14 @@ use nic53::{
     gateway::Gateway,
     protocol::{
         access::{Access, Generations},
-        address::{Element, Family, Prefix, is_publishable},
+        address::{ByFamily, Element, Family, Prefix, is_publishable},
         hostname::HostName,
         parameters::Body,
         plan::{Plan, TtlBounds},
-        record::{Action, Present, RecordSet},
+        record::{Action, Current, RecordSet},
         reply::ReturnCode,
         token::{Password, Scope, Secret, Secrets},
-        update::Wish,
+        update::Desired,
         zone::{Zone, Zones},
     },
     store::route53::Route53,
@@ -586,13 +586,13 @@ fn few_prefixes() -> impl Strategy<Value = Prefix> {
 }
 
 /// What a request may ask for: IPv4 first, a prefix only without an IPv6 address.
-fn wish() -> impl Strategy<Value = Wish> {
+fn desired() -> impl Strategy<Value = Desired> {
     let publish = (distinct(few_v4(), 8), distinct(few_v6(), 8), prop::option::of(few_prefixes()));
     prop_oneof![
-        1 => Just(Wish::Offline),
+        1 => Just(Desired::Offline),
         6 => publish.prop_map(|(v4, v6, prefix)| match prefix {
-            Some(prefix) => Wish::Publish { addresses: v4, prefix: Some(prefix) },
-            None => Wish::Publish { addresses: [v4, v6].concat(), prefix: None },
+            Some(prefix) => Desired::Publish { addresses: v4, prefix: Some(prefix) },
+            None => Desired::Publish { addresses: [v4, v6].concat(), prefix: None },
         }),
     ]
 }
@@ -630,9 +630,9 @@ fn what_a_plan_makes_is_what_was_asked_and_a_second_has_nothing_to_do() {
     let seen = Seen::default();
     let there = [record_set(Family::V4).boxed(), record_set(Family::V6).boxed()];
     let as_asked = [prop::bool::weighted(0.5), prop::bool::weighted(0.5)];
-    let given = (wish(), prop::option::weighted(0.3, ttl()), there, as_asked, any::<[Index; 8]>());
-    holds("plans", [2_000, 100_000], &given, |(wish, ttl, mut there, as_asked, order)| {
-        if let Wish::Publish { addresses, .. } = &wish {
+    let given = (desired(), prop::option::weighted(0.3, ttl()), there, as_asked, any::<[Index; 8]>());
+    holds("plans", [2_000, 100_000], &given, |(desired, ttl, mut there, as_asked, order)| {
+        if let Desired::Publish { addresses, .. } = &desired {
             // Else it would hardly ever be as asked.
             for (family, set) in
                 Family::BOTH.into_iter().zip(&mut there).zip(as_asked).filter_map(|(pair, like)| like.then_some(pair))
@@ -642,8 +642,9 @@ fn what_a_plan_makes_is_what_was_asked_and_a_second_has_nothing_to_do() {
                 *set = (!addresses.is_empty()).then(|| RecordSet::new(family, 300, &addresses));
             }
         }
-        let present = |sets: &[Option<RecordSet>; 2]| Present::Plain { v4: sets[0].clone(), v6: sets[1].clone() };
-        let plan = Plan::new(&wish, ttl, &present(&there), BOUNDS);
+        let present =
+            |sets: &[Option<RecordSet>; 2]| Current::Simple(ByFamily { v4: sets[0].clone(), v6: sets[1].clone() });
+        let plan = Plan::new(&desired, ttl, &present(&there), BOUNDS);
 
         let mut after = there.clone();
         for (action, set) in &plan.changes {
@@ -661,7 +662,7 @@ fn what_a_plan_makes_is_what_was_asked_and_a_second_has_nothing_to_do() {
         prop_assert_eq!(families.len(), plan.changes.len(), "one change a record set");
         seen.note(plan.changes.is_empty());
 
-        let Wish::Publish { addresses, prefix } = &wish else {
+        let Desired::Publish { addresses, prefix } = &desired else {
             prop_assert_eq!(&after, &[None, None]);
             let listed = vec![IpAddr::from([0; 4])];
             let nothing = there == [None, None];
@@ -707,7 +708,7 @@ fn what_a_plan_makes_is_what_was_asked_and_a_second_has_nothing_to_do() {
         let expected = if changed { ReturnCode::Good(listed.clone()) } else { ReturnCode::NoChg(listed.clone()) };
         prop_assert_eq!(&plan.code, &expected);
 
-        let again = Plan::new(&wish, ttl, &present(&after), BOUNDS);
+        let again = Plan::new(&desired, ttl, &present(&after), BOUNDS);
         prop_assert_eq!(again.changes.len(), 0, "{:?}", again);
         prop_assert_eq!(again.code, ReturnCode::NoChg(listed));
 
@@ -719,7 +720,8 @@ fn what_a_plan_makes_is_what_was_asked_and_a_second_has_nothing_to_do() {
                 shuffled.swap(from, to);
             }
         }
-        let other = Plan::new(&Wish::Publish { addresses: shuffled, prefix: *prefix }, ttl, &present(&there), BOUNDS);
+        let other =
+            Plan::new(&Desired::Publish { addresses: shuffled, prefix: *prefix }, ttl, &present(&there), BOUNDS);
         let as_sets = |plan: &Plan| {
             let set = |set: &RecordSet| (set.family, set.ttl, addresses_of(Some(set)));
             plan.changes.iter().map(|(_, made)| set(made)).collect::<Vec<_>>()
@@ -732,11 +734,16 @@ fn what_a_plan_makes_is_what_was_asked_and_a_second_has_nothing_to_do() {
 
 #[test]
 fn what_is_somebody_elses_has_no_plan() {
-    holds("plans over what is somebody else's", [500, 50_000], &(wish(), prop::option::of(ttl())), |(wish, ttl)| {
-        let plan = Plan::new(&wish, ttl, &Present::LeftAlone("it is an alias"), BOUNDS);
-        prop_assert_eq!((plan.changes.len(), plan.code), (0, ReturnCode::NoHost));
-        Ok(())
-    });
+    holds(
+        "plans over what is somebody else's",
+        [500, 50_000],
+        &(desired(), prop::option::of(ttl())),
+        |(desired, ttl)| {
+            let plan = Plan::new(&desired, ttl, &Current::NotOurs("it is an alias"), BOUNDS);
+            prop_assert_eq!((plan.changes.len(), plan.code), (0, ReturnCode::NoHost));
+            Ok(())
+        },
+    );
 }
 
 // Replies.

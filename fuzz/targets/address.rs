@@ -1,4 +1,4 @@
-//! The elements of address lists: addresses, prefixes and all else, alone and as an update's wish.
+//! The elements of address lists: addresses, prefixes and all else, alone and as what an update asks for.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -6,7 +6,7 @@ use http::Request;
 use nic53::protocol::{
     address::{Element, Family, is_publishable},
     parameters::Parameters,
-    update::{Policy, Update, Wish},
+    update::{Desired, Policy, Update},
 };
 
 /// The ranges that are never published, as `docs/protocol.md` has them.
@@ -183,7 +183,7 @@ fn network(text: &str) -> Option<(Ipv6Addr, u32)> {
     Some((bare.parse().ok()?, lengths?))
 }
 
-/// A list as the wish of an update: addresses of the list and no others, each once, IPv4 first, at
+/// A list as what an update asks for: addresses of the list and no others, each once, IPv4 first, at
 /// most eight of a family, none that may not be published.
 fn whole(list: &str, private: bool) {
     let plain =
@@ -210,14 +210,14 @@ fn whole(list: &str, private: bool) {
     asked.sort_by_key(IpAddr::is_ipv6);
     let moves = elements.iter().any(|element| matches!(element.publishable(private), Element::Prefix(_)));
     let sixes = asked.iter().filter(|address| address.is_ipv6()).count();
-    match update.wish {
-        Ok(Wish::Publish { addresses, prefix }) => {
+    match update.desired {
+        Ok(Desired::Publish { addresses, prefix }) => {
             assert_eq!(addresses, asked, "{list:?}");
             assert!(sixes <= 8 && addresses.len() - sixes <= 8, "{list:?}");
             assert_eq!(prefix.is_some(), moves && sixes == 0, "{list:?}");
             assert!(moves || preserves || !asked.is_empty(), "{list:?} says nothing");
         }
-        Ok(Wish::Offline) => panic!("nobody asked for it"),
+        Ok(Desired::Offline) => panic!("nobody asked for it"),
         Err(reason) => {
             let nothing = asked.is_empty() && !moves && !preserves;
             assert!(nothing || sixes > 8 || asked.len() - sixes > 8, "{list:?}: {reason}");

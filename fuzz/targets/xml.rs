@@ -18,15 +18,15 @@ use http::{Response, StatusCode};
 use nic53::{
     protocol::{
         access::{Access, Grant},
-        address::Family,
+        address::{ByFamily, Family},
         hostname::HostName,
         parameters::Body,
-        record::{Present, RecordSet},
+        record::{Current, RecordSet},
         token::{Password, Scope, Secret, Secrets},
         zone::Zones,
     },
     settings::Settings,
-    store::{Calls, Store, route53::Route53},
+    store::{CallCount, Store, route53::Route53},
 };
 
 use super::{
@@ -207,10 +207,10 @@ fn values(what: u8, count: u8, text: &[u8]) {
         let answer = (200, page(&elements).into_bytes());
         scripted.0.lock().expect("no one panics in here").answers = [answer].into();
         let found = with_grant(name, |grant| {
-            let calls = Calls::default();
+            let calls = CallCount::default();
             fixture.runtime().block_on(store.record_sets(&[grant], &calls)).expect("record sets")
         });
-        assert_eq!(found, [Present::Plain { v4, v6 }], "{elements}");
+        assert_eq!(found, [Current::Simple(ByFamily { v4, v6 })], "{elements}");
     });
 }
 

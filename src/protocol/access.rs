@@ -170,7 +170,7 @@ mod tests {
             password: Password::new(token.reveal()).unwrap(),
             hosts: hosts.iter().map(|host| host.parse()).collect(),
             zone_id: zone_id.map(str::to_owned),
-            wish: Err("nothing is asked for"),
+            desired: Err("nothing is asked for"),
             ttl: None,
         };
         let access = Access { zones: &zones, secrets: &secrets, generations: &generations };

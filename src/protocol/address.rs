@@ -3,6 +3,7 @@
 use std::{
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    ops::{Index, IndexMut},
 };
 
 /// The address families, which are also the record types that nic53 writes.
@@ -26,6 +27,14 @@ impl Family {
         }
     }
 
+    /// The other one.
+    pub fn other(self) -> Self {
+        match self {
+            Self::V4 => Self::V6,
+            Self::V6 => Self::V4,
+        }
+    }
+
     /// `IPv4` or `IPv6`.
     pub fn name(self) -> &'static str {
         match self {
@@ -39,6 +48,62 @@ impl Family {
         match self {
             Self::V4 => "A",
             Self::V6 => "AAAA",
+        }
+    }
+}
+
+/// One value for IPv4 and one for IPv6.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct ByFamily<T> {
+    /// The value for IPv4.
+    pub v4: T,
+    /// The value for IPv6.
+    pub v6: T,
+}
+
+impl<T> ByFamily<T> {
+    /// The values that a function makes of the families.
+    pub fn from_fn(mut make: impl FnMut(Family) -> T) -> Self {
+        Self { v4: make(Family::V4), v6: make(Family::V6) }
+    }
+
+    /// The values that a function makes of these.
+    pub fn map<U>(self, mut make: impl FnMut(T) -> U) -> ByFamily<U> {
+        ByFamily { v4: make(self.v4), v6: make(self.v6) }
+    }
+
+    /// The values, borrowed.
+    pub fn as_ref(&self) -> ByFamily<&T> {
+        ByFamily { v4: &self.v4, v6: &self.v6 }
+    }
+}
+
+impl<T> IntoIterator for ByFamily<T> {
+    type Item = T;
+    type IntoIter = std::array::IntoIter<T, 2>;
+
+    /// Both values, IPv4 first.
+    fn into_iter(self) -> Self::IntoIter {
+        [self.v4, self.v6].into_iter()
+    }
+}
+
+impl<T> Index<Family> for ByFamily<T> {
+    type Output = T;
+
+    fn index(&self, family: Family) -> &T {
+        match family {
+            Family::V4 => &self.v4,
+            Family::V6 => &self.v6,
+        }
+    }
+}
+
+impl<T> IndexMut<Family> for ByFamily<T> {
+    fn index_mut(&mut self, family: Family) -> &mut T {
+        match family {
+            Family::V4 => &mut self.v4,
+            Family::V6 => &mut self.v6,
         }
     }
 }

@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 
 use crate::protocol::{
-    address::{Family, Prefix},
-    record::{Action, Present, RecordSet},
+    address::{ByFamily, Family, Prefix},
+    record::{Action, Current, RecordSet},
     reply::ReturnCode,
-    update::{MAX_ADDRESSES, Wish},
+    update::{Desired, MAX_ADDRESSES},
 };
 
 /// The bounds of a TTL, in seconds.
@@ -33,21 +33,21 @@ pub struct Plan {
 
 impl Plan {
     /// Compares what is asked of a host with what is there. `ttl` is the one asked for, if any.
-    pub fn new(wish: &Wish, ttl: Option<u32>, present: &Present, bounds: TtlBounds) -> Self {
-        let (v4, v6) = match present {
-            Present::LeftAlone(reason) => return Self::refuse(ReturnCode::NoHost, reason),
-            Present::Plain { v4, v6 } => (v4.as_ref(), v6.as_ref()),
+    pub fn new(desired: &Desired, ttl: Option<u32>, current: &Current, bounds: TtlBounds) -> Self {
+        let current = match current {
+            Current::NotOurs(reason) => return Self::refuse(ReturnCode::NoHost, reason),
+            Current::Simple(sets) => sets.as_ref().map(Option::as_ref),
         };
-        match wish {
-            Wish::Offline => Self::offline([v4, v6]),
-            Wish::Publish { addresses, prefix } => {
+        match desired {
+            Desired::Offline => Self::offline(current),
+            Desired::Publish { addresses, prefix } => {
                 let mut addresses = addresses.clone();
-                addresses.extend(moved(*prefix, v6));
+                addresses.extend(moved(*prefix, current.v6));
                 if addresses.iter().filter(|address| address.is_ipv6()).count() > MAX_ADDRESSES {
                     return Self::refuse(ReturnCode::DnsErr, "more than 8 addresses of one family");
                 }
                 let ttl = ttl.map(|ttl| ttl.clamp(bounds.min, bounds.max));
-                Self::publish(addresses, ttl, [v4, v6], bounds.default)
+                Self::publish(addresses, ttl, current, bounds.default)
             }
         }
     }
@@ -58,22 +58,27 @@ impl Plan {
     }
 
     /// What is there goes.
-    fn offline(present: [Option<&RecordSet>; 2]) -> Self {
-        let changes: Vec<_> = present.into_iter().flatten().map(|set| (Action::Delete, set.clone())).collect();
+    fn offline(current: ByFamily<Option<&RecordSet>>) -> Self {
+        let changes: Vec<_> = current.into_iter().flatten().map(|set| (Action::Delete, set.clone())).collect();
         let offline = vec![IpAddr::from([0, 0, 0, 0])];
         let code = if changes.is_empty() { ReturnCode::NoChg(offline) } else { ReturnCode::Good(offline) };
         Self { changes, code, reason: None }
     }
 
     /// Each family that has an address becomes those addresses.
-    fn publish(addresses: Vec<IpAddr>, ttl: Option<u32>, present: [Option<&RecordSet>; 2], default_ttl: u32) -> Self {
+    fn publish(
+        addresses: Vec<IpAddr>,
+        ttl: Option<u32>,
+        current: ByFamily<Option<&RecordSet>>,
+        default_ttl: u32,
+    ) -> Self {
         if addresses.is_empty() {
-            let there = present.into_iter().flatten().flat_map(RecordSet::addresses).collect();
+            let there = current.into_iter().flatten().flat_map(RecordSet::addresses).collect();
             return Self { changes: Vec::new(), code: ReturnCode::NoChg(there), reason: None };
         }
-        let [v4, v6] = present;
         let mut changes = Vec::new();
-        for (family, own, other) in [(Family::V4, v4, v6), (Family::V6, v6, v4)] {
+        for family in Family::BOTH {
+            let (own, other) = (current[family], current[family.other()]);
             let wanted: Vec<IpAddr> =
                 addresses.iter().copied().filter(|address| Family::of(*address) == family).collect();
             let as_asked = own.is_some_and(|own| own.holds(&wanted) && ttl.is_none_or(|ttl| ttl == own.ttl));
@@ -124,7 +129,7 @@ mod tests {
 
     /// The plan for these addresses (or `prefix/length`) over these A and AAAA, as text.
     fn plan(asked: &[&str], ttl: Option<u32>, v4: &str, v6: &str) -> String {
-        let present = Present::Plain { v4: set(Family::V4, v4), v6: set(Family::V6, v6) };
+        let current = Current::Simple(ByFamily { v4: set(Family::V4, v4), v6: set(Family::V6, v6) });
         let (mut wanted, mut prefix) = (Vec::new(), None);
         for element in asked {
             match Element::parse(element) {
@@ -133,7 +138,7 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         }
-        shown(&Plan::new(&Wish::Publish { addresses: wanted, prefix }, ttl, &present, BOUNDS))
+        shown(&Plan::new(&Desired::Publish { addresses: wanted, prefix }, ttl, &current, BOUNDS))
     }
 
     /// A plan as its changes and its line.
@@ -201,16 +206,16 @@ mod tests {
             ("", "300 2001:db8::7", "Delete 300 AAAA 2001:db8::7; good 0.0.0.0"),
             ("", "", "nochg 0.0.0.0"),
         ] {
-            let present = Present::Plain { v4: set(Family::V4, v4), v6: set(Family::V6, v6) };
-            assert_eq!(shown(&Plan::new(&Wish::Offline, None, &present, BOUNDS)), expected);
+            let current = Current::Simple(ByFamily { v4: set(Family::V4, v4), v6: set(Family::V6, v6) });
+            assert_eq!(shown(&Plan::new(&Desired::Offline, None, &current, BOUNDS)), expected);
         }
     }
 
     #[test]
     fn what_is_somebody_elses_is_left_alone() {
-        let publish = Wish::Publish { addresses: addresses(&["192.0.2.7"]), prefix: None };
-        for wish in [Wish::Offline, publish] {
-            assert_eq!(shown(&Plan::new(&wish, None, &Present::LeftAlone("it is an alias"), BOUNDS)), "nohost");
+        let publish = Desired::Publish { addresses: addresses(&["192.0.2.7"]), prefix: None };
+        for desired in [Desired::Offline, publish] {
+            assert_eq!(shown(&Plan::new(&desired, None, &Current::NotOurs("it is an alias"), BOUNDS)), "nohost");
         }
     }
 }

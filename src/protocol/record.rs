@@ -7,7 +7,7 @@ use std::{
 
 use crate::protocol::{
     access::Grant,
-    address::{Family, Text},
+    address::{ByFamily, Family, Text},
     zone::Zone,
 };
 
@@ -53,23 +53,18 @@ impl RecordSet {
     }
 }
 
-/// What a zone holds at one name, as far as it concerns us.
+/// What a zone holds at one name now, as far as it concerns us.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Present {
-    /// Plain record sets, or none: ours to change.
-    Plain {
-        /// The A record set.
-        v4: Option<RecordSet>,
-        /// The AAAA record set.
-        v6: Option<RecordSet>,
-    },
-    /// A CNAME, an alias or a routing policy: somebody else's, with the word for the log.
-    LeftAlone(&'static str),
+pub enum Current {
+    /// Simple record sets, which are ours to change: the A and the AAAA, if they are there.
+    Simple(ByFamily<Option<RecordSet>>),
+    /// A CNAME, an alias or a routing policy: not ours to change, with the reason for the log.
+    NotOurs(&'static str),
 }
 
-impl Present {
+impl Current {
     /// A name with no record set of ours.
-    pub const NOTHING: Self = Self::Plain { v4: None, v6: None };
+    pub const NOTHING: Self = Self::Simple(ByFamily { v4: None, v6: None });
 }
 
 /// One change of a batch.

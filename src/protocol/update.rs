@@ -33,14 +33,14 @@ pub struct Update {
     /// The zone that must hold each host, if the request names one.
     pub zone_id: Option<String>,
     /// What each host is to become, or why nothing can be done.
-    pub wish: Result<Wish, &'static str>,
+    pub desired: Result<Desired, &'static str>,
     /// The TTL asked for, in seconds, not yet clamped.
     pub ttl: Option<u32>,
 }
 
 /// What an update asks of each of its hosts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Wish {
+pub enum Desired {
     /// No A and no AAAA.
     Offline,
     /// These addresses, IPv4 first, each once, else in the order asked; a family with none is
@@ -90,7 +90,7 @@ impl Update {
             password,
             hosts,
             zone_id: parameters.first(&["zoneid"]).map(|id| zone::bare_id(id).to_owned()),
-            wish: wish(parameters, source, policy.allow_private),
+            desired: desired(parameters, source, policy.allow_private),
             ttl: parameters.first(&["ttl"]).and_then(parse_ttl),
         })
     }
@@ -172,13 +172,13 @@ fn hosts<H>(parameters: &Parameters<'_>, user: Option<&str>, read: impl Fn(&str)
 }
 
 /// What each host is to become.
-fn wish(parameters: &Parameters<'_>, source: Option<IpAddr>, allow_private: bool) -> Result<Wish, &'static str> {
+fn desired(parameters: &Parameters<'_>, source: Option<IpAddr>, allow_private: bool) -> Result<Desired, &'static str> {
     if parameters.first(&["offline"]).is_some_and(|offline| offline.eq_ignore_ascii_case("yes")) {
-        return Ok(Wish::Offline);
+        return Ok(Desired::Offline);
     }
     let asked = Asked::read(parameters, allow_private);
     if asked.says_something() {
-        return Wish::publish(&asked.addresses, asked.prefix);
+        return Desired::publish(&asked.addresses, asked.prefix);
     }
     match source {
         None => Err("no usable address given, and the source address is unknown"),
@@ -188,12 +188,12 @@ fn wish(parameters: &Parameters<'_>, source: Option<IpAddr>, allow_private: bool
         Some(source) if !is_publishable(source, allow_private) => {
             Err("no usable address given, and the source address is not to be published")
         }
-        Some(source) => Wish::publish(&[source], None),
+        Some(source) => Desired::publish(&[source], None),
     }
 }
 
-impl Wish {
-    /// The wish for these addresses, which are in the order asked.
+impl Desired {
+    /// What is desired if these addresses are asked for, in that order.
     fn publish(asked: &[IpAddr], prefix: Option<Prefix>) -> Result<Self, &'static str> {
         let mut addresses: Vec<IpAddr> = Vec::new();
         for family in Family::BOTH {
@@ -298,9 +298,9 @@ mod tests {
         Update::parse(&parts.headers, &Parameters::read(&parts, b""), source, POLICY).unwrap()
     }
 
-    /// A wish to publish these addresses.
-    fn publish(addresses: &[&str]) -> Wish {
-        Wish::Publish { addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(), prefix: None }
+    /// To publish these addresses.
+    fn publish(addresses: &[&str]) -> Desired {
+        Desired::Publish { addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(), prefix: None }
     }
 
     #[test]
@@ -325,7 +325,8 @@ mod tests {
         for list in [many.join(","), "no,".repeat(100_000) + &"1::1,".repeat(100_000)] {
             let parameters = Parameters::from_pairs(&[("p", "x"), ("ip", &list)]);
             assert!(
-                wish(&parameters, None, false).is_ok_and(|wish| wish == publish(&["1::1"])) || list.starts_with('1')
+                desired(&parameters, None, false).is_ok_and(|desired| desired == publish(&["1::1"]))
+                    || list.starts_with('1')
             );
         }
     }
@@ -420,7 +421,7 @@ mod tests {
             ("myip=10.0.0.1,198.51.100.7", &["198.51.100.7"]),
             ("myip=2001:db8::7,2001:db8:1::/64", &["2001:db8::7"]),
         ] {
-            assert_eq!(update(query).wish, Ok(publish(addresses)), "{query}");
+            assert_eq!(update(query).desired, Ok(publish(addresses)), "{query}");
         }
     }
 
@@ -430,16 +431,16 @@ mod tests {
             (1..=9).map(|n| format!("198.51.100.{n}")).chain((1..=9).map(|n| format!("2001:db8::{n}"))).collect();
         let [eight, more_v4, more_v6] = [[0..8, 9..17], [0..9, 9..17], [0..8, 9..18]]
             .map(|[v4, v6]| all[v4].iter().chain(&all[v6]).map(String::as_str).collect::<Vec<_>>());
-        assert_eq!(update(&format!("myip={}", eight.join(","))).wish, Ok(publish(&eight)));
+        assert_eq!(update(&format!("myip={}", eight.join(","))).desired, Ok(publish(&eight)));
         for more in [more_v4, more_v6] {
-            assert!(update(&format!("myip={}", more.join(","))).wish.is_err(), "{more:?}");
+            assert!(update(&format!("myip={}", more.join(","))).desired.is_err(), "{more:?}");
         }
     }
 
     #[test]
     fn only_preserved_is_nothing_to_publish() {
         for query in ["myip=no", "ip=preserve&myipv6=preserve", "myipv6=no,2001:db8::7", "myipv6=no,2001:db8::/64"] {
-            assert_eq!(update(query).wish, Ok(publish(&[])), "{query}");
+            assert_eq!(update(query).desired, Ok(publish(&[])), "{query}");
         }
     }
 
@@ -462,17 +463,17 @@ mod tests {
             ("", None, false),
         ] {
             let expected = source.filter(|_| used).map(|source| publish(&[source]));
-            let wish = update_from(query, source).wish;
-            assert_eq!(wish.ok(), expected, "{query} {source:?}");
+            let desired = update_from(query, source).desired;
+            assert_eq!(desired.ok(), expected, "{query} {source:?}");
         }
     }
 
     #[test]
     fn eight_addresses_of_a_family_are_enough() {
         let list = |count: u8| (1..=count).map(|last| format!("198.51.100.{last}")).collect::<Vec<_>>().join(",");
-        assert!(update(&format!("myip={}", list(8))).wish.is_ok());
-        assert!(update(&format!("myip={}&ip={}", list(8), list(8))).wish.is_ok());
-        assert!(update(&format!("myip={}", list(9))).wish.is_err());
+        assert!(update(&format!("myip={}", list(8))).desired.is_ok());
+        assert!(update(&format!("myip={}&ip={}", list(8), list(8))).desired.is_ok());
+        assert!(update(&format!("myip={}", list(9))).desired.is_err());
     }
 
     #[test]
@@ -480,7 +481,7 @@ mod tests {
         for (query, offline) in
             [("offline=YES&myip=198.51.100.7", true), ("offline=yes", true), ("offline=NO", false), ("offline=", false)]
         {
-            assert_eq!(update(query).wish == Ok(Wish::Offline), offline, "{query}");
+            assert_eq!(update(query).desired == Ok(Desired::Offline), offline, "{query}");
         }
     }
 

@@ -38,10 +38,10 @@ use crate::{
     protocol::{
         access::Grant,
         address::Family,
-        record::{self, ChangeBatch, Present, RecordSet},
+        record::{self, ChangeBatch, Current, RecordSet},
         zone::{Zone, Zones},
     },
-    store::{Calls, Error, Store},
+    store::{CallCount, Error, Store},
 };
 
 /// Record sets in a file.
@@ -118,18 +118,18 @@ impl Embedded {
 }
 
 impl Store for Embedded {
-    async fn record_sets(&self, grants: &[&Grant<'_>], _: &Calls) -> Result<Vec<Present>, Error> {
+    async fn record_sets(&self, grants: &[&Grant<'_>], _: &CallCount) -> Result<Vec<Current>, Error> {
         // What is in a copy alone might not last, and must not be called unchanged.
         let view = self.shared.with(|opened| Ok(Arc::clone(&opened.view)))?;
         let snapshot = Snapshot::new(view, &self.shared);
         let present = grants.iter().map(|grant| {
             let records = snapshot.at(&Key::from(grant.host()))?.unwrap_or_default();
-            Ok(Present::Plain { v4: records.record_set(Family::V4), v6: records.record_set(Family::V6) })
+            Ok(Current::Simple(records.record_sets()))
         });
         present.collect()
     }
 
-    async fn apply(&self, batch: &ChangeBatch<'_>, _: &Calls) -> Result<(), Error> {
+    async fn apply(&self, batch: &ChangeBatch<'_>, _: &CallCount) -> Result<(), Error> {
         let (done, outcome) = oneshot::channel();
         let changes = batch.changes.iter().map(change).collect::<Result<_, _>>()?;
         let batch = Batch { zone: Key::from(&batch.zone.name), changes, done };
@@ -292,7 +292,7 @@ mod tests {
         testing::{Disk, block_on, change, in_memory, on_disk, present},
         *,
     };
-    use crate::protocol::hostname::HostName;
+    use crate::protocol::{address::ByFamily, hostname::HostName};
 
     const ZONES: &str = "example.org=Z1,example.com=Z2";
 
@@ -530,7 +530,9 @@ mod tests {
         disk.last_sync.store(0, Ordering::SeqCst);
         block_on(change(&store, &["b.example.org 60 A 192.0.2.3"])).unwrap();
         let present = block_on(present(&store, "a.example.org")).unwrap();
-        assert!(matches!(&*present, [Present::Plain { v4: Some(set), v6: None }] if set.values == ["192.0.2.2"]));
+        assert!(
+            matches!(&*present, [Current::Simple(ByFamily { v4: Some(set), v6: None })] if set.values == ["192.0.2.2"])
+        );
     }
 
     #[test]

@@ -12,14 +12,14 @@ use aws_sdk_route53::{
 };
 use futures_util::{StreamExt, stream};
 
-use super::{Calls, Error, Store};
+use super::{CallCount, Error, Store};
 use crate::{
     aws,
     protocol::{
         access::Grant,
-        address::Family,
+        address::{ByFamily, Family},
         hostname::HostName,
-        record::{Action, Change, ChangeBatch, Present, RecordSet},
+        record::{Action, Change, ChangeBatch, Current, RecordSet},
         zone::Zone,
     },
 };
@@ -65,8 +65,8 @@ impl Route53 {
         &self,
         grant: &Grant<'_>,
         neighbours: Option<&Neighbours<'_>>,
-        calls: &Calls,
-    ) -> Result<Present, Error> {
+        calls: &CallCount,
+    ) -> Result<Current, Error> {
         if let Some(neighbours) = neighbours.filter(|neighbours| neighbours.hold_all_of(grant.host())) {
             return present_of(grant.host(), &neighbours.page.resource_record_sets);
         }
@@ -88,7 +88,7 @@ impl Route53 {
         grant: &Grant<'_>,
         (from_type, from_identifier): (Option<RrType>, Option<String>),
         most: usize,
-        calls: &Calls,
+        calls: &CallCount,
     ) -> Result<Page, Error> {
         self.client
             .list_resource_record_sets()
@@ -117,7 +117,7 @@ impl Neighbours<'_> {
 }
 
 impl Store for Route53 {
-    async fn record_sets(&self, grants: &[&Grant<'_>], calls: &Calls) -> Result<Vec<Present>, Error> {
+    async fn record_sets(&self, grants: &[&Grant<'_>], calls: &CallCount) -> Result<Vec<Current>, Error> {
         in_time("could not read the record sets", async {
             // Hosts of one request are often neighbours: one page from the first may hold them all.
             let first = grants.iter().min_by_key(|grant| grant.host().labels().rev().collect::<Vec<_>>());
@@ -136,7 +136,7 @@ impl Store for Route53 {
         .await
     }
 
-    async fn apply(&self, batch: &ChangeBatch<'_>, calls: &Calls) -> Result<(), Error> {
+    async fn apply(&self, batch: &ChangeBatch<'_>, calls: &CallCount) -> Result<(), Error> {
         let changes = batch.changes.iter().map(change).collect::<Result<_, _>>()?;
         let change = self
             .client
@@ -154,9 +154,9 @@ impl Store for Route53 {
 }
 
 /// Counts every attempt, retries included.
-impl Intercept for Calls {
+impl Intercept for CallCount {
     fn name(&self) -> &'static str {
-        "Calls"
+        "CallCount"
     }
 
     fn read_before_transmit(
@@ -184,28 +184,27 @@ fn goes_on(page: &Page, host: &HostName) -> bool {
 }
 
 /// What the record sets of a host come to, others being left out.
-fn present_of(host: &HostName, sets: &[ResourceRecordSet]) -> Result<Present, Error> {
-    let (mut v4, mut v6) = (None, None);
+fn present_of(host: &HostName, sets: &[ResourceRecordSet]) -> Result<Current, Error> {
+    let mut ours = ByFamily::default();
     for set in sets.iter().filter(|set| is_name(&set.name, host)) {
-        let slot = match &set.r#type {
-            RrType::Cname => return Ok(Present::LeftAlone("a CNAME is there")),
-            RrType::A => &mut v4,
-            RrType::Aaaa => &mut v6,
+        let family = match &set.r#type {
+            RrType::Cname => return Ok(Current::NotOurs("a CNAME is there")),
+            RrType::A => Family::V4,
+            RrType::Aaaa => Family::V6,
             _ => continue,
         };
         if set.alias_target.is_some() {
-            return Ok(Present::LeftAlone("it is an alias"));
+            return Ok(Current::NotOurs("it is an alias"));
         }
         if set.set_identifier.is_some() {
-            return Ok(Present::LeftAlone("it has a routing policy"));
+            return Ok(Current::NotOurs("it has a routing policy"));
         }
-        let family = if set.r#type == RrType::A { Family::V4 } else { Family::V6 };
         let values = set.resource_records().iter().map(|record| record.value.clone()).collect();
         let ttl = set.ttl.and_then(|ttl| u32::try_from(ttl).ok());
         let ttl = ttl.ok_or_else(|| Error(format!("could not read the record sets: {} has no TTL", set.name)))?;
-        *slot = Some(RecordSet { family, ttl, values });
+        ours[family] = Some(RecordSet { family, ttl, values });
     }
-    Ok(Present::Plain { v4, v6 })
+    Ok(Current::Simple(ours))
 }
 
 /// A change in the SDK's words.

@@ -11,11 +11,11 @@ use nic53::{
         access::{Access, Generations, Grant},
         address::Family,
         hostname::HostName,
-        record::{Action, Change, ChangeBatch, Present, RecordSet},
+        record::{Action, Change, ChangeBatch, Current, RecordSet},
         token::{Password, Secrets},
         zone::Zones,
     },
-    store::{Calls, Error, Store, route53::Route53},
+    store::{CallCount, Error, Store, route53::Route53},
 };
 use tokio::time::sleep;
 
@@ -81,7 +81,7 @@ pub(crate) struct Mistaken {
     /// The mistake.
     mistake: Mistake,
     /// What was read before.
-    memory: Mutex<HashMap<HostName, Present>>,
+    memory: Mutex<HashMap<HostName, Current>>,
     /// What it takes to write when nobody asks any more.
     keys: Arc<Keys>,
 }
@@ -121,24 +121,24 @@ impl Mistaken {
             let changes = grants.iter().zip(changes);
             let changes =
                 changes.map(|(grant, (_, action, record_set))| Change { grant, action, record_set }).collect();
-            let _ = route53.apply(&ChangeBatch { zone, changes }, &Calls::default()).await;
+            let _ = route53.apply(&ChangeBatch { zone, changes }, &CallCount::default()).await;
         }));
     }
 }
 
 impl Store for Mistaken {
-    async fn record_sets(&self, grants: &[&Grant<'_>], calls: &Calls) -> Result<Vec<Present>, Error> {
+    async fn record_sets(&self, grants: &[&Grant<'_>], calls: &CallCount) -> Result<Vec<Current>, Error> {
         let present = self.route53.record_sets(grants, calls).await?;
         let mut memory = self.memory.lock().expect("no panic");
-        let mistaken = |(grant, present): (&&Grant<'_>, Present)| match (self.mistake, &present) {
+        let mistaken = |(grant, present): (&&Grant<'_>, Current)| match (self.mistake, &present) {
             (Mistake::ReadOnce, _) => memory.entry(grant.host().clone()).or_insert(present).clone(),
-            (Mistake::AliasOverlooked, Present::LeftAlone("it is an alias")) => Present::NOTHING,
+            (Mistake::AliasOverlooked, Current::NotOurs("it is an alias")) => Current::NOTHING,
             _ => present,
         };
         Ok(grants.iter().zip(present).map(mistaken).collect())
     }
 
-    async fn apply(&self, batch: &ChangeBatch<'_>, calls: &Calls) -> Result<(), Error> {
+    async fn apply(&self, batch: &ChangeBatch<'_>, calls: &CallCount) -> Result<(), Error> {
         let mut mistaken = batch.clone();
         let upserts = mistaken.changes.iter_mut().filter(|change| change.action == Action::Upsert);
         match self.mistake {

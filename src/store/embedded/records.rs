@@ -6,16 +6,14 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::protocol::{address::Family, record::RecordSet};
+use crate::protocol::{
+    address::{ByFamily, Family},
+    record::RecordSet,
+};
 
 /// The address records at one name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Records {
-    /// The A records.
-    v4: Option<Addresses>,
-    /// The AAAA records.
-    v6: Option<Addresses>,
-}
+pub struct Records(ByFamily<Option<Addresses>>);
 
 /// The addresses of one family at one name, in the order they were written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,23 +30,17 @@ pub(super) const MOST: usize = u8::MAX as usize;
 impl Records {
     /// The records of one family.
     pub fn of(&self, family: Family) -> Option<&Addresses> {
-        match family {
-            Family::V4 => self.v4.as_ref(),
-            Family::V6 => self.v6.as_ref(),
-        }
+        self.0[family].as_ref()
     }
 
     /// Puts other records in the place of a family's, or none.
     pub fn set(&mut self, family: Family, addresses: Option<Addresses>) {
-        match family {
-            Family::V4 => self.v4 = addresses,
-            Family::V6 => self.v6 = addresses,
-        }
+        self.0[family] = addresses;
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.v4.is_none() && self.v6.is_none()
+        self.0.as_ref().into_iter().all(Option::is_none)
     }
 
     /// As Route 53 would describe those of one family.
@@ -56,10 +48,15 @@ impl Records {
         self.of(family).map(|set| RecordSet::new(family, set.ttl, &set.addresses))
     }
 
+    /// As Route 53 would describe those of each family.
+    pub fn record_sets(&self) -> ByFamily<Option<RecordSet>> {
+        ByFamily::from_fn(|family| self.record_set(family))
+    }
+
     /// As they are kept.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
-        for (kind, set) in [(4, &self.v4), (6, &self.v6)] {
+        for (kind, set) in [(4, &self.0.v4), (6, &self.0.v6)] {
             let Some(Addresses { ttl, addresses }) = set else { continue };
             bytes.push(kind);
             bytes.extend(ttl.to_be_bytes());
@@ -119,7 +116,7 @@ mod tests {
             ttl,
             addresses: texts.iter().map(|text| text.parse().unwrap()).collect(),
         };
-        Records { v4: v4.map(addresses), v6: v6.map(addresses) }
+        Records(ByFamily { v4, v6 }.map(|set| set.map(addresses)))
     }
 
     #[test]

@@ -28,11 +28,11 @@ use crate::{
     protocol::{
         access::{Access, Generations},
         address::Family,
-        record::{Action, Change, ChangeBatch, Present, RecordSet},
+        record::{Action, Change, ChangeBatch, Current, RecordSet},
         token::{Password, Scope, Secret, Secrets},
         zone::Zones,
     },
-    store::{Calls, Error, Store},
+    store::{CallCount, Error, Store},
 };
 
 /// Runs a future.
@@ -103,18 +103,18 @@ pub(crate) async fn change(store: &Embedded, changes: &[&str]) -> Result<(), Err
         record_set: record_set.clone(),
     });
     let batch = ChangeBatch { zone: grants[0].zone(), changes: changes.collect() };
-    store.apply(&batch, &Calls::default()).await
+    store.apply(&batch, &CallCount::default()).await
 }
 
 /// What a host has, as a request sees it.
-pub(crate) async fn present(store: &Embedded, host: &str) -> Result<Vec<Present>, Error> {
+pub(crate) async fn present(store: &Embedded, host: &str) -> Result<Vec<Current>, Error> {
     let (zones, generations) = (store.zones(), Generations::new());
     let secrets = Secrets { current: Secret::new(&"a".repeat(40)).unwrap(), previous: None };
     let host = host.parse().unwrap();
     let token = secrets.current.mint(Scope::Host, &host, zones.holding(&host).unwrap(), 0);
     let access = Access { zones, secrets: &secrets, generations: &generations };
     let grant = access.grant(&host, &Password::new(token.reveal()).unwrap()).unwrap();
-    store.record_sets(&[&grant], &Calls::default()).await
+    store.record_sets(&[&grant], &CallCount::default()).await
 }
 
 /// What a disk is told to do.
