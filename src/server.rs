@@ -1,17 +1,8 @@
 //! The local HTTP server: HTTP/1.0 and 1.1 on a socket, bounded in every direction.
 
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, HashMap},
-    convert::Infallible,
-    future::Future,
-    net::{IpAddr, Ipv6Addr},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+pub(crate) mod slots;
+
+use std::{convert::Infallible, future::Future, net::IpAddr, sync::Arc, time::Duration};
 
 use http::{HeaderValue, Method, Request, Response, Version, header::CONNECTION};
 use http_body_util::BodyExt;
@@ -23,11 +14,12 @@ use hyper::{
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{Notify, watch},
+    sync::watch,
     task::JoinSet,
     time::{sleep, timeout},
 };
 
+use self::slots::{Slot, Slots};
 use crate::{
     gateway::Gateway,
     log::Log,
@@ -35,26 +27,27 @@ use crate::{
     store::Store,
 };
 
-/// What a client may take and use up.
+/// Limits on clients.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Open connections. One more, and one that is idle is closed: of the network that has most, the
-    /// one that came first.
+    /// Open connections. One more evicts an idle one: the oldest of the network with the most
+    /// connections.
     pub connections: usize,
-    /// The time for a request's head to arrive, counted from when we wait for it.
+    /// The time for a request's head to arrive, counted from when the server begins to wait for it.
     pub head_time: Duration,
-    /// Octets of a request's head.
+    /// The most octets of a request's head.
     pub head_size: usize,
     /// The time for a request's body to arrive.
     pub body_time: Duration,
-    /// The time that requests in flight have when the server stops.
+    /// The time that is left for requests in progress when the server stops.
     pub stop_time: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            // With DNS and the store's files, within the 1024 descriptors that a process has by default.
+            // Together with DNS and the store's files, this fits into the 1024 descriptors that a process
+            // has by default.
             connections: 512,
             head_time: Duration::from_secs(10),
             head_size: 16 * 1024,
@@ -64,7 +57,7 @@ impl Default for Limits {
     }
 }
 
-/// Serves the gateway on a socket until `stop` is there, then finishes what is in flight.
+/// Serves the gateway on a socket until `stop` is ready, then finishes the requests in progress.
 pub async fn serve<S: Store>(
     listener: TcpListener,
     gateway: Arc<Gateway<S>>,
@@ -72,7 +65,7 @@ pub async fn serve<S: Store>(
     log: Log,
     stop: impl Future<Output = ()>,
 ) {
-    let seats = Arc::new(Seats::default());
+    let slots = Slots::new(limits.connections);
     let (stopping, _) = watch::channel(false);
     let mut connections = JoinSet::new();
     tokio::pin!(stop);
@@ -82,15 +75,15 @@ pub async fn serve<S: Store>(
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
-                    if let Some(seat) = Seat::take(&seats, peer.ip(), limits.connections) {
+                    if let Some(slot) = slots.take(peer.ip()) {
                         let gateway = Arc::clone(&gateway);
-                        connections.spawn(connection(stream, peer.ip(), gateway, limits, seat, stopping.subscribe()));
+                        connections.spawn(connection(stream, peer.ip(), gateway, limits, slot, stopping.subscribe()));
                     }
                 }
                 Err(error) => {
-                    // Out of descriptors, as a rule: they are not left to connections that are idle.
+                    // Usually there are no descriptors left: an idle connection gives its own back.
                     log.error(&format!("could not accept a connection: {error}"));
-                    seats.lock().make_room();
+                    slots.evict_one();
                     sleep(Duration::from_millis(50)).await;
                 }
             },
@@ -101,34 +94,34 @@ pub async fn serve<S: Store>(
     let _ = timeout(limits.stop_time, async { while connections.join_next().await.is_some() {} }).await;
 }
 
-/// Serves one connection until it ends, its seat is needed, or the server stops.
+/// Serves one connection until it ends, it is evicted, or the server stops.
 async fn connection<S: Store>(
     stream: TcpStream,
     peer: IpAddr,
     gateway: Arc<Gateway<S>>,
     limits: Limits,
-    seat: Seat,
+    slot: Slot,
     mut stopping: watch::Receiver<bool>,
 ) {
     let _ = stream.set_nodelay(true);
-    let seat = &seat;
+    let slot = &slot;
     let gateway = &gateway;
-    let service = service_fn(async |request| Ok::<_, Infallible>(exchange(request, peer, gateway, limits, seat).await));
+    let service = service_fn(async |request| Ok::<_, Infallible>(exchange(request, peer, gateway, limits, slot).await));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head_time)
         .max_buf_size(limits.head_size)
-        // A client may close its half once it has asked.
+        // A client may close its half of the connection after its request.
         .half_close(true)
         .title_case_headers(true)
-        // A reply is short: one piece costs less than two.
+        // A reply is short: it is quicker to copy it into one piece than to write two.
         .writev(false)
         .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     tokio::select! {
-        // A client that broke off is no news.
+        // A client that hangs up is not worth a log line.
         _ = connection.as_mut() => return,
-        () = seat.occupant.leave.notified() => return,
+        () = slot.evicted() => return,
         _ = stopping.wait_for(|stopping| *stopping) => {}
     }
     connection.as_mut().graceful_shutdown();
@@ -141,27 +134,27 @@ async fn exchange<S: Store>(
     peer: IpAddr,
     gateway: &Gateway<S>,
     limits: Limits,
-    seat: &Seat,
+    slot: &Slot,
 ) -> Response<String> {
     let (parts, body) = request.into_parts();
     let form = read_form(&parts.method, body, limits.body_time).await;
     let body = form.as_ref().map_or_else(|fault| *fault, |form| Body::Whole(form));
     let mut response = {
-        let _busy = seat.busy();
+        let _busy = slot.busy();
         gateway.answer(&parts, body, Some(peer)).await
     };
     if parts.version == Version::HTTP_10 {
         *response.version_mut() = Version::HTTP_10;
     }
-    // inadyn and ez-ipupdate read until the connection is closed; and what is left of a broken form is
-    // no request.
+    // inadyn and ez-ipupdate read until the connection is closed. And the rest of a broken form must
+    // not be taken for the next request.
     if parts.version == Version::HTTP_10 || form.is_err() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response
 }
 
-/// The body of a POST or PUT, or why there is none; others' are not looked at.
+/// The body of a POST or PUT, or what is wrong with it. Other methods' bodies are not read.
 async fn read_form(method: &Method, body: Incoming, limit: Duration) -> Result<Vec<u8>, Body<'static>> {
     if ![Method::POST, Method::PUT].contains(method) {
         return Ok(Vec::new());
@@ -172,7 +165,7 @@ async fn read_form(method: &Method, body: Incoming, limit: Duration) -> Result<V
     timeout(limit, collect(body)).await.unwrap_or(Err(Body::Broken))
 }
 
-/// The octets of a body, if they are not too many.
+/// The octets of a body, up to [`MAX_FORM`].
 async fn collect(mut body: Incoming) -> Result<Vec<u8>, Body<'static>> {
     let mut form = Vec::new();
     while let Some(frame) = body.frame().await {
@@ -181,167 +174,8 @@ async fn collect(mut body: Incoming) -> Result<Vec<u8>, Body<'static>> {
         if form.len() + octets.len() > MAX_FORM {
             return Err(Body::TooLarge);
         }
-        // Copied: a frame, which may be of one octet, keeps a buffer of the connection alive.
+        // Copied, because a frame keeps a whole buffer of the connection alive, even for one octet.
         form.extend_from_slice(&octets);
     }
     Ok(form)
-}
-
-/// The open connections, in the order they came.
-#[derive(Default)]
-struct Seats(Mutex<Taken>);
-
-/// The seats that are taken, and the number of the next.
-#[derive(Default)]
-struct Taken {
-    /// By number.
-    occupants: BTreeMap<u64, Arc<Occupant>>,
-    /// The number of the next.
-    next: u64,
-}
-
-/// One open connection, seen from outside.
-struct Occupant {
-    /// Whose it is.
-    network: IpAddr,
-    /// Whether a request of it is being answered.
-    busy: AtomicBool,
-    /// Told when its seat is needed.
-    leave: Notify,
-}
-
-/// The place of an open connection among those that there may be; given back when dropped.
-struct Seat {
-    /// All seats.
-    seats: Arc<Seats>,
-    /// Rises with each connection.
-    number: u64,
-    /// The connection.
-    occupant: Arc<Occupant>,
-}
-
-impl Seats {
-    /// The seats; a panic elsewhere leaves them as they are.
-    fn lock(&self) -> MutexGuard<'_, Taken> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Taken {
-    /// Has one connection of those that are not being answered give way, if there are any: of the
-    /// network that has most connections, the one that came first. So whoever opens many loses their
-    /// own and nobody else's.
-    fn make_room(&mut self) -> Option<()> {
-        let mut crowds = HashMap::<IpAddr, usize>::new();
-        for occupant in self.occupants.values() {
-            *crowds.entry(occupant.network).or_default() += 1;
-        }
-        let idle = self.occupants.iter().filter(|(_, occupant)| !occupant.busy.load(Ordering::Relaxed));
-        let (number, _) = idle.max_by_key(|(number, occupant)| (crowds.get(&occupant.network), Reverse(**number)))?;
-        let number = *number;
-        self.occupants.remove(&number)?.leave.notify_one();
-        Some(())
-    }
-}
-
-/// The network that an address is counted with: what one subscriber has.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.into(),
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
-    }
-}
-
-impl Seat {
-    /// Takes a seat for a connection of this peer. Where all are taken, one that is idle gives way;
-    /// where all are being answered, there is none.
-    fn take(seats: &Arc<Seats>, peer: IpAddr, limit: usize) -> Option<Self> {
-        let mut taken = seats.lock();
-        if taken.occupants.len() >= limit {
-            taken.make_room()?;
-        }
-        let number = taken.next;
-        taken.next += 1;
-        let occupant =
-            Arc::new(Occupant { network: network(peer), busy: AtomicBool::new(false), leave: Notify::new() });
-        taken.occupants.insert(number, Arc::clone(&occupant));
-        Some(Self { seats: Arc::clone(seats), number, occupant })
-    }
-
-    /// Keeps the seat while what is returned lives.
-    fn busy(&self) -> Busy<'_> {
-        self.occupant.busy.store(true, Ordering::Relaxed);
-        Busy(&self.occupant)
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        self.seats.lock().occupants.remove(&self.number);
-    }
-}
-
-/// A connection whose request is being answered.
-struct Busy<'a>(&'a Occupant);
-
-impl Drop for Busy<'_> {
-    fn drop(&mut self) {
-        self.0.busy.store(false, Ordering::Relaxed);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Takes a seat for a peer.
-    fn take(seats: &Arc<Seats>, peer: &str, limit: usize) -> Option<Seat> {
-        Seat::take(seats, peer.parse().unwrap(), limit)
-    }
-
-    /// The numbers of those who sit.
-    fn numbers(seats: &Seats) -> Vec<u64> {
-        seats.lock().occupants.keys().copied().collect()
-    }
-
-    #[test]
-    fn the_connection_that_was_idle_first_gives_way() {
-        let seats = Arc::<Seats>::default();
-        let first = take(&seats, "192.0.2.1", 2).unwrap();
-        let second = take(&seats, "192.0.2.1", 2).unwrap();
-        let busy = first.busy();
-        let third = take(&seats, "192.0.2.1", 2).unwrap();
-        assert_eq!(numbers(&seats), [first.number, third.number], "the second gave way");
-        drop(second);
-        assert_eq!(numbers(&seats).len(), 2);
-        drop(busy);
-    }
-
-    #[test]
-    fn who_is_being_answered_keeps_the_seat() {
-        let seats = Arc::<Seats>::default();
-        let only = take(&seats, "192.0.2.1", 1).unwrap();
-        let busy = only.busy();
-        assert!(take(&seats, "192.0.2.1", 1).is_none());
-        drop(busy);
-        assert!(take(&seats, "192.0.2.1", 1).is_some());
-    }
-
-    #[test]
-    fn who_opens_many_takes_no_one_elses_seat() {
-        for (honest, many) in [
-            ("192.0.2.1", ["192.0.2.2", "192.0.2.2", "::ffff:192.0.2.2"]),
-            ("2001:db8::1", ["2001:db8:0:1::1", "2001:db8:0:1::2", "2001:db8:0:1:ffff::3"]),
-        ] {
-            let seats = Arc::<Seats>::default();
-            let first = take(&seats, honest, 8).unwrap();
-            let rest: Vec<_> = many.iter().cycle().take(100).map(|peer| take(&seats, peer, 8).unwrap()).collect();
-            let second = take(&seats, honest, 8).unwrap();
-            let after: Vec<_> = many.iter().cycle().take(100).map(|peer| take(&seats, peer, 8).unwrap()).collect();
-            let sitting = numbers(&seats);
-            assert_eq!(sitting.len(), 8);
-            assert!(sitting.contains(&first.number) && sitting.contains(&second.number), "{honest}: {sitting:?}");
-            drop((rest, after));
-        }
-    }
 }
