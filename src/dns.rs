@@ -1,9 +1,8 @@
 //! The DNS server of the embedded store: authoritative, over UDP and TCP.
 //!
-//! hickory reads and writes the messages; what is answered is decided in the module `answer`. Its
-//! server is not used: it does not bound the number of connections, and answers malformed replies. A
-//! flood, of connections or of datagrams, waits in the system's queue, and no connection is held for
-//! long.
+//! hickory reads and writes the messages; the module `answer` decides what they say. hickory's own
+//! server is not used: it does not bound the number of connections, and it answers malformed
+//! responses.
 
 mod answer;
 pub mod export;
@@ -50,16 +49,16 @@ const CONNECTIONS: usize = 128;
 const DATAGRAMS: usize = 64;
 /// The largest question taken over UDP, in octets.
 const MAX_QUESTION: usize = 4096;
-/// How long a connection may keep silent, or take over one question.
+/// How long a connection may be silent, or spend on one question.
 const SILENCE: Duration = Duration::from_secs(5);
-/// How long a connection is served in all.
+/// How long a connection is served in total.
 const LIFETIME: Duration = Duration::from_secs(30);
-/// The largest message sent over UDP to who does not say more: RFC 1035 §4.2.1.
+/// The largest UDP answer without EDNS (RFC 1035 §4.2.1).
 const MIN_PAYLOAD: u16 = 512;
-/// The largest message sent over UDP: what passes any network of today in one piece.
+/// The largest UDP answer with EDNS: it passes today's networks in one piece.
 const MAX_PAYLOAD: u16 = 1232;
 
-/// Serves the records of the store until `stop` is there.
+/// Serves the records of the store until `stop` is ready.
 pub async fn serve(udp: UdpSocket, tcp: TcpListener, store: Arc<Embedded>, log: Log, stop: impl Future<Output = ()>) {
     let responder = Responder::new(store, log);
     tokio::select! {
@@ -69,7 +68,8 @@ pub async fn serve(udp: UdpSocket, tcp: TcpListener, store: Arc<Embedded>, log: 
     }
 }
 
-/// Receives datagrams for ever, and answers so many at a time.
+/// Receives datagrams forever, and answers up to [`DATAGRAMS`] at a time. A flood waits in the
+/// system's queue.
 async fn receive(udp: UdpSocket, responder: Responder) {
     let udp = Arc::new(udp);
     let mut answering = JoinSet::new();
@@ -78,10 +78,10 @@ async fn receive(udp: UdpSocket, responder: Responder) {
         match udp.recv_from(&mut octets).await {
             Ok((length, peer)) => {
                 let (udp, responder, message) = (Arc::clone(&udp), responder.clone(), octets[..length].to_vec());
-                // In a task of its own: what happens to it happens to no other.
+                // In its own task, so that a panic affects no other answer.
                 answering.spawn(async move {
                     if let Some(answer) = responder.respond(message, peer, Protocol::Udp) {
-                        // Where it cannot be sent, its asker has gone, or asks again.
+                        // If it cannot be sent, the client has gone or will ask again.
                         let _ = udp.send_to(&answer, peer).await;
                     }
                 });
@@ -98,21 +98,21 @@ async fn receive(udp: UdpSocket, responder: Responder) {
     }
 }
 
-/// Accepts connections for ever, and serves so many at a time.
+/// Accepts connections forever, and serves up to [`CONNECTIONS`] at a time.
 async fn accept(tcp: TcpListener, responder: Responder) {
-    let seats = Arc::new(Semaphore::new(CONNECTIONS));
+    let permits = Arc::new(Semaphore::new(CONNECTIONS));
     let mut connections = JoinSet::new();
-    while let Ok(seat) = Arc::clone(&seats).acquire_owned().await {
+    while let Ok(permit) = Arc::clone(&permits).acquire_owned().await {
         match tcp.accept().await {
             Ok((stream, peer)) => {
                 let responder = responder.clone();
                 connections.spawn(async move {
                     let _ = timeout(LIFETIME, converse(stream, peer, responder)).await;
-                    drop(seat);
+                    drop(permit);
                 });
             }
             Err(error) => {
-                // Out of descriptors, as a rule: others will be closed soon.
+                // Usually there are no descriptors left. Some will be free soon.
                 responder.log.error(&format!("could not accept a DNS connection: {error}"));
                 sleep(Duration::from_millis(50)).await;
             }
@@ -121,45 +121,45 @@ async fn accept(tcp: TcpListener, responder: Responder) {
     }
 }
 
-/// Answers the questions of one connection, until it is silent or says what is none.
+/// Answers the questions of one connection, until it is silent or sends something else.
 async fn converse(stream: TcpStream, peer: SocketAddr, responder: Responder) {
     let (questions, mut answers) = tcp::TcpStream::from_stream_with_buffer_size(AsyncIoTokioAsStd(stream), peer, 1);
     let mut questions = pin!(TimeoutStream::new(questions, SILENCE));
     while let Some(Ok(question)) = questions.next().await {
         let Some(answer) = responder.respond(question.into_parts().0, peer, Protocol::Tcp) else { return };
-        // The stream sends it while it waits for the next question.
+        // The stream sends the answer while it waits for the next question.
         if answers.send(SerialMessage::new(answer, peer)).is_err() {
             return;
         }
     }
 }
 
-/// Answers single messages, whoever carries them.
+/// Answers single messages, over any transport.
 #[derive(Clone)]
 pub struct Responder {
-    /// Where the records are.
+    /// The records.
     store: Arc<Embedded>,
-    /// Where it is said that they cannot be read.
+    /// The log: one line if the store fails, and one if it works again.
     log: Log,
-    /// Whether the store could not be read when it was last asked.
+    /// Whether the last read of the store failed.
     failing: Arc<AtomicBool>,
 }
 
 impl Responder {
-    /// One that reads this store.
+    /// A responder that reads this store.
     pub fn new(store: Arc<Embedded>, log: Log) -> Self {
         Self { store, log, failing: Arc::default() }
     }
 
-    /// The octets that answer a message; `None` where it is not to be answered.
+    /// The octets that answer a message; `None` if it must not be answered.
     pub fn respond(&self, message: Vec<u8>, peer: SocketAddr, protocol: Protocol) -> Option<Vec<u8>> {
         let Header { metadata: header, counts } = Header::read(&mut BinDecoder::new(&message)).ok()?;
-        // Two servers that answer each other's answers do not come to an end.
+        // Never answer a response: two servers could go on forever.
         if header.message_type == MessageType::Response {
             return None;
         }
         let mut metadata = Metadata::response_from_request(&header);
-        // hickory makes room for as many as are announced: 20 MB for a message of 12 octets.
+        // hickory allocates for the announced number: 20 MB for a message of 12 octets.
         if counts.queries != 1 {
             metadata.response_code = ResponseCode::FormErr;
             return encode_header(metadata);
@@ -170,7 +170,7 @@ impl Responder {
                 metadata.response_code = ResponseCode::FormErr;
                 encode_header(metadata)
             }
-            // What follows on the connection may not begin where it seems to.
+            // The next message may not begin where it seems to.
             Err(_) => None,
         }
     }
@@ -197,7 +197,7 @@ impl Responder {
         encode_header(metadata)
     }
 
-    /// The answer to a message. Whether the store fails is logged when it changes.
+    /// The answer to a message. Logs when the store begins to fail and when it works again.
     fn answer(&self, request: &Request) -> Answer {
         let answer = answer(request, &self.store);
         match (&answer, self.failing.swap(answer.is_err(), Ordering::Relaxed)) {
@@ -209,7 +209,7 @@ impl Responder {
     }
 }
 
-/// The octets of a message that is no more than its header.
+/// The octets of a message that consists of its header.
 fn encode_header(metadata: Metadata) -> Option<Vec<u8>> {
     let mut octets = Vec::new();
     let header = Header { metadata, counts: HeaderCounts::default() };
@@ -220,7 +220,7 @@ fn encode_header(metadata: Metadata) -> Option<Vec<u8>> {
 /// The OPT record of an answer: version 0, no option.
 fn response_edns(request: &Edns) -> Edns {
     let mut edns = Edns::new();
-    // hickory takes this for the answer's size, so that it must not be more than was asked for.
+    // hickory takes this as the limit of the answer's size, so it must not exceed what the client takes.
     edns.set_max_payload(request.max_payload().min(MAX_PAYLOAD));
     // RFC 3225 §3: "The DO bit of the query MUST be copied in the response."
     edns.set_dnssec_ok(request.flags().dnssec_ok);
@@ -257,7 +257,7 @@ mod tests {
     }
 
     impl Served {
-        /// Serves these records in `example.org` and, where there are any, `home.example.org`.
+        /// Serves these records of the zones `example.org` and `home.example.org`.
         async fn start(records: &[&str]) -> Self {
             let store = Arc::new(in_memory("example.org=Z1,home.example.org=Z2"));
             for record in records {
@@ -272,7 +272,7 @@ mod tests {
             Self { address, store, stop, server: tokio::spawn(serving) }
         }
 
-        /// The octets that answer these, over UDP.
+        /// The octets of the answer over UDP.
         async fn udp(&self, question: &[u8]) -> Vec<u8> {
             let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
             socket.send_to(question, self.address).await.unwrap();
@@ -282,7 +282,7 @@ mod tests {
             answer
         }
 
-        /// The octets that answer these, over TCP.
+        /// The octets of the answer over TCP.
         async fn tcp(&self, question: &[u8]) -> Vec<u8> {
             let mut stream = TcpStream::connect(self.address).await.unwrap();
             stream.write_all(&framed(question)).await.unwrap();
@@ -300,12 +300,12 @@ mod tests {
         }
     }
 
-    /// A message over TCP: its length comes first.
+    /// A message as TCP carries it: its length comes first.
     fn framed(message: &[u8]) -> Vec<u8> {
         [&u16::try_from(message.len()).unwrap().to_be_bytes(), message].concat()
     }
 
-    /// Reads a message from a connection; `None` where it was closed.
+    /// Reads a message from a connection; `None` if it was closed.
     async fn read_framed(stream: &mut TcpStream) -> Option<Vec<u8>> {
         let length = timeout(Duration::from_secs(30), stream.read_u16()).await.unwrap().ok()?;
         let mut message = vec![0; usize::from(length)];
@@ -321,7 +321,7 @@ mod tests {
         message
     }
 
-    /// A question that takes answers of so many octets.
+    /// A question whose client takes UDP answers of up to `payload` octets.
     fn question_with_edns(name: &str, kind: RecordType, payload: u16) -> Message {
         let mut message = question(name, kind);
         let mut edns = Edns::new();
@@ -397,7 +397,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn all_else_is_refused_without_authority() {
+    async fn everything_else_is_refused_without_authority() {
         let served = Served::start(&["a.example.org 60 A 192.0.2.1"]).await;
         let mut chaos = question("version.bind.", RecordType::TXT);
         chaos.queries[0].set_query_class(DNSClass::CH);
@@ -521,7 +521,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_question_does_no_harm() {
+    async fn a_message_that_is_not_a_question_does_no_harm() {
         let served = Served::start(&["a.example.org 60 A 192.0.2.1"]).await;
         let good = question("a.example.org.", RecordType::A).to_vec().unwrap();
         let mut answer_of_another = good.clone();
@@ -534,7 +534,7 @@ mod tests {
             stream.write_all(&framed(junk)).await.unwrap();
             assert_eq!(read_framed(&mut stream).await, None, "{junk:?}");
         }
-        // Over UDP too, none was answered.
+        // None was answered over UDP either.
         socket.send_to(&good, served.address).await.unwrap();
         let mut answer = [0; 512];
         let length = timeout(Duration::from_secs(10), socket.recv(&mut answer)).await.unwrap().unwrap();
@@ -554,7 +554,7 @@ mod tests {
         assert_eq!(shown(&answer), "NoError [a.example.org. 60 A 192.0.2.1] []");
     }
 
-    /// The octets of a question, some of them changed, cut or added to.
+    /// The octets of a question, with some changed, cut off or added.
     fn damaged_question() -> impl Strategy<Value = Vec<u8>> {
         let names = prop::sample::select(vec!["a.example.org.", "*.x.example.org.", "xn--a.b.example.org.", "org."]);
         let kind = prop::sample::select(vec![RecordType::A, RecordType::ANY, RecordType::NS, RecordType::OPT]);
@@ -635,13 +635,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_stops_when_it_is_told_to() {
+    async fn it_stops_on_request() {
         let served = Served::start(&[]).await;
         let mut open = TcpStream::connect(served.address).await.unwrap();
         served.stop.send(()).unwrap();
         timeout(Duration::from_secs(10), served.server).await.unwrap().unwrap();
         assert_eq!(read_framed(&mut open).await, None);
-        // Both are free again.
+        // Both ports are free again.
         TcpListener::bind(served.address).await.unwrap();
         UdpSocket::bind(served.address).await.unwrap();
         assert_eq!(Arc::strong_count(&served.store), 1);

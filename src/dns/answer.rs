@@ -1,4 +1,4 @@
-//! What is answered to a message.
+//! The answer to a question: which records, and which code.
 
 use hickory_server::{
     proto::{
@@ -21,16 +21,16 @@ use crate::{
     },
 };
 
-/// What is answered.
+/// An answer, without what it repeats of the question.
 #[derive(Debug)]
 pub(super) struct Answer {
-    /// How it went.
+    /// The response code.
     pub(super) code: ResponseCode,
-    /// Whether it is for a name of our zones.
+    /// Whether the name belongs to one of our zones.
     pub(super) authoritative: bool,
-    /// Records at the name that was asked for.
+    /// The records of the name.
     pub(super) answers: Vec<Record>,
-    /// The SOA, where there is no answer.
+    /// The SOA of the zone, if there are no records.
     pub(super) authority: Option<Record>,
 }
 
@@ -45,7 +45,7 @@ impl Answer {
 ///
 /// # Errors
 ///
-/// Where the store could not be read.
+/// If the store cannot be read.
 pub(super) fn answer(request: &MessageRequest, store: &Embedded) -> Result<Answer, Error> {
     if request.version() > 0 {
         return Ok(Answer::nothing(ResponseCode::BADVERS));
@@ -66,8 +66,8 @@ pub(super) fn answer(request: &MessageRequest, store: &Embedded) -> Result<Answe
     }
 }
 
-/// The answer to a question for a name within a zone. In it, the name is written as it was asked
-/// for: some resolvers insist on their own upper and lower case.
+/// The answer to a question for a name within a zone. It repeats the name in the client's own upper
+/// and lower case, which some resolvers insist on.
 fn in_zone(store: &Embedded, zone: &Zone, asked: &Name, name: &Key, kind: RecordType) -> Result<Answer, Error> {
     let snapshot = store.snapshot()?;
     let records = snapshot.answer(name)?;

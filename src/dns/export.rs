@@ -1,8 +1,9 @@
-//! The way to the records while a server has them open: a socket beside their file.
+//! `nic53 export` while a server has the records open: it asks the server over a socket next to their
+//! file.
 //!
-//! The client sends one line, the name of a zone or nothing for all, and reads the zone files or one
-//! line that says why there are none. It takes all in before it passes any of it on: neither is the
-//! server kept waiting by whoever reads slowly, nor is half a zone ever taken for a whole one.
+//! The client sends one line, the name of a zone or nothing for all zones. It reads the zone files, or
+//! one line with an error. It reads everything before it prints anything, so that a slow reader does
+//! not hold up the server, and nobody takes half a zone for a whole one.
 
 use std::{
     fs::{self, Permissions},
@@ -21,20 +22,19 @@ use crate::{
     store::{Error, embedded::Embedded},
 };
 
-/// How long either side waits for the other.
+/// How long each side waits for the other.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Clients that are answered at a time; others wait.
+/// Clients that are answered at a time. Others wait.
 const CLIENTS: usize = 8;
-/// Octets of the line that is asked with.
-const LINE: u64 = 512;
+/// The most octets of a client's line.
+const MAX_LINE: u64 = 512;
 
-/// Writes the file of a zone, or those of all, as the server has them that has the folder open, or
-/// where there is none, as they are in the folder.
+/// Writes the file of a zone, or those of all zones. Asks the server that has the folder open; if
+/// there is none, reads the folder.
 ///
 /// # Errors
 ///
-/// Where there are no records in the folder or no such zone, and where the text could not be had or
-/// not be written.
+/// If the folder has no records, there is no such zone, or the text cannot be read or written.
 pub fn export(data: &Path, zones: Zones, zone: Option<&HostName>, out: &mut impl Write) -> Result<(), Error> {
     let path = socket(data);
     let text = match UnixStream::connect(&path) {
@@ -51,27 +51,27 @@ pub fn export(data: &Path, zones: Zones, zone: Option<&HostName>, out: &mut impl
     };
     let last = text.trim_ascii_end().rsplit(|&octet| octet == b'\n').next().unwrap_or_default();
     if !text.starts_with(BEGIN.as_bytes()) || !last.starts_with(END.as_bytes()) {
-        // What the server said, or nothing, where it was stopped.
-        let said = String::from_utf8_lossy(last);
-        return Err(Error(format!("{}: no whole zone came: {said}", path.display())));
+        // The server's error, or nothing if it was stopped.
+        let problem = String::from_utf8_lossy(last);
+        return Err(Error(format!("{}: the zone did not arrive whole: {problem}", path.display())));
     }
     out.write_all(&text).and_then(|()| out.flush()).map_err(|error| Error(format!("could not write the zone: {error}")))
 }
 
-/// The socket of a server, which is removed when this is dropped.
+/// The socket of a server. Dropped, it is removed.
 pub struct Listener {
     /// The socket.
     listener: UnixListener,
-    /// Where it is.
+    /// Its path.
     path: PathBuf,
 }
 
-/// Listens in the folder of a store that this process has open: what is left there of a socket is
-/// one that nobody listens on.
+/// Listens in the folder of a store that this process has open. Since only one process can have it
+/// open, a socket that is already there was left behind, and is removed.
 ///
 /// # Errors
 ///
-/// Where there can be no socket.
+/// If the socket cannot be made.
 ///
 /// # Panics
 ///
@@ -87,7 +87,7 @@ pub fn listen(data: &Path) -> Result<Listener, Error> {
     Ok(Listener { listener, path })
 }
 
-/// Answers whoever connects, until `stop` is there.
+/// Answers clients until `stop` is ready.
 pub async fn serve(listener: Listener, store: Arc<Embedded>, stop: impl Future<Output = ()>) {
     tokio::select! {
         () = stop => {}
@@ -95,20 +95,20 @@ pub async fn serve(listener: Listener, store: Arc<Embedded>, stop: impl Future<O
     }
 }
 
-/// Accepts clients for ever, and answers so many at a time.
+/// Accepts clients forever, and answers up to [`CLIENTS`] at a time.
 async fn accept(listener: &UnixListener, store: &Arc<Embedded>) {
-    let seats = Arc::new(Semaphore::new(CLIENTS));
-    while let Ok(seat) = Arc::clone(&seats).acquire_owned().await {
+    let permits = Arc::new(Semaphore::new(CLIENTS));
+    while let Ok(permit) = Arc::clone(&permits).acquire_owned().await {
         match listener.accept().await.and_then(|(client, _)| client.into_std()) {
             Ok(client) => {
                 let store = Arc::clone(store);
                 spawn_blocking(move || {
-                    // A client that broke off is no news.
+                    // A client that hangs up is not worth a log line.
                     answer(&client, &store).ok();
-                    drop(seat);
+                    drop(permit);
                 });
             }
-            // Out of descriptors, as a rule: others will be closed soon.
+            // Usually there are no descriptors left. Some will be free soon.
             Err(_) => sleep(Duration::from_millis(50)).await,
         }
     }
@@ -120,7 +120,7 @@ impl Drop for Listener {
     }
 }
 
-/// Asks a server for the file of a zone, or of all.
+/// Asks a server for the file of a zone, or of all zones.
 fn ask(mut server: &UnixStream, zone: Option<&HostName>) -> io::Result<Vec<u8>> {
     server.set_read_timeout(Some(PATIENCE))?;
     server.write_all(format!("{}\n", zone.map_or("", HostName::as_str)).as_bytes())?;
@@ -135,7 +135,7 @@ fn answer(client: &UnixStream, store: &Embedded) -> io::Result<()> {
     client.set_read_timeout(Some(PATIENCE))?;
     client.set_write_timeout(Some(PATIENCE))?;
     let mut line = String::new();
-    BufReader::new(client.take(LINE)).read_line(&mut line)?;
+    BufReader::new(client.take(MAX_LINE)).read_line(&mut line)?;
     let mut out = BufWriter::new(client);
     let zone = match line.trim() {
         "" => Ok(None),
@@ -152,7 +152,7 @@ fn socket(data: &Path) -> PathBuf {
     data.join("export.sock")
 }
 
-/// What is said where the socket does not do its work.
+/// The error for a socket that does not work.
 fn failed(path: &Path, error: &io::Error) -> Error {
     Error(format!("{}: {error}", path.display()))
 }
@@ -178,7 +178,7 @@ mod tests {
         folder
     }
 
-    /// What is exported.
+    /// The exported text.
     fn exported(data: &Path, zone: Option<&str>) -> Result<String, Error> {
         let mut text = Vec::new();
         let zone = zone.map(|zone| zone.parse().unwrap());
@@ -186,7 +186,7 @@ mod tests {
         Ok(String::from_utf8(text).unwrap())
     }
 
-    /// Does something while a server has the folder open; it does not block the server.
+    /// Runs something while a server has the folder open, in a thread of its own.
     fn while_served<T: Send + 'static>(data: &Path, what: impl FnOnce(&Path) -> T + Send + 'static) -> T {
         let store = Arc::new(Embedded::open(data, zones()).unwrap());
         let data = data.to_owned();
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_that_was_left_behind_is_no_hindrance() {
+    fn a_socket_that_was_left_behind_is_replaced() {
         let folder = filled();
         drop(std::os::unix::net::UnixListener::bind(socket(folder.path())).unwrap());
         assert!(exported(folder.path(), None).is_ok());
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn why_nothing_is_exported_is_said() {
+    fn an_error_says_why_nothing_is_exported() {
         let folder = filled();
         let empty = tempfile::tempdir().unwrap();
         let missing = empty.path().join("none");
@@ -235,21 +235,21 @@ mod tests {
         }
         assert!(!missing.exists() && fs::read_dir(empty.path()).unwrap().next().is_none());
 
-        let says = "example.net: expected one of the configured zones";
+        let expected = "example.net: expected one of the configured zones";
         let error = exported(folder.path(), Some("example.net")).unwrap_err().0;
-        assert!(error.contains(says), "{error}");
+        assert!(error.contains(expected), "{error}");
         let error = while_served(folder.path(), |data| exported(data, Some("example.net"))).unwrap_err().0;
-        assert!(error.contains(says), "{error}");
-        let said = while_served(folder.path(), |data| {
+        assert!(error.contains(expected), "{error}");
+        let answer = while_served(folder.path(), |data| {
             let mut client = UnixStream::connect(socket(data)).unwrap();
             client.write_all(b"no zone\n").unwrap();
             io::read_to_string(client).unwrap()
         });
-        assert_eq!(said, "`no zone`: expected the name of a zone\n");
+        assert_eq!(answer, "`no zone`: expected the name of a zone\n");
     }
 
     #[test]
-    fn half_a_zone_is_not_taken_for_a_whole_one() {
+    fn half_a_zone_is_refused() {
         let folder = filled();
         let listener = std::os::unix::net::UnixListener::bind(socket(folder.path())).unwrap();
         for half in ["", "; zone example.org\n$ORIGIN example.org.\n", "x"] {
@@ -261,7 +261,7 @@ mod tests {
                 });
                 exported(folder.path(), None)
             });
-            assert!(exported.unwrap_err().0.contains("no whole zone came"), "{half}");
+            assert!(exported.unwrap_err().0.contains("the zone did not arrive whole"), "{half}");
         }
     }
 }

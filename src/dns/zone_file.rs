@@ -1,7 +1,7 @@
-//! Zones as RFC 1035 §5 writes them, for another name server or for Route 53 to load.
+//! Zones in the format of RFC 1035 §5, for another name server or for Route 53 to load.
 //!
 //! A name server refuses to load a zone whose NS record names a host of that zone without an
-//! address. Until `ns` has been given one, `localhost` stands in its place.
+//! address. The file then names `localhost` instead, with a comment.
 
 use std::{
     fmt::{Arguments, Display},
@@ -17,16 +17,16 @@ use crate::{
     },
 };
 
-/// What the first line begins with.
+/// The beginning of the first line.
 pub(super) const BEGIN: &str = "; zone ";
-/// What the last line begins with: what ends otherwise was cut off.
+/// The beginning of the last line. A file without it was cut off.
 pub(super) const END: &str = "; end of zone ";
 
-/// Writes the file of one zone, or one after the other those of all.
+/// Writes the file of one zone, or the files of all zones one after the other.
 ///
 /// # Errors
 ///
-/// Where there is no such zone, where the store could not be read or the text not be written.
+/// If there is no such zone, the store cannot be read or the text cannot be written.
 pub(super) fn write_zones(store: &Embedded, zone: Option<&HostName>, out: &mut impl Write) -> Result<(), Error> {
     let zones: Vec<_> = store.zones().iter().filter(|known| zone.is_none_or(|zone| *zone == known.name)).collect();
     if let (Some(zone), []) = (zone, &*zones) {
@@ -40,12 +40,12 @@ pub(super) fn write_zones(store: &Embedded, zone: Option<&HostName>, out: &mut i
 struct ZoneFile<'a, W> {
     /// The zone.
     zone: &'a Zone,
-    /// Where it is written.
+    /// The output.
     out: W,
 }
 
 impl<W: Write> ZoneFile<'_, W> {
-    /// Writes all of it.
+    /// Writes the whole file.
     fn write(mut self, store: &Embedded, snapshot: &Snapshot<'_>) -> Result<(), Error> {
         let zone = self.zone;
         self.head(snapshot.serial(zone)?)?;
@@ -61,7 +61,7 @@ impl<W: Write> ZoneFile<'_, W> {
             let (host, records) = entry?;
             if store.zones().holding(&host) == Some(zone) {
                 if host.as_str().contains('_') {
-                    self.line(format_args!("; BIND takes this name with `check-names primary ignore;` alone."))?;
+                    self.line(format_args!("; BIND refuses this name without `check-names primary ignore;`."))?;
                 }
                 self.addresses(&relative(&host, zone), &records)?;
             }
@@ -69,7 +69,7 @@ impl<W: Write> ZoneFile<'_, W> {
         self.line(format_args!("{END}{}", zone.name))
     }
 
-    /// Writes what comes before the names: SOA and all.
+    /// Writes the first lines, up to the SOA.
     fn head(&mut self, serial: u32) -> Result<(), Error> {
         let apex = &self.zone.name;
         let (name_server, mailbox) = (soa::name_server(self.zone), soa::mailbox(self.zone));
@@ -78,7 +78,7 @@ impl<W: Write> ZoneFile<'_, W> {
         self.record("@", SOA_TTL, "SOA", format_args!("{name_server}. {mailbox}. {serial} {timers}"))
     }
 
-    /// Writes the NS of a zone, whose name server has these records.
+    /// Writes the NS of a zone. `found` are the records of its name server.
     fn name_server(&mut self, owner: &str, zone: &Zone, found: Option<&Records>) -> Result<(), Error> {
         let name_server = soa::name_server(zone);
         if found.is_some_and(|found| !found.is_empty()) {
@@ -119,14 +119,14 @@ fn name_server(zone: &Zone) -> Result<Key, Error> {
     host.map(|host| Key::from(&host)).map_err(|_| Error(format!("{name_server}: too long to be a name")))
 }
 
-/// The zones that are delegated from this one: those within it that no other comes between.
+/// The zones that are delegated from this one: those within it, with no other zone in between.
 fn children<'a>(store: &'a Embedded, zone: &'a Zone) -> impl Iterator<Item = &'a Zone> {
     let zones = store.zones();
     let parent = |child: &Zone| child.name.ancestry().nth(1).and_then(|parent| zones.holding(&parent));
     zones.iter().filter(move |child| parent(child) == Some(zone))
 }
 
-/// A name of a zone as its file writes it.
+/// A name as the file of its zone writes it.
 fn relative(host: &HostName, zone: &Zone) -> String {
     match host.as_str().strip_suffix(zone.name.as_str()) {
         Some("") => "@".to_owned(),
@@ -185,7 +185,7 @@ www\t300\tIN\tA\t192.0.2.2
 www\t60\tIN\tAAAA\t2001:db8::1
 b.www\t60\tIN\tA\t192.0.2.6
 xn--bcher-kva\t60\tIN\tA\t192.0.2.5
-; BIND takes this name with `check-names primary ignore;` alone.
+; BIND refuses this name without `check-names primary ignore;`.
 _x.y-z\t86400\tIN\tAAAA\t2001:db8::2
 ; end of zone example.org
 "
@@ -222,7 +222,7 @@ $TTL 60
     }
 
     #[test]
-    fn without_a_zone_all_are_written_and_a_foreign_one_is_refused() {
+    fn without_a_zone_every_zone_is_written_and_an_unknown_one_is_refused() {
         let store = store(BATCHES);
         let mut text = Vec::new();
         write_zones(&store, None, &mut text).unwrap();
