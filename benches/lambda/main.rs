@@ -3,9 +3,6 @@
 //! `scripts/bench` starts it: it builds and installs what this runs, and puts the tables into
 //! `docs/performance.md`.
 
-#[path = "../../tests/support/fake_route53.rs"]
-#[expect(dead_code, reason = "tests use the rest")]
-mod fake_route53;
 mod family;
 mod front;
 mod function;
@@ -14,6 +11,14 @@ mod size;
 mod table;
 mod work;
 
+#[path = "../../tests/it/support"]
+#[expect(dead_code, reason = "the tests use the rest")]
+mod support {
+    pub(crate) mod fake_route53;
+    pub(crate) mod hosted_zone;
+    pub(crate) mod xml;
+}
+
 use std::{
     env,
     path::{Path, PathBuf},
@@ -21,7 +26,6 @@ use std::{
 };
 
 use data_encoding::BASE64;
-use fake_route53::{FakeRoute53, Operation};
 use front::Front;
 use function::{Function, Program};
 use nic53::protocol::{
@@ -31,6 +35,7 @@ use nic53::protocol::{
 };
 use serde_json::{Value, json};
 use share::Share;
+use support::fake_route53::{FakeRoute53, Operation};
 use table::{Table, median, ratio};
 
 /// What tokens are minted under.

@@ -1,13 +1,29 @@
 //! The bodies of the fuzz targets, and the supports of the tests that they stand on.
 
+use std::fs;
+
+use targets::{TARGETS, project};
+
 #[path = "../targets/mod.rs"]
 pub mod targets;
 
-#[path = "../../tests/support/front_end.rs"]
-#[allow(dead_code, reason = "the transcripts use the rest")]
-mod front_end;
-#[path = "../../tests/support/fake_route53.rs"]
-#[allow(dead_code, reason = "the fake's own tests use the rest")]
-mod fake_route53;
-#[path = "../../tests/support/gateway.rs"]
-mod gateway;
+#[path = "../../tests/it/support"]
+#[expect(dead_code, reason = "the tests use the rest")]
+mod support {
+    pub(crate) mod fake_route53;
+    pub(crate) mod front_end;
+    pub(crate) mod gateway;
+    pub(crate) mod hosted_zone;
+    pub(crate) mod said;
+    pub(crate) mod xml;
+}
+
+/// Writes a target's seeds to where the fuzzer looks for them.
+pub fn lay_seeds(name: &str) {
+    let target = TARGETS.iter().find(|target| target.name == name).expect("a target");
+    let folder = project().join("fuzz/corpus").join(name);
+    fs::create_dir_all(&folder).expect("a folder for the seeds");
+    for (index, seed) in (target.seeds)().iter().enumerate() {
+        fs::write(folder.join(format!("seed-{index:04}")), seed).expect("room for a seed");
+    }
+}

@@ -23,7 +23,7 @@ use tempfile::TempDir;
 use tokio::runtime::Builder;
 
 use super::input;
-use crate::{
+use crate::support::{
     front_end::FrontEnd,
     gateway::{gateway, token},
 };

@@ -10,7 +10,7 @@ use super::{
     oracle::check,
     reference::Reference,
 };
-use crate::front_end::{FrontEnd, read_event_reply};
+use crate::support::front_end::{FrontEnd, read_event_reply};
 
 /// The front ends of a Lambda.
 const FRONT_ENDS: [FrontEnd; 5] =

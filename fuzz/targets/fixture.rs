@@ -8,7 +8,7 @@ use nic53::{gateway::Gateway, protocol::zone::Zones, store::route53::Route53};
 use tokio::runtime::{Builder, Runtime};
 
 use super::settings::{ALLOW_OFFLINE, ALLOW_PRIVATE, HEADER_ONLY, PROXIES, SMALL_PAGES, Settings};
-use crate::{
+use crate::support::{
     fake_route53::{Call, FakeRoute53, Fault, Operation},
     front_end::FrontEnd,
     gateway::{gateway, token},

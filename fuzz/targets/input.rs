@@ -16,7 +16,7 @@ use super::{
     project,
     settings::{ALLOW_OFFLINE, ALLOW_PRIVATE, HEADER_ONLY, PROXIES, Settings},
 };
-use crate::{
+use crate::support::{
     fake_route53::{Fault, Operation},
     front_end::Request,
 };

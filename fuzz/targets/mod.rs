@@ -1,5 +1,5 @@
 //! The bodies of the fuzz targets: plain functions of bytes that panic where something does not
-//! hold. The fuzzer calls them from `fuzz/fuzz_targets/`, and `tests/fuzz.rs` with the seeds and the
+//! hold. The fuzzer calls them from `fuzz/fuzz_targets/`, and `tests/it/fuzz.rs` with the seeds and the
 //! kept finds. `fuzz/README.md` says what each of them is fed and what it asserts.
 
 use std::{
@@ -45,16 +45,6 @@ pub const TARGETS: [Target; 9] = [
     Target { name: "reply", run: reply::run, seeds: reply::seeds },
 ];
 
-/// Writes a target's seeds to where the fuzzer looks for them.
-pub fn lay_seeds(name: &str) {
-    let target = TARGETS.iter().find(|target| target.name == name).expect("a target");
-    let folder = project().join("fuzz/corpus").join(name);
-    fs::create_dir_all(&folder).expect("a folder for the seeds");
-    for (index, seed) in (target.seeds)().iter().enumerate() {
-        fs::write(folder.join(format!("seed-{index:04}")), seed).expect("room for a seed");
-    }
-}
-
 /// The inputs that once showed a mistake, and their paths.
 pub fn finds(name: &str) -> Vec<(PathBuf, Vec<u8>)> {
     let Ok(entries) = fs::read_dir(project().join("fuzz/finds").join(name)) else { return Vec::new() };
@@ -64,7 +54,7 @@ pub fn finds(name: &str) -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 /// The project's own folder.
-fn project() -> &'static Path {
+pub(crate) fn project() -> &'static Path {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     package.ancestors().find(|folder| folder.join("protocol-tests").is_dir()).expect("the project")
 }

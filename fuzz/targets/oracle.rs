@@ -12,7 +12,7 @@ use super::{
     reference::Reference,
     settings::{ALLOW_OFFLINE, ALLOW_PRIVATE, BROKEN, TOO_LARGE},
 };
-use crate::fake_route53::{Operation, hosted_zone};
+use crate::support::{fake_route53::Operation, hosted_zone};
 
 /// The page that tells the caller's address, around the address.
 const PAGE: (&str, &str) =

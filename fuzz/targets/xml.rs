@@ -34,10 +34,10 @@ use super::{
     input,
     oracle::{keeps_its_form, lines},
 };
-use crate::{
-    fake_route53::xml::{escape, parse},
+use crate::support::{
     front_end::FrontEnd,
     gateway::{gateway, token},
+    xml::{escape, parse},
 };
 
 /// The zone.

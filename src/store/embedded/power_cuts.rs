@@ -23,7 +23,7 @@ use crate::{
     store::Error,
 };
 
-#[path = "../../../tests/support/measured.rs"]
+#[path = "../../../tests/it/support/measured.rs"]
 mod measured;
 
 const ZONES: &str = "example.org=Z1";

@@ -1,0 +1,707 @@
+//! `nic53 serve` under attack: whoever asks rightly is answered, its memory is bounded, and it gives
+//! every descriptor back.
+//!
+//! The server is the real program, within the 1024 descriptors that a process has by default. The
+//! attackers come from one address of this machine, who asks rightly from another.
+
+use std::{
+    fs,
+    io::{ErrorKind, Read, Write},
+    net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpStream, UdpSocket},
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::support::{
+    measured::{effort, measured},
+    process::{Nic53, program},
+    raw::{Connection, addresses, ask, authorization, question},
+};
+use hickory_server::proto::{
+    op::{Edns, Message, ResponseCode},
+    rr::RecordType,
+};
+use proptest::{
+    prelude::RngExt,
+    test_runner::{RngAlgorithm, TestRng},
+};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tempfile::TempDir;
+use tokio::{net::TcpSocket, runtime::Runtime};
+
+const SECRET: &str = "the-secret-of-the-abuse-tests-0123456789abc";
+const ZONES: &str = "e.x=Z1";
+const HEADING: &str = "Load and abuse";
+
+/// What the server may need at most, in MiB.
+const MEMORY: u64 = 128;
+/// Connections that it serves at a time.
+const SEATS: usize = 512;
+/// How long anything may take.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// A server that is watched from outside.
+struct Watched {
+    server: Nic53,
+    data: TempDir,
+    /// The descriptors it had before it had answered anybody.
+    descriptors: usize,
+    /// The header of who may change anything.
+    authorization: String,
+}
+
+impl Watched {
+    /// Starts it, within so many descriptors.
+    fn start(descriptors: u32) -> Self {
+        Self::start_by(&format!("ulimit -n {descriptors}"), "")
+    }
+
+    /// Starts it by a shell that does this first, with this redirection.
+    fn start_by(first: &str, redirection: &str) -> Self {
+        let limit = getrlimit(Resource::Nofile);
+        setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).expect("no more than what we may have");
+        let data = tempfile::tempdir().expect("a temporary folder");
+        let path = data.path().to_str().expect("a path that is text");
+        let settings = [("NIC53_ZONES", ZONES), ("NIC53_SECRET", SECRET), ("NIC53_DATA", path)];
+        let script = format!(r#"{first}; exec "$0" "$@" {redirection}"#);
+        let shell = program("sh").args(&["-c", &script, env!("CARGO_BIN_EXE_nic53")]);
+        let server = Nic53::serve_by(shell, &settings, &["--dns", "127.0.0.1:0"]);
+        let mut watched = Self { server, data, descriptors: 0, authorization: authorization(SECRET, ZONES, "e.x") };
+        watched.descriptors = watched.open_descriptors();
+        watched.answers(1);
+        watched
+    }
+
+    /// Where it answers DNS.
+    fn dns(&self) -> &str {
+        self.server.dns.as_deref().expect("a DNS server")
+    }
+
+    /// Whether a right request is answered rightly, over a new connection and in DNS.
+    fn answers(&self, number: u32) {
+        let mut connection = Connection::open(&self.server.http).expect("a server that accepts");
+        self.update(&mut connection, number);
+        let expected = [IpAddr::from(Ipv4Addr::from(0x0800_0000 | number))];
+        assert_eq!(addresses(self.dns(), "right.e.x.", RecordType::A), expected);
+    }
+
+    /// Asks rightly over a connection, and compares the reply.
+    fn update(&self, connection: &mut Connection, number: u32) {
+        let address = Ipv4Addr::from(0x0800_0000 | number);
+        connection
+            .get(&format!("/nic/update?hostname=right.e.x&myip={address}"), &self.authorization)
+            .expect("a connection that is open");
+        assert_eq!(connection.reply().expect("a reply"), (200, format!("good {address}")));
+    }
+
+    /// A field of its status, in MiB.
+    fn memory(&self, field: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.server.pid())).expect("a process that lives");
+        let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':')).expect("a field");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number").div_ceil(1024)
+    }
+
+    /// How many descriptors it has.
+    fn open_descriptors(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.server.pid())).expect("a process that lives").count()
+    }
+
+    /// After an attack: it answers, has given all descriptors back and needed no more memory than it
+    /// may. Writes down what it needed.
+    fn is_well_after(&self, attack: &str, found: &str) {
+        self.answers(0x00ff_ffff);
+        let started = Instant::now();
+        while self.open_descriptors() > self.descriptors {
+            assert!(started.elapsed() < PATIENCE, "{attack}: {} descriptors are open", self.open_descriptors());
+            thread::sleep(Duration::from_millis(20));
+        }
+        let (peak, now) = (self.memory("VmHWM"), self.memory("VmRSS"));
+        assert!(peak <= MEMORY, "{attack}: {peak} MiB");
+        let found = if found.is_empty() { String::new() } else { format!("{found}; ") };
+        measured(
+            HEADING,
+            attack,
+            &format!(
+                "{found}at most {peak} MiB of memory, {now} MiB after; {} descriptors before and after",
+                self.descriptors
+            ),
+        );
+    }
+}
+
+/// Who attacks: everything comes from one address.
+struct Attacker {
+    runtime: Runtime,
+    server: SocketAddr,
+}
+
+impl Attacker {
+    /// One that attacks this server.
+    fn of(server: &str) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        Self { runtime, server: server.parse().expect("an address") }
+    }
+
+    /// Opens a connection.
+    fn connect(&self) -> TcpStream {
+        let stream = self.runtime.block_on(async {
+            let socket = TcpSocket::new_v4()?;
+            socket.bind((Ipv4Addr::new(127, 66, 6, 1), 0).into())?;
+            socket.connect(self.server).await?.into_std()
+        });
+        let stream = stream.expect("a server that accepts");
+        stream.set_nonblocking(false).expect("a socket");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+        stream.set_write_timeout(Some(PATIENCE)).expect("a socket");
+        stream
+    }
+
+    /// Opens many.
+    fn connect_many(&self, count: u32) -> Vec<TcpStream> {
+        (0..count).map(|_| self.connect()).collect()
+    }
+}
+
+/// Reads until the other side closes, and returns how many octets came, and the first of them.
+fn until_closed(stream: &mut TcpStream) -> (usize, String) {
+    let (mut first, mut count, mut octets) = (Vec::new(), 0, [0; 16 * 1024]);
+    loop {
+        match stream.read(&mut octets) {
+            Ok(0) => break,
+            Ok(read) => {
+                count += read;
+                if first.len() < 64 {
+                    first.extend(&octets[..read]);
+                }
+            }
+            Err(error) => {
+                assert_ne!(error.kind(), ErrorKind::WouldBlock, "the server does not close it");
+                break;
+            }
+        }
+    }
+    first.truncate(64);
+    (count, String::from_utf8_lossy(&first).into_owned())
+}
+
+#[test]
+fn idle_connections_keep_nobody_out() {
+    let watched = Watched::start(1024);
+    let attacker = Attacker::of(&watched.server.http);
+    let count = effort(1500, 10_000) as usize;
+    let mut idle = Vec::new();
+    let mut right = 1;
+    while idle.len() < count {
+        // Its seat is not taken by those that come after it, more than there are seats.
+        let mut early = Connection::open(&watched.server.http).expect("a server that accepts");
+        idle.extend((0..SEATS + 88).map(|_| attacker.connect()));
+        right += 1;
+        watched.update(&mut early, right);
+        right += 1;
+        watched.answers(right);
+    }
+    assert!(watched.open_descriptors() <= watched.descriptors + SEATS);
+    drop(idle);
+    watched.is_well_after(
+        &format!("{count} connections that say nothing"),
+        &format!("{} right requests beside them, all answered", right - 1),
+    );
+}
+
+#[test]
+fn who_runs_out_of_descriptors_does_not_keep_them_for_the_idle() {
+    let watched = Watched::start(64);
+    let attacker = Attacker::of(&watched.server.http);
+    let idle = attacker.connect_many(300);
+    for right in 2..12 {
+        watched.answers(right);
+    }
+    drop(idle);
+    watched.is_well_after("300 idle connections where there are 64 descriptors", "10 right requests answered");
+}
+
+#[test]
+fn who_sends_an_octet_at_a_time_is_not_waited_for() {
+    let watched = Watched::start(1024);
+    let attacker = Attacker::of(&watched.server.http);
+    let count = effort(100, 400);
+    let head = |n: u32| {
+        format!("GET /nic/update?hostname=right.e.x&myip=192.0.2.{} HTTP/1.1\r\nX: {}", n % 256, "x".repeat(4096))
+    };
+    let body = |_| format!("POST /nic/update HTTP/1.1\r\nContent-Length: 60000\r\n\r\n{}", "x".repeat(4096));
+    let mut slow: Vec<(TcpStream, Vec<u8>, usize)> = (0..count)
+        .map(|n| {
+            let mut stream = attacker.connect();
+            let (octets, at) = if n % 2 == 0 { (head(n), 0) } else { (body(n), 60) };
+            stream.write_all(&octets.as_bytes()[..at]).expect("room");
+            stream.set_nonblocking(true).expect("a socket");
+            (stream, octets.into_bytes(), at)
+        })
+        .collect();
+    let (started, mut right) = (Instant::now(), 1);
+    while !slow.is_empty() {
+        assert!(started.elapsed() < PATIENCE, "{} are still waited for", slow.len());
+        slow.retain_mut(|(stream, octets, at)| {
+            *at += 1;
+            let alive = stream.write_all(&octets[*at - 1..*at]).is_ok();
+            // What the server says comes before it closes.
+            alive
+                && *at < octets.len()
+                && stream.read(&mut [0; 1024]).err().is_some_and(|error| error.kind() == ErrorKind::WouldBlock)
+        });
+        right += 1;
+        watched.answers(right);
+        thread::sleep(Duration::from_millis(50));
+    }
+    watched.is_well_after(
+        &format!("{count} requests that come an octet at a time, half of them in the head, half in the form"),
+        &format!("all cut off, {right} right requests beside them answered"),
+    );
+}
+
+/// Writes what comes until the server hangs up, or this many octets; returns how many went.
+fn write_until_closed(stream: &mut TcpStream, most: usize, mut next: impl FnMut() -> Vec<u8>) -> usize {
+    let mut written = 0;
+    while written < most {
+        let octets = next();
+        if stream.write_all(&octets).is_err() {
+            break;
+        }
+        written += octets.len();
+    }
+    written
+}
+
+#[test]
+fn what_does_not_end_is_not_read_to_the_end() {
+    /// More than this nobody may send: the system's buffers take some of it.
+    const MOST: usize = 64 << 20;
+    let watched = Watched::start(1024);
+    let attacker = Attacker::of(&watched.server.http);
+    let post = "POST /nic/update HTTP/1.1\r\n";
+    let chunk = [b"2000\r\n".as_slice(), &[b'x'; 0x2000], b"\r\n"].concat();
+    let rounds = effort(3, 40);
+    let mut taken = 0;
+    for _ in 0..rounds {
+        for (head, more) in [
+            ("GET /".to_owned(), vec![b'x'; 8192]),
+            ("GET /healthz HTTP/1.1\r\n".to_owned(), b"X-Endless: nothing of interest\r\n".repeat(256)),
+            ("GET /healthz HTTP/1.1\r\nX: ".to_owned(), vec![b'x'; 8192]),
+            (format!("{post}Content-Length: 10000000000\r\n\r\n"), vec![b'x'; 8192]),
+            (format!("{post}Transfer-Encoding: chunked\r\n\r\n"), chunk.clone()),
+            (format!("{post}Transfer-Encoding: chunked\r\n\r\n"), b"1;".iter().copied().chain([b'x'; 8190]).collect()),
+            ("GET /healthz HTTP/1.1\r\nContent-Length: 10000000000\r\n\r\n".to_owned(), vec![b'x'; 8192]),
+        ] {
+            let mut stream = attacker.connect();
+            stream.write_all(head.as_bytes()).expect("room");
+            let written = write_until_closed(&mut stream, MOST, || more.clone());
+            assert!(written < MOST, "{head}");
+            taken = taken.max(written);
+        }
+    }
+    // Many at once: all that one may have in memory, and then no more of it.
+    let mut forms = attacker.connect_many(effort(200, 600));
+    for stream in &mut forms {
+        let _ = stream.write_all(format!("{post}Content-Length: 65536\r\n\r\n{}", "x".repeat(65_535)).as_bytes());
+    }
+    watched.answers(2);
+    let count = forms.len();
+    drop(forms);
+    // The same in chunks of one octet, each of which is a message of its own to the HTTP library.
+    let chunks =
+        [format!("{post}Transfer-Encoding: chunked\r\n\r\n").into_bytes(), b"1\r\nx\r\n".repeat(65_535)].concat();
+    let mut forms = attacker.connect_many(effort(200, 600));
+    for stream in &mut forms {
+        let _ = stream.write_all(&chunks);
+    }
+    watched.answers(3);
+    drop(forms);
+    watched.is_well_after(
+        &format!("heads, lines, forms and chunks that do not end, {rounds} times, and {count} forms of 64 KiB that lack their end, and {count} of those in chunks of one octet"),
+        &format!("all cut off, the latest after {} KiB, most of them in the system's buffers", taken >> 10),
+    );
+}
+
+#[test]
+fn who_does_not_read_the_replies_is_not_answered_without_end() {
+    let watched = Watched::start(1024);
+    let attacker = Attacker::of(&watched.server.http);
+    let request = b"GET /nic/update?hostname=right.e.x HTTP/1.1\r\nHost: x\r\n\r\n";
+    // Who reads gets all of it.
+    let requests = effort(2000, 20_000) as usize;
+    let mut reader = attacker.connect();
+    let mut writer = reader.try_clone().expect("a descriptor");
+    let sent = request.repeat(requests);
+    let writing = thread::spawn(move || {
+        writer.write_all(&sent).expect("a server that reads");
+        writer.shutdown(Shutdown::Write).expect("an open connection");
+    });
+    let mut replies = Vec::new();
+    reader.read_to_end(&mut replies).expect("a server that answers");
+    writing.join().expect("a writer");
+    let replies = String::from_utf8(replies).expect("text");
+    assert_eq!(replies.matches("HTTP/1.1 401 ").count(), requests);
+    assert_eq!(replies.matches("\r\n\r\nbadauth").count(), requests);
+
+    // Who does not is not read from any more.
+    let many = request.repeat(4000);
+    let mut deaf = attacker.connect_many(effort(20, 200));
+    let mut written = 0;
+    for stream in &mut deaf {
+        stream.set_nonblocking(true).expect("a socket");
+        let (mut idle, mut at) = (0, 0);
+        while idle < 10 {
+            match stream.write(&many[at..]) {
+                Ok(count) => {
+                    (idle, written, at) = (0, written + count, (at + count) % many.len());
+                    assert!(written < 4 << 30, "there is no end");
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    idle += 1;
+                    thread::sleep(Duration::from_millis(5));
+                }
+                Err(_) => break,
+            }
+        }
+    }
+    watched.answers(2);
+    let count = deaf.len();
+    drop(deaf);
+    watched.is_well_after(
+        &format!("{requests} requests in one write, and {count} connections that send requests and read no reply"),
+        &format!("all answered where they are read; {} MiB of requests taken from those who do not", written >> 20),
+    );
+}
+
+#[test]
+fn half_closed_connections_and_what_is_not_http_are_closed() {
+    let watched = Watched::start(1024);
+    let attacker = Attacker::of(&watched.server.http);
+    // A ClientHello: record, handshake, version, random, session, ciphers, and what is left of it.
+    let mut hello = vec![0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3];
+    hello.extend((0..506_u32).map(|n| u8::try_from(n * 7 % 256).expect("an octet")));
+    let count = effort(20, 400);
+    let mut open = Vec::new();
+    for _ in 0..count {
+        for (sent, closes_half, answer) in [
+            (&b""[..], true, ""),
+            (b"GET /hea", true, ""),
+            (b"GET /healthz HTTP/1.1\r\nHost: x\r\n", true, ""),
+            (b"POST /nic/update HTTP/1.1\r\nContent-Length: 10\r\n\r\nmyip", true, "HTTP/1.1 503 "),
+            (b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", true, "HTTP/1.1 200 "),
+            (&hello, false, "HTTP/1.1 400 "),
+            (b"\x00\x00\x00\x00", false, "HTTP/1.1 400 "),
+            (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", false, "HTTP/1.1 400 "),
+        ] {
+            let mut stream = attacker.connect();
+            stream.write_all(sent).expect("room");
+            if closes_half {
+                stream.shutdown(Shutdown::Write).expect("an open connection");
+            }
+            let (_, said) = until_closed(&mut stream);
+            assert!(said.starts_with(answer) && said.is_empty() == answer.is_empty(), "{sent:?}: {said}");
+            // We keep our half; the server has nothing of it any more.
+            open.push(stream);
+        }
+        if open.len() > 800 {
+            open.clear();
+        }
+    }
+    watched.is_well_after(
+        &format!("{} connections that are half closed, or speak TLS or something else", count * 8),
+        "each closed by the server",
+    );
+}
+
+/// The middle and the 99th of a hundred, in milliseconds.
+fn latency(mut times: Vec<Duration>) -> (f64, f64) {
+    times.sort_unstable();
+    let at = |share: usize| times[(times.len() * share / 100).min(times.len() - 1)].as_secs_f64() * 1000.0;
+    (at(50), at(99))
+}
+
+#[test]
+fn a_flood_of_wrong_tokens_does_not_change_a_right_answer() {
+    let watched = Watched::start(1024);
+    let right = effort(20, 400);
+    let mut number = 1;
+    let mut trickle = || {
+        let times = (0..right).map(|_| {
+            number += 1;
+            let started = Instant::now();
+            watched.answers(number);
+            started.elapsed()
+        });
+        latency(times.collect())
+    };
+    let quiet = trickle();
+    let (stop, wrong) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let flood: Vec<_> = (0..4)
+        .map(|thread| {
+            let (http, stop, wrong) = (watched.server.http.clone(), Arc::clone(&stop), Arc::clone(&wrong));
+            thread::spawn(move || {
+                let attacker = Attacker::of(&http);
+                // Basic right.e.x:0123456789abcdefghjkmnpq
+                let request = "GET /nic/update?hostname=right.e.x&myip=192.0.2.1 HTTP/1.1\r\nHost: x\r\nAuthorization: Basic cmlnaHQuZS54OjAxMjM0NTY3ODlhYmNkZWZnaGprbW5wcQ==\r\n";
+                while !stop.load(Ordering::Relaxed) {
+                    let mut stream = attacker.connect();
+                    // Some keep their connection, some open a new one each time.
+                    let requests = if thread % 2 == 0 { 100 } else { 1 };
+                    let sent = format!("{request}\r\n").repeat(requests - 1) + request + "Connection: close\r\n\r\n";
+                    stream.write_all(sent.as_bytes()).expect("a server that reads");
+                    let mut replies = String::new();
+                    stream.read_to_string(&mut replies).expect("a server that answers");
+                    assert_eq!(replies.matches("\r\n\r\nbadauth").count(), requests, "{replies}");
+                    wrong.fetch_add(requests as u64, Ordering::Relaxed);
+                }
+            })
+        })
+        .collect();
+    while wrong.load(Ordering::Relaxed) == 0 && !flood.iter().all(thread::JoinHandle::is_finished) {
+        thread::sleep(Duration::from_millis(1));
+    }
+    let (started, before) = (Instant::now(), wrong.load(Ordering::Relaxed));
+    let flooded = trickle();
+    let milliseconds = u64::try_from(started.elapsed().as_millis()).expect("less than an age").max(1);
+    let rate = (wrong.load(Ordering::Relaxed) - before) * 1000 / milliseconds;
+    stop.store(true, Ordering::Relaxed);
+    for attacker in flood {
+        attacker.join().expect("every wrong token is refused");
+    }
+    let wrong = wrong.load(Ordering::Relaxed);
+    assert!(wrong > 0);
+    watched.is_well_after(
+        &format!("{wrong} wrong tokens, {rate} a second, beside {right} right ones"),
+        &format!(
+            "all refused, all right ones answered; an update and its look-up took {:.1} times as long in the middle, {:.1} times at the 99th of a hundred (attackers, server and client on the same processors)",
+            flooded.0 / quiet.0,
+            flooded.1 / quiet.1
+        ),
+    );
+}
+
+#[test]
+fn a_log_that_nobody_reads_stops_nothing() {
+    // A pipe that stays open, is full after 64 KiB, and that nobody reads.
+    let watched = Watched::start_by(r#"mkfifo "$NIC53_DATA/log"; exec 3<>"$NIC53_DATA/log""#, "2>&3");
+    let count = effort(3000, 30_000) as usize;
+    let hosts = ["one-of-twenty-hosts.right.e.x"; 20].join(",");
+    let request = format!("GET /nic/update?hostname={hosts} HTTP/1.1\r\nHost: x\r\nAuthorization: Basic eDp5\r\n\r\n");
+    for _ in 0..count / 1000 {
+        let mut stream = Attacker::of(&watched.server.http).connect();
+        stream.write_all(request.repeat(1000).as_bytes()).expect("a server that reads");
+        stream.shutdown(Shutdown::Write).expect("an open connection");
+        let mut replies = String::new();
+        stream.read_to_string(&mut replies).expect("a server that answers");
+        assert_eq!(replies.matches("\r\n\r\nbadauth").count(), 1000);
+    }
+    watched.answers(2);
+    let log = read_some(&watched.data.path().join("log"), "lines of the log are missing");
+    assert!(log.contains("401 badauth"), "{log}");
+    watched.is_well_after(&format!("{count} requests while nobody reads the log"), "all answered, and the gap told");
+}
+
+/// What comes from a pipe until these words are in it.
+fn read_some(pipe: &Path, words: &str) -> String {
+    let mut pipe = fs::File::open(pipe).expect("a pipe");
+    let (mut said, mut octets) = (Vec::new(), [0; 4096]);
+    while !String::from_utf8_lossy(&said).contains(words) {
+        let count = pipe.read(&mut octets).expect("a pipe that is open");
+        assert!(count > 0 && said.len() < 16 << 20, "the log ended without {words}");
+        said.extend(&octets[..count]);
+    }
+    String::from_utf8_lossy(&said).into_owned()
+}
+
+/// Puts as many addresses at a host as a request may.
+fn set_many(watched: &Watched, host: &str) {
+    let addresses: Vec<_> = (1..=8).flat_map(|n| [format!("8.0.0.{n}"), format!("2001:db8::{n}")]).collect();
+    let mut connection = Connection::open(&watched.server.http).expect("a server that accepts");
+    let target = format!("/nic/update?hostname={host}&myip={}", addresses.join(","));
+    connection.get(&target, &watched.authorization).expect("a server that reads");
+    let (status, body) = connection.reply().expect("a reply");
+    assert!(status == 200 && body.starts_with("good "), "{body}");
+}
+
+/// A question that says how large an answer may be.
+fn with_edns(name: &str, kind: RecordType, payload: u16) -> Message {
+    let mut message = question(name, kind);
+    let mut edns = Edns::new();
+    edns.set_max_payload(payload);
+    edns.set_version(0);
+    message.edns = Some(edns);
+    message
+}
+
+/// How many times as long one is as the other.
+fn per(one: usize, other: usize) -> f64 {
+    let length = |octets| f64::from(u32::try_from(octets).expect("a short one"));
+    length(one) / length(other)
+}
+
+#[test]
+fn dns_answers_are_no_larger_than_they_may_be() {
+    let watched = Watched::start(1024);
+    let label = "x".repeat(63);
+    let long = format!("{label}.{label}.{label}.{}.e.x", "y".repeat(53));
+    for host in ["e.x", "a.e.x", "*.w.e.x", &long] {
+        set_many(&watched, host);
+    }
+    let (mut worst, mut what) = (0.0, String::new());
+    for name in ["e.x.", "a.e.x.", "none.e.x.", "b.w.e.x.", ".", "other.", &format!("{long}.")] {
+        for kind in [
+            RecordType::A,
+            RecordType::AAAA,
+            RecordType::ANY,
+            RecordType::SOA,
+            RecordType::NS,
+            RecordType::TXT,
+            RecordType::DNSKEY,
+            RecordType::AXFR,
+        ] {
+            for payload in [None, Some(0), Some(512), Some(1232), Some(4096), Some(65_535)] {
+                let asked = payload.map_or_else(|| question(name, kind), |payload| with_edns(name, kind, payload));
+                let answer = ask(watched.dns(), &asked);
+                let (asked, octets) = (asked.to_vec().expect("a message"), answer.to_vec().expect("a message"));
+                let most = payload.unwrap_or(512).clamp(512, 1232);
+                assert!(octets.len() <= usize::from(most), "{name} {kind} {payload:?}: {} octets", octets.len());
+                // RFC 8482: one set of records is enough.
+                let kinds: Vec<_> = answer.answers.iter().map(hickory_server::proto::rr::Record::record_type).collect();
+                assert!(kinds.iter().all(|kind| *kind == kinds[0]), "{name} {kind}: {kinds:?}");
+                let ratio = per(octets.len(), asked.len());
+                if ratio > worst {
+                    (worst, what) = (ratio, format!("{name} {kind}: {} octets for {}", octets.len(), asked.len()));
+                }
+            }
+        }
+    }
+    watched.is_well_after(
+        "the largest answer that data and questions can make over UDP, without EDNS and with any size",
+        &format!(
+            "never more than 512 octets, or than asked for and 1232; at worst {worst:.1} times the question ({what})"
+        ),
+    );
+}
+
+#[test]
+fn no_datagram_stops_the_dns_server() {
+    let watched = Watched::start(1024);
+    set_many(&watched, "a.e.x");
+    let packets = effort(6000, 100_000);
+    let mut random = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    let socket = UdpSocket::bind(("127.0.0.1", 0)).expect("a port");
+    socket.connect(watched.dns()).expect("an address");
+    socket.set_read_timeout(Some(Duration::from_secs(2))).expect("a socket");
+    // By their numbers, which are in each.
+    let mut sent: Vec<Vec<u8>> = vec![Vec::new(); 1 << 16];
+    let (mut answered, mut refused, mut number) = (0, 0, 0_u16);
+    let mut answer = vec![0; 65_535];
+    for _ in 0..packets / 32 {
+        for _ in 0..32 {
+            number = number.wrapping_add(1);
+            let octets = damaged(&mut random, number);
+            // A few cannot be sent, being too large.
+            let _ = socket.send(&octets);
+            sent[usize::from(number)] = octets;
+        }
+        // A whole one after them, until it is answered: loopback may lose what comes too quickly.
+        number = number.wrapping_add(1);
+        let mut whole = question("a.e.x.", RecordType::A);
+        whole.metadata.id = number;
+        let whole = whole.to_vec().expect("a message");
+        sent[usize::from(number)] = whole.clone();
+        let mut tries = 0;
+        socket.send(&whole).expect("loopback");
+        loop {
+            let Ok(length) = socket.recv(&mut answer) else {
+                tries += 1;
+                assert!(tries < 20, "no answer any more");
+                socket.send(&whole).expect("loopback");
+                continue;
+            };
+            let id = u16::from_be_bytes([answer[0], answer[1]]);
+            let asked = &sent[usize::from(id)];
+            assert!(asked[2] & 0x80 == 0, "a reply is answered: {asked:02x?}");
+            assert!(answer[2] & 0x80 != 0, "{asked:02x?}: {:02x?}", &answer[..length]);
+            assert!(length <= 1232 && length <= asked.len() * 12 + 300, "{asked:02x?}: {length} octets");
+            answered += 1;
+            refused += u64::from(answer[3] & 0xf != 0);
+            if id == number {
+                break;
+            }
+        }
+    }
+    watched.is_well_after(
+        &format!("{packets} damaged DNS messages over UDP"),
+        &format!("{answered} answers, {refused} of them errors; no reply was answered"),
+    );
+}
+
+/// A question with some of it changed, cut off, repeated, or something else altogether.
+fn damaged(random: &mut TestRng, number: u16) -> Vec<u8> {
+    let names = ["a.e.x.", "e.x.", "none.e.x.", ".", "other.", "a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.e.x."];
+    let kinds = [RecordType::A, RecordType::ANY, RecordType::SOA, RecordType::OPT, RecordType::TSIG, RecordType::IXFR];
+    let (name, kind) = (names[random.random_range(0..names.len())], kinds[random.random_range(0..kinds.len())]);
+    let whole = if random.random_bool(0.5) { with_edns(name, kind, random.random()) } else { question(name, kind) };
+    let mut octets = whole.to_vec().expect("a message");
+    match random.random_range(0..8) {
+        // Counts that promise more than there is.
+        0 => octets[4..12].fill_with(|| random.random()),
+        1 => octets.truncate(random.random_range(2..octets.len())),
+        // Pointers, to themselves and anywhere.
+        2 => octets[12..14].copy_from_slice(&[0xc0, random.random_range(0..64)]),
+        // Many questions, counted or not.
+        3 => {
+            let question = octets[12..].to_vec();
+            octets.extend(question.repeat(random.random_range(1..60)));
+            octets[5] = random.random();
+        }
+        4 => octets.extend((0..random.random_range(0..4000)).map(|_| random.random::<u8>())),
+        5 => octets = (0..random.random_range(3..600)).map(|_| random.random()).collect(),
+        _ => {}
+    }
+    for _ in 0..random.random_range(0..6) {
+        let at = random.random_range(0..octets.len());
+        octets[at] = random.random();
+    }
+    octets.resize(octets.len().max(3), 0);
+    octets[..2].copy_from_slice(&number.to_be_bytes());
+    octets
+}
+
+#[test]
+fn silent_dns_connections_keep_no_datagram_out() {
+    let watched = Watched::start(1024);
+    let attacker = Attacker::of(watched.dns());
+    // More than are served at a time; the rest waits in the system's queue.
+    let count = effort(400, 1000);
+    let mut silent = attacker.connect_many(count);
+    for (n, stream) in silent.iter_mut().enumerate() {
+        // Nothing, half a length, a length and half a message, the largest length.
+        stream.write_all([&[][..], &[0], &[0, 40, 1, 2, 3], &[0xff, 0xff, 1]][n % 4]).expect("room");
+    }
+    for right in 2..12 {
+        watched.answers(right);
+    }
+    drop(silent);
+    let mut stream = attacker.connect();
+    let asked = question("right.e.x.", RecordType::A).to_vec().expect("a message");
+    stream
+        .write_all(&[&u16::try_from(asked.len()).expect("a short one").to_be_bytes(), &*asked].concat())
+        .expect("room");
+    stream.shutdown(Shutdown::Write).expect("an open connection");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("an answer");
+    let answer = Message::from_vec(&answer[2..]).expect("a message");
+    assert_eq!((answer.metadata.response_code, answer.answers.len()), (ResponseCode::NoError, 1));
+    drop(stream);
+    watched.is_well_after(
+        &format!("{count} DNS connections that say nothing, or half of something"),
+        "10 updates and their look-ups over UDP answered beside them, one over TCP behind them",
+    );
+}

@@ -1,0 +1,90 @@
+//! `nic53` as a new user starts it: what it prints works as printed, and what it said is done stays
+//! done.
+
+use crate::support::process::{self, Finished, Nic53, program};
+
+/// The lines that are to be pasted.
+fn to_paste<'a>(printed: &'a str, program: &str) -> &'a str {
+    let line = printed.lines().map(str::trim).find(|line| line.starts_with(program));
+    line.unwrap_or_else(|| panic!("no {program} in {printed}"))
+}
+
+/// Runs a line as a shell would.
+fn paste(line: &str) -> Finished {
+    program("sh").args(&["-c", line]).start().finish()
+}
+
+/// `nic53` without arguments, on ports of the system's choice, its data in this folder.
+fn nic53(data: &str) -> process::Process {
+    program(env!("CARGO_BIN_EXE_nic53"))
+        .settings(&[("NIC53_HTTP", "127.0.0.1:0"), ("NIC53_DNS", "127.0.0.1:0"), ("NIC53_DATA", data)])
+        .start()
+}
+
+#[test]
+fn what_the_first_start_prints_works_as_printed() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let data = folder.path().join("data");
+    let data = data.to_str().expect("a path that is text");
+    let first = nic53(data);
+    let printed = first
+        .wait_for("its recipe", |said| said.stdout.contains("prints the token again.\n").then(|| said.stdout.clone()));
+    let updated = paste(to_paste(&printed, "curl"));
+    assert_eq!(updated.stdout, "good 203.0.113.7", "{updated:?}");
+    let asked = paste(to_paste(&printed, "dig"));
+    assert_eq!(asked.stdout, "203.0.113.7\n", "{asked:?}");
+
+    let token = program(env!("CARGO_BIN_EXE_nic53"))
+        .settings(&[("NIC53_DATA", data)])
+        .args(&["token", "router.home.example"])
+        .start()
+        .finish();
+    assert!(to_paste(&printed, "Password").ends_with(token.stdout.trim()), "{token:?}");
+
+    drop(first);
+    let second = nic53(data);
+    second.wait_for("its addresses", |said| said.stdout.contains(" and dns ").then_some(()));
+    assert!(!second.said().stdout.contains("curl"), "the token is printed once");
+}
+
+#[test]
+fn a_start_that_fails_does_not_use_the_recipe_up() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let data = folder.path().join("data");
+    let data = data.to_str().expect("a path that is text");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address").to_string();
+    let failed = program(env!("CARGO_BIN_EXE_nic53"))
+        .settings(&[("NIC53_DATA", data)])
+        .args(&["serve", "--http", &address, "--dns", "off"])
+        .start()
+        .finish();
+    assert_eq!(failed.code, Some(2), "{failed:?}");
+    assert!(failed.stderr.contains(&format!("--http {address}: ")), "{failed:?}");
+    nic53(data).wait_for("its recipe", |said| said.stdout.contains("curl -u router.home.example:").then_some(()));
+}
+
+#[test]
+fn after_good_a_kill_loses_nothing() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let data = folder.path().to_str().expect("a path that is text");
+    let secret = "the-secret-of-the-durability-tests-01234567";
+    let settings = [("NIC53_ZONES", "example.org=Z1"), ("NIC53_SECRET", secret), ("NIC53_DATA", data)];
+    let url = |server: &Nic53, round: u8| {
+        let hosts = "a.example.org,b.example.org";
+        format!("http://{}/nic/update?hostname={hosts}&myip=192.0.2.{round},2001:db8::{round}", server.http)
+    };
+    for round in 1..=8 {
+        let server = Nic53::serve(&settings, &["--dns", "127.0.0.1:0"]);
+        let user = format!("example.org:{}", server.token(&["example.org", "--subtree"]));
+        let said = program("curl").args(&["--silent", "--user", &user, &url(&server, round)]).start().finish();
+        let line = format!("192.0.2.{round},2001:db8::{round}");
+        assert_eq!(said.stdout, format!("good {line}\ngood {line}"), "{said:?}");
+        // SIGKILL, at once.
+        drop(server);
+
+        let server = Nic53::serve(&settings, &["--dns", "127.0.0.1:0"]);
+        let said = program("curl").args(&["--silent", "--user", &user, &url(&server, round)]).start().finish();
+        assert_eq!(said.stdout, format!("nochg {line}\nnochg {line}"), "{said:?}");
+    }
+}

@@ -1,0 +1,27 @@
+//! All integration tests as one crate, so that they link once. `tests/README.md` says what is where.
+
+mod abuse;
+mod bootstrap;
+mod check;
+mod clients;
+mod corpus;
+mod docs;
+mod durability;
+mod export;
+mod fake_route53;
+mod first_start;
+mod fuzz;
+mod model;
+mod moto;
+mod properties;
+mod protocol;
+mod rooms;
+mod serve;
+mod setup;
+mod support;
+mod timing;
+mod update;
+mod wiped;
+
+#[path = "../../fuzz/targets/mod.rs"]
+mod targets;

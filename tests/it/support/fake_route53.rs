@@ -1,0 +1,586 @@
+//! A fake Route 53 at its HTTP API, below the AWS SDK: `ListResourceRecordSets` and
+//! `ChangeResourceRecordSets` of 2013-04-01, as strict as the real one (`hosted_zone.rs`), with
+//! faults to order and every call on record. A whole program reaches it through
+//! `AWS_ENDPOINT_URL_ROUTE_53`; a gateway in this process needs no socket.
+
+use std::{
+    collections::BTreeMap,
+    convert::Infallible,
+    fmt,
+    future::{pending, poll_fn},
+    io,
+    net::SocketAddr,
+    str::FromStr,
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use aws_config::SdkConfig;
+use aws_sdk_route53::config::{Credentials, SharedCredentialsProvider};
+use aws_smithy_http_client::Builder;
+use aws_smithy_runtime_api::client::{
+    http::{HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn},
+    orchestrator::{HttpRequest, HttpResponse},
+    result::ConnectorError,
+};
+use aws_smithy_types::body::SdkBody;
+use http::{Method, Request, Response, StatusCode, header::AUTHORIZATION};
+use http_body_util::{BodyExt, Full};
+use hyper::{
+    body::{Bytes, Incoming},
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::{JoinHandle, JoinSet},
+};
+
+use super::{
+    hosted_zone::{Action, Change, Content, HostedZone, Place, RecordSet, Refusal, canonical},
+    xml,
+};
+
+/// A fake Route 53, until it is dropped.
+pub(crate) struct FakeRoute53 {
+    /// Shared with the connections.
+    state: Arc<Mutex<State>>,
+    /// Where it listens, if it does, and what accepts connections there.
+    server: Option<(SocketAddr, JoinHandle<()>)>,
+}
+
+/// The operations it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Operation {
+    /// `ListResourceRecordSets`.
+    List,
+    /// `ChangeResourceRecordSets`.
+    Change,
+}
+
+/// A call that reached it. The SDK's retries are calls too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Call {
+    /// What was called.
+    pub(crate) operation: Operation,
+    /// The id of the zone.
+    pub(crate) zone: String,
+    /// The name that a list was to start at, or the changes as `UPSERT home.example.org. 60 A …`.
+    pub(crate) about: Vec<String>,
+    /// How it failed by order, if it did.
+    pub(crate) fault: Option<Fault>,
+}
+
+/// A way to fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fault {
+    /// What the caller sees.
+    pub(crate) kind: Kind,
+    /// Whether the call is carried out before it fails, so that its effect is there all the same.
+    pub(crate) late: bool,
+}
+
+/// What the caller of a failing call sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// 400 `Throttling`.
+    Throttle,
+    /// 400 `PriorRequestNotComplete`.
+    PriorRequest,
+    /// 400 `InvalidChangeBatch`, as the service writes it.
+    InvalidBatch,
+    /// 400 `InvalidChangeBatch`, as the API reference writes it: a root element of its own.
+    InvalidBatchMessages,
+    /// 403 `AccessDenied`.
+    AccessDenied,
+    /// 404 `NoSuchHostedZone`.
+    NoSuchZone,
+    /// 500 `InternalError`.
+    ServerError,
+    /// No answer at all.
+    Hang,
+    /// The connection is reset.
+    Reset,
+    /// 200 with bytes that are not XML.
+    Garbage,
+}
+
+/// What it holds and what it was ordered to do.
+struct State {
+    /// By their ids.
+    zones: BTreeMap<String, HostedZone>,
+    /// Faults, and for how many calls more; `None` for all.
+    faults: Vec<(Operation, Fault, Option<u32>)>,
+    /// Those that nobody has asked for yet.
+    calls: Vec<Call>,
+    /// The most record sets of a page, however many are asked for.
+    page: usize,
+    /// Batches applied so far.
+    changes: u32,
+}
+
+/// An error as the service answers it.
+struct Error {
+    /// 4xx or 5xx.
+    status: StatusCode,
+    /// The word that SDKs go by.
+    code: &'static str,
+    /// For people.
+    message: String,
+}
+
+/// A request that was understood.
+enum Asked {
+    /// A page of record sets: from where, how many, and the name it begins at as it was written.
+    List { from: Place, most: usize, name: String },
+    /// A change batch.
+    Change { batch: Vec<Change> },
+}
+
+impl FakeRoute53 {
+    /// One without zones and without a socket: it answers whom it [configures](Self::configure).
+    pub(crate) fn new() -> Self {
+        let state = State { zones: BTreeMap::new(), faults: Vec::new(), calls: Vec::new(), page: 300, changes: 0 };
+        Self { state: Arc::new(Mutex::new(state)), server: None }
+    }
+
+    /// Starts one without zones, on this runtime and a loopback port of the system's choice.
+    pub(crate) async fn start() -> Self {
+        let mut fake = Self::new();
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a loopback port");
+        let address = listener.local_addr().expect("a bound socket");
+        fake.server = Some((address, tokio::spawn(serve(listener, Arc::clone(&fake.state)))));
+        fake
+    }
+
+    /// Where it is, if it has a socket: the value of `AWS_ENDPOINT_URL_ROUTE_53`.
+    pub(crate) fn url(&self) -> String {
+        let (address, _) = self.server.as_ref().expect("one that was started");
+        format!("http://{address}")
+    }
+
+    /// An SDK configuration that is `aws`, timeouts and retries included, but leads here. It has no
+    /// TLS, which takes longer to set up than most tests do.
+    pub(crate) fn configure(&self, aws: &SdkConfig) -> SdkConfig {
+        let credentials = Credentials::new("AKIAIOSFODNN7EXAMPLE", "secret", None, None, "test");
+        let config = aws.clone().into_builder().credentials_provider(SharedCredentialsProvider::new(credentials));
+        match self.server {
+            Some(_) => config.endpoint_url(self.url()).http_client(Builder::new().build_http()).build(),
+            None => config.endpoint_url("http://route53.test").http_client(self.http_client()).build(),
+        }
+    }
+
+    /// What takes the SDK's requests here without a socket.
+    fn http_client(&self) -> SharedHttpClient {
+        let connector = SharedHttpConnector::new(InProcess(Arc::clone(&self.state)));
+        http_client_fn(move |_, _| connector.clone())
+    }
+
+    /// Makes a hosted zone. It has NS and SOA.
+    pub(crate) fn zone(&self, id: &str, name: &str) {
+        self.lock().zones.insert(id.to_owned(), HostedZone::new(name));
+    }
+
+    /// Puts a record set into a zone: `home.example.org. 60 A 192.0.2.1` (see [`RecordSet::parse`]).
+    ///
+    /// # Errors
+    ///
+    /// Why the real service could not hold it.
+    pub(crate) fn put(&self, zone: &str, line: &str) -> Result<(), String> {
+        self.lock().zones.get_mut(zone).ok_or_else(|| format!("no zone {zone}"))?.put(line)
+    }
+
+    /// All record sets of a zone in order, as [`FakeRoute53::put`] takes them, without its NS and
+    /// SOA.
+    pub(crate) fn records(&self, zone: &str) -> Vec<String> {
+        self.lock().zones.get(zone).map(HostedZone::lines).unwrap_or_default()
+    }
+
+    /// Lets the next calls of an operation fail: so many, or all. Faults of one operation take
+    /// their turns in the order given.
+    pub(crate) fn fault(&self, operation: Operation, fault: Fault, times: Option<u32>) {
+        self.lock().faults.push((operation, fault, times));
+    }
+
+    /// From now on nothing fails that was ordered before.
+    pub(crate) fn clear_faults(&self) {
+        self.lock().faults.clear();
+    }
+
+    /// No page has more than this many record sets, however many are asked for.
+    pub(crate) fn limit_pages(&self, most: usize) {
+        self.lock().page = most;
+    }
+
+    /// The calls since the last time this was asked.
+    pub(crate) fn take_calls(&self) -> Vec<Call> {
+        std::mem::take(&mut self.lock().calls)
+    }
+
+    /// What it holds.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no test panics in here")
+    }
+}
+
+impl Drop for FakeRoute53 {
+    fn drop(&mut self) {
+        if let Some((_, server)) = &self.server {
+            server.abort();
+        }
+    }
+}
+
+/// The way of a call that needs no socket.
+#[derive(Clone)]
+struct InProcess(Arc<Mutex<State>>);
+
+impl fmt::Debug for InProcess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("InProcess")
+    }
+}
+
+impl HttpConnector for InProcess {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let state = Arc::clone(&self.0);
+        HttpConnectorFuture::new(async move {
+            let (parts, body) = request.try_into_http1x().expect("a request of HTTP").into_parts();
+            let body = Bytes::copy_from_slice(body.bytes().expect("a body in memory"));
+            let answer = answer(&parts, &body, &state).await;
+            let response = answer.map_err(|error| ConnectorError::io(error.into()))?;
+            Ok(HttpResponse::try_from(response.map(SdkBody::from)).expect("a response of HTTP"))
+        })
+    }
+}
+
+/// Accepts connections for ever. They end with it.
+async fn serve(listener: TcpListener, state: Arc<Mutex<State>>) {
+    let mut connections = JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        connections.spawn(serve_connection(stream, Arc::clone(&state)));
+    }
+}
+
+/// Answers one connection, which is kept alive until the caller ends it or it is to be reset.
+async fn serve_connection(stream: TcpStream, state: Arc<Mutex<State>>) {
+    let _ = stream.set_nodelay(true);
+    let answer = service_fn(|request: Request<Incoming>| {
+        let state = &state;
+        Box::pin(async move {
+            let (parts, body) = request.into_parts();
+            let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+            let response = answer(&parts, &body, state).await?;
+            Ok::<_, io::Error>(response.map(|text| Full::new(Bytes::from(text))))
+        })
+    });
+    let mut connection = http1::Builder::new().serve_connection(TokioIo::new(stream), answer);
+    let ended = poll_fn(|context| connection.poll_without_shutdown(context)).await;
+    if ended.is_err() {
+        // Closing it now sends RST, not FIN.
+        let _ = connection.into_parts().io.into_inner().set_zero_linger();
+    }
+}
+
+/// Answers one request; an error resets the connection.
+async fn answer(parts: &http::request::Parts, body: &[u8], state: &Mutex<State>) -> io::Result<Response<String>> {
+    let (answer, fault) = {
+        let mut state = state.lock().expect("no test panics in here");
+        match understand(parts, body) {
+            Ok((zone, request)) => state.carry_out(&zone, request),
+            Err(error) => (Err(error), None),
+        }
+    };
+    match fault.map(|fault| fault.kind) {
+        None => Ok(answer.map_or_else(|error| error.response(), |text| response(StatusCode::OK, &text))),
+        Some(Kind::Hang) => pending::<Result<_, Infallible>>().await.map_err(|never| match never {}),
+        Some(Kind::Reset) => Err(io::ErrorKind::ConnectionReset.into()),
+        Some(Kind::Garbage) => Ok(response(StatusCode::OK, "\u{1}<<not XML")),
+        Some(Kind::InvalidBatchMessages) => Ok(response(StatusCode::BAD_REQUEST, &invalid_batch_messages())),
+        Some(kind) => Ok(kind.error().expect("an error").response()),
+    }
+}
+
+/// Reads what is asked for, and of which zone.
+fn understand(parts: &http::request::Parts, body: &[u8]) -> Result<(String, Asked), Error> {
+    let signed = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    if !signed.is_some_and(|value| value.starts_with("AWS4-HMAC-SHA256 ") && value.contains("/route53/aws4_request")) {
+        let message = "Request is missing Authentication Token".to_owned();
+        return Err(Error { status: StatusCode::FORBIDDEN, code: "MissingAuthenticationToken", message });
+    }
+    let path = parts.uri.path().strip_prefix("/2013-04-01/hostedzone/").map(|path| path.trim_end_matches('/'));
+    let zone = path.and_then(|path| path.strip_suffix("/rrset")).filter(|zone| !zone.contains('/'));
+    let request = match (zone, &parts.method) {
+        (Some(_), &Method::GET) => list_request(parts.uri.query().unwrap_or_default()),
+        (Some(_), &Method::POST) => std::str::from_utf8(body).ok().and_then(change_request),
+        _ => {
+            let message = format!("{} {}", parts.method, parts.uri);
+            return Err(Error { status: StatusCode::NOT_FOUND, code: "UnknownOperationException", message });
+        }
+    };
+    match (zone, request) {
+        (Some(zone), Some(request)) => Ok((zone.to_owned(), request)),
+        _ => Err(invalid_input("Invalid request")),
+    }
+}
+
+/// Reads the query of a list.
+fn list_request(query: &str) -> Option<Asked> {
+    let value = |name: &str| {
+        let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+        let value = pairs.into_iter().find(|(key, _)| *key == name)?.1;
+        Some(percent_encoding::percent_decode_str(value).decode_utf8_lossy().into_owned())
+    };
+    let (name, record_type, identifier) = (value("name"), value("type"), value("identifier"));
+    // "If you specify Type but not Name: Amazon Route 53 returns the InvalidInput error."
+    if (name.is_none() && record_type.is_some()) || (record_type.is_none() && identifier.is_some()) {
+        return None;
+    }
+    let name = name.unwrap_or_default();
+    let start = if name.is_empty() { String::new() } else { canonical(&name).ok()? };
+    let from = Place::new(&start, record_type.as_deref().unwrap_or_default(), identifier.as_deref());
+    let most = value("maxitems").map_or(Some(300), |most| most.parse().ok().filter(|most| *most > 0))?;
+    Some(Asked::List { from, most, name })
+}
+
+/// Reads the body of a change.
+fn change_request(body: &str) -> Option<Asked> {
+    let root = xml::parse(body).filter(|root| root.name == "ChangeResourceRecordSetsRequest")?;
+    let changes = root.child("ChangeBatch")?.child("Changes")?;
+    let batch = changes.children("Change").map(read_change).collect::<Option<_>>()?;
+    Some(Asked::Change { batch })
+}
+
+/// Reads one change.
+fn read_change(change: &xml::Element) -> Option<Change> {
+    let action = Action::of(&change.child("Action")?.text)?;
+    let set = change.child("ResourceRecordSet")?;
+    let text = |name| set.child(name).map(|child| child.text.clone());
+    let content = match set.child("AliasTarget") {
+        Some(target) => Content::Alias { target: target.child("DNSName")?.text.clone() },
+        None => Content::Records {
+            ttl: set.child("TTL")?.text.parse().ok()?,
+            values: set
+                .child("ResourceRecords")?
+                .children("ResourceRecord")
+                .map(|record| record.child("Value").map(|value| value.text.clone()))
+                .collect::<Option<_>>()?,
+        },
+    };
+    let record_set =
+        RecordSet { name: text("Name")?, record_type: text("Type")?, identifier: text("SetIdentifier"), content };
+    Some(Change { action, record_set })
+}
+
+impl State {
+    /// Carries a request out, unless it is to fail before.
+    fn carry_out(&mut self, zone: &str, asked: Asked) -> (Result<String, Error>, Option<Fault>) {
+        let (operation, about) = match &asked {
+            Asked::List { name, .. } => (Operation::List, vec![name.clone()]),
+            Asked::Change { batch } => (Operation::Change, batch.iter().map(ToString::to_string).collect()),
+        };
+        let fault = self.next_fault(operation);
+        self.calls.push(Call { operation, zone: zone.to_owned(), about, fault });
+        if fault.is_some_and(|fault| !fault.late) {
+            return (Ok(String::new()), fault);
+        }
+        let Some(hosted_zone) = self.zones.get_mut(zone) else {
+            let message = format!("No hosted zone found with ID: {zone}");
+            return (Err(Error { status: StatusCode::NOT_FOUND, code: "NoSuchHostedZone", message }), fault);
+        };
+        let answer = match asked {
+            Asked::List { from, most, .. } => Ok(list_answer(hosted_zone, &from, most.min(300), self.page)),
+            Asked::Change { batch } => hosted_zone.change(&batch).map_err(Error::from).map(|()| {
+                self.changes += 1;
+                change_answer(self.changes)
+            }),
+        };
+        (answer, fault)
+    }
+
+    /// The fault of the next call of an operation, which is then used up.
+    fn next_fault(&mut self, operation: Operation) -> Option<Fault> {
+        let ordered = self.faults.iter_mut().find(|(other, _, times)| *other == operation && *times != Some(0));
+        let (_, fault, times) = ordered?;
+        *times = times.map(|times| times - 1);
+        Some(*fault)
+    }
+}
+
+/// A page of record sets. `most` is what was asked for, `page` what there is at most.
+fn list_answer(zone: &HostedZone, from: &Place, most: usize, page: usize) -> String {
+    let (sets, next) = zone.list(from, most.min(page));
+    let sets: String = sets.into_iter().map(record_set_element).collect();
+    let next = next.map_or_else(
+        || "<IsTruncated>false</IsTruncated>".to_owned(),
+        |next| {
+            let identifier = next.identifier.as_ref();
+            let identifier = identifier.map(|word| format!("<NextRecordIdentifier>{word}</NextRecordIdentifier>"));
+            format!(
+                "<IsTruncated>true</IsTruncated><NextRecordName>{}</NextRecordName>\
+                 <NextRecordType>{}</NextRecordType>{}",
+                next.listed_name(),
+                next.record_type,
+                identifier.unwrap_or_default()
+            )
+        },
+    );
+    document(
+        "ListResourceRecordSetsResponse",
+        &format!("<ResourceRecordSets>{sets}</ResourceRecordSets>{next}<MaxItems>{most}</MaxItems>"),
+    )
+}
+
+/// A record set as it is listed.
+fn record_set_element(set: &RecordSet) -> String {
+    let weighted = set.identifier.as_ref();
+    let weighted = weighted.map(|word| format!("<SetIdentifier>{word}</SetIdentifier><Weight>1</Weight>"));
+    let content = match &set.content {
+        Content::Records { ttl, values } => {
+            let record = |value| format!("<ResourceRecord><Value>{}</Value></ResourceRecord>", xml::escape(value));
+            let records: String = values.iter().map(|value| record(value)).collect();
+            format!("<TTL>{ttl}</TTL><ResourceRecords>{records}</ResourceRecords>")
+        }
+        Content::Alias { target } => format!(
+            "<AliasTarget><HostedZoneId>Z2FDTNDATAQYW2</HostedZoneId><DNSName>{target}</DNSName>\
+             <EvaluateTargetHealth>false</EvaluateTargetHealth></AliasTarget>"
+        ),
+    };
+    format!(
+        "<ResourceRecordSet><Name>{}</Name><Type>{}</Type>{}{content}</ResourceRecordSet>",
+        set.listed_name(),
+        set.record_type,
+        weighted.unwrap_or_default()
+    )
+}
+
+/// The answer to a change that was made.
+fn change_answer(number: u32) -> String {
+    document(
+        "ChangeResourceRecordSetsResponse",
+        &format!(
+            "<ChangeInfo><Id>/change/C{number:013}</Id><Status>PENDING</Status>\
+             <SubmittedAt>2026-01-01T00:00:00.000Z</SubmittedAt></ChangeInfo>"
+        ),
+    )
+}
+
+/// `InvalidChangeBatch` as the API reference has it.
+fn invalid_batch_messages() -> String {
+    let content = "<Messages><Message>ordered by the test</Message></Messages><RequestId>0</RequestId>";
+    document("InvalidChangeBatch", content)
+}
+
+/// A document of the API's namespace.
+fn document(root: &str, content: &str) -> String {
+    format!(
+        "<?xml version=\"1.0\"?>\n<{root} xmlns=\"https://route53.amazonaws.com/doc/2013-04-01/\">{content}</{root}>"
+    )
+}
+
+/// A reply with that body.
+fn response(status: StatusCode, body: &str) -> Response<String> {
+    let response =
+        Response::builder().status(status).header("content-type", "text/xml").header("x-amzn-requestid", "0");
+    response.body(body.to_owned()).expect("a valid response")
+}
+
+impl Error {
+    /// The reply that says it.
+    fn response(&self) -> Response<String> {
+        let blame = if self.status.is_client_error() { "Sender" } else { "Receiver" };
+        let content = format!(
+            "<Error><Type>{blame}</Type><Code>{}</Code><Message>{}</Message></Error><RequestId>0</RequestId>",
+            self.code,
+            xml::escape(&self.message)
+        );
+        response(self.status, &document("ErrorResponse", &content))
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::InvalidInput(message) => invalid_input(&message),
+            Refusal::InvalidChangeBatch(messages) => Self {
+                status: StatusCode::BAD_REQUEST,
+                code: "InvalidChangeBatch",
+                message: format!("[{}]", messages.join(", ")),
+            },
+        }
+    }
+}
+
+/// `InvalidInput`.
+fn invalid_input(message: &str) -> Error {
+    Error { status: StatusCode::BAD_REQUEST, code: "InvalidInput", message: message.to_owned() }
+}
+
+impl Kind {
+    /// All kinds and the words for them.
+    const WORDS: [(Self, &str); 10] = [
+        (Self::Throttle, "throttle"),
+        (Self::PriorRequest, "prior-request"),
+        (Self::InvalidBatch, "invalid-batch"),
+        (Self::InvalidBatchMessages, "invalid-batch-messages"),
+        (Self::AccessDenied, "access-denied"),
+        (Self::NoSuchZone, "no-such-zone"),
+        (Self::ServerError, "server-error"),
+        (Self::Hang, "hang"),
+        (Self::Reset, "reset"),
+        (Self::Garbage, "garbage"),
+    ];
+
+    /// What is answered; `None` where that is no error in XML.
+    fn error(self) -> Option<Error> {
+        let (status, code, message) = match self {
+            Self::Throttle => (400, "Throttling", "Rate exceeded"),
+            Self::PriorRequest => (
+                400,
+                "PriorRequestNotComplete",
+                "The request was rejected because Route 53 was still processing a prior request.",
+            ),
+            Self::InvalidBatch => (400, "InvalidChangeBatch", "[ordered by the test]"),
+            Self::AccessDenied => (403, "AccessDenied", "User is not authorized to perform this operation"),
+            Self::NoSuchZone => (404, "NoSuchHostedZone", "No hosted zone found with that ID"),
+            Self::ServerError => (500, "InternalError", "We encountered an internal error. Please try again."),
+            Self::InvalidBatchMessages | Self::Hang | Self::Reset | Self::Garbage => return None,
+        };
+        let status = StatusCode::from_u16(status).expect("a status");
+        Some(Error { status, code, message: message.to_owned() })
+    }
+}
+
+impl FromStr for Fault {
+    type Err = String;
+
+    /// Reads a kind such as `throttle`, or `late-` and a kind.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (late, word) = text.strip_prefix("late-").map_or((false, text), |word| (true, word));
+        let kind = Kind::WORDS.iter().find(|(_, other)| *other == word);
+        let (kind, _) =
+            kind.ok_or_else(|| format!("`{text}`: expected one of {:?}", Kind::WORDS.map(|(_, word)| word)))?;
+        Ok(Self { kind: *kind, late })
+    }
+}
+
+impl FromStr for Operation {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "list" => Ok(Self::List),
+            "change" => Ok(Self::Change),
+            _ => Err(format!("`{text}`: expected list or change")),
+        }
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::List => "list",
+            Self::Change => "change",
+        })
+    }
+}

@@ -1,0 +1,196 @@
+//! Route 53 behind a store that makes a mistake: what the model's checks must find.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use nic53::{
+    protocol::{
+        access::{Access, Generations, Grant},
+        address::Family,
+        hostname::HostName,
+        record::{Action, Change, ChangeBatch, Current, RecordSet},
+        token::{Password, Secrets},
+        zone::Zones,
+    },
+    store::{CallCount, Error, Store, route53::Route53},
+};
+use tokio::time::sleep;
+
+use super::unreliable::REQUEST;
+
+/// A mistake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Mistake {
+    /// `good` is said before the batch is sent.
+    GoodTooEarly,
+    /// The batch is never sent.
+    BatchDropped,
+    /// A batch that failed is taken for applied.
+    FailureSwallowed,
+    /// A batch that was applied is taken for failed.
+    SuccessDoubted,
+    /// Each change is a batch of its own.
+    BatchSplit,
+    /// The batch is written again later.
+    WrittenAgainLater,
+    /// A batch that failed is sent until it is applied.
+    SentForEver,
+    /// A host is read once, and never again.
+    ReadOnce,
+    /// Two hosts of a batch get each other's addresses.
+    HostsSwapped,
+    /// Every record set has the default TTL.
+    TtlForgotten,
+    /// An address that nobody asked for is added.
+    AddressAdded,
+    /// An alias is taken for nothing.
+    AliasOverlooked,
+    /// A deletion does not repeat what is there to the letter.
+    DeletionMisspelled,
+    /// Only the first of several addresses is written.
+    AddressLost,
+}
+
+impl Mistake {
+    /// All of them, and what they are found by.
+    pub(crate) const FOUND_BY: [(Self, &str); 14] = [
+        (Self::GoodTooEarly, "good without the record"),
+        (Self::BatchDropped, "good without the record"),
+        (Self::FailureSwallowed, "good without the record"),
+        (Self::SuccessDoubted, "dnserr, though all went well"),
+        (Self::BatchSplit, "more than one batch"),
+        (Self::WrittenAgainLater, "a call after the reply"),
+        (Self::SentForEver, "not in time"),
+        (Self::ReadOnce, "no order explains"),
+        (Self::HostsSwapped, "unexplained: good"),
+        (Self::TtlForgotten, "unexplained: good"),
+        (Self::AddressAdded, "whose is 203.0.113.99?"),
+        (Self::AliasOverlooked, "cdn.example.org changed"),
+        (Self::DeletionMisspelled, "refused without a reason"),
+        (Self::AddressLost, "unexplained: good"),
+    ];
+}
+
+/// A store that makes a mistake.
+pub(crate) struct Mistaken {
+    /// The right one.
+    route53: Arc<Route53>,
+    /// The mistake.
+    mistake: Mistake,
+    /// What was read before.
+    memory: Mutex<HashMap<HostName, Current>>,
+    /// What it takes to write when nobody asks any more.
+    keys: Arc<Keys>,
+}
+
+/// What it takes to be granted any host.
+pub(crate) struct Keys {
+    /// All zones.
+    pub(crate) zones: Zones,
+    /// The secrets.
+    pub(crate) secrets: Secrets,
+    /// A token that covers all.
+    pub(crate) token: String,
+}
+
+impl Mistaken {
+    /// In front of the right one.
+    pub(crate) fn new(route53: Arc<Route53>, mistake: Mistake, keys: Keys) -> Self {
+        Self { route53, mistake, memory: Mutex::default(), keys: Arc::new(keys) }
+    }
+
+    /// Applies a batch after a while, whoever waits for it.
+    fn apply_later(&self, batch: &ChangeBatch<'_>, after: Duration) {
+        let (route53, keys) = (Arc::clone(&self.route53), Arc::clone(&self.keys));
+        let changes: Vec<(HostName, Action, RecordSet)> = batch
+            .changes
+            .iter()
+            .map(|change| (change.grant.host().clone(), change.action, change.record_set.clone()))
+            .collect();
+        tokio::spawn(REQUEST.scope(REQUEST.get(), async move {
+            sleep(after).await;
+            let generations = Generations::new();
+            let access = Access { zones: &keys.zones, secrets: &keys.secrets, generations: &generations };
+            let password = Password::new(&keys.token).expect("a token");
+            let grants: Vec<Grant<'_>> =
+                changes.iter().map(|(host, ..)| access.grant(host, &password).expect("a grant")).collect();
+            let zone = grants[0].zone();
+            let changes = grants.iter().zip(changes);
+            let changes =
+                changes.map(|(grant, (_, action, record_set))| Change { grant, action, record_set }).collect();
+            let _ = route53.apply(&ChangeBatch { zone, changes }, &CallCount::default()).await;
+        }));
+    }
+}
+
+impl Store for Mistaken {
+    async fn record_sets(&self, grants: &[&Grant<'_>], calls: &CallCount) -> Result<Vec<Current>, Error> {
+        let present = self.route53.record_sets(grants, calls).await?;
+        let mut memory = self.memory.lock().expect("no panic");
+        let mistaken = |(grant, present): (&&Grant<'_>, Current)| match (self.mistake, &present) {
+            (Mistake::ReadOnce, _) => memory.entry(grant.host().clone()).or_insert(present).clone(),
+            (Mistake::AliasOverlooked, Current::NotOurs("it is an alias")) => Current::NOTHING,
+            _ => present,
+        };
+        Ok(grants.iter().zip(present).map(mistaken).collect())
+    }
+
+    async fn apply(&self, batch: &ChangeBatch<'_>, calls: &CallCount) -> Result<(), Error> {
+        let mut mistaken = batch.clone();
+        let upserts = mistaken.changes.iter_mut().filter(|change| change.action == Action::Upsert);
+        match self.mistake {
+            Mistake::GoodTooEarly => {
+                self.apply_later(batch, Duration::from_millis(1));
+                return Ok(());
+            }
+            Mistake::BatchDropped => return Ok(()),
+            Mistake::FailureSwallowed => {
+                let _ = self.route53.apply(batch, calls).await;
+                return Ok(());
+            }
+            Mistake::SuccessDoubted => {
+                self.route53.apply(batch, calls).await?;
+                return Err(Error("is that so?".to_owned()));
+            }
+            Mistake::BatchSplit => {
+                for change in &batch.changes {
+                    let changes = vec![change.clone()];
+                    self.route53.apply(&ChangeBatch { zone: batch.zone, changes }, calls).await?;
+                }
+                return Ok(());
+            }
+            Mistake::WrittenAgainLater => {
+                self.route53.apply(batch, calls).await?;
+                self.apply_later(batch, Duration::from_secs(3));
+                return Ok(());
+            }
+            Mistake::SentForEver => {
+                for _ in 0..10 {
+                    if self.route53.apply(batch, calls).await.is_ok() {
+                        return Ok(());
+                    }
+                }
+            }
+            Mistake::HostsSwapped => {
+                let hosts: Vec<_> = batch.changes.iter().map(|change| change.grant).collect();
+                for change in &mut mistaken.changes {
+                    change.grant = hosts.iter().find(|grant| **grant != change.grant).unwrap_or(&change.grant);
+                }
+            }
+            Mistake::TtlForgotten => upserts.for_each(|change| change.record_set.ttl = 60),
+            Mistake::AddressAdded => upserts
+                .filter(|change| change.record_set.family == Family::V4)
+                .for_each(|change| change.record_set.values.push("203.0.113.99".to_owned())),
+            Mistake::DeletionMisspelled => {
+                let deletes = mistaken.changes.iter_mut().filter(|change| change.action == Action::Delete);
+                deletes.for_each(|change| change.record_set.ttl += 1);
+            }
+            Mistake::AddressLost => upserts.for_each(|change| change.record_set.values.truncate(1)),
+            Mistake::ReadOnce | Mistake::AliasOverlooked => {}
+        }
+        self.route53.apply(&mistaken, calls).await
+    }
+}
