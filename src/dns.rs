@@ -6,243 +6,53 @@
 
 mod answer;
 pub mod export;
+mod responder;
 pub mod soa;
+mod tcp;
+mod udp;
 pub mod zone_file;
 
-use std::{
-    net::SocketAddr,
-    pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::sync::Arc;
 
-use futures_util::StreamExt;
-use hickory_server::{
-    net::{
-        runtime::iocompat::AsyncIoTokioAsStd,
-        tcp,
-        xfer::{DnsStreamHandle, Protocol},
-    },
-    proto::{
-        op::{Edns, Header, HeaderCounts, MessageType, Metadata, ResponseCode, SerialMessage},
-        serialize::binary::{BinDecodable, BinDecoder, BinEncodable, BinEncoder},
-    },
-    server::{Request, TimeoutStream},
-    zone_handler::MessageResponseBuilder,
-};
-use tokio::{
-    net::{TcpListener, TcpStream, UdpSocket},
-    sync::Semaphore,
-    task::JoinSet,
-    time::{sleep, timeout},
-};
+use tokio::net::{TcpListener, UdpSocket};
 
-use self::answer::{Answer, answer};
+pub use self::responder::Responder;
 use crate::{log::Log, store::embedded::Embedded};
-
-/// Connections that are served at a time.
-const CONNECTIONS: usize = 128;
-/// Datagrams that are answered at a time.
-const DATAGRAMS: usize = 64;
-/// The largest question taken over UDP, in octets.
-const MAX_QUESTION: usize = 4096;
-/// How long a connection may be silent, or spend on one question.
-const SILENCE: Duration = Duration::from_secs(5);
-/// How long a connection is served in total.
-const LIFETIME: Duration = Duration::from_secs(30);
-/// The largest UDP answer without EDNS (RFC 1035 §4.2.1).
-const MIN_PAYLOAD: u16 = 512;
-/// The largest UDP answer with EDNS: it passes today's networks in one piece.
-const MAX_PAYLOAD: u16 = 1232;
 
 /// Serves the records of the store until `stop` is ready.
 pub async fn serve(udp: UdpSocket, tcp: TcpListener, store: Arc<Embedded>, log: Log, stop: impl Future<Output = ()>) {
     let responder = Responder::new(store, log);
     tokio::select! {
         () = stop => {}
-        () = receive(udp, responder.clone()) => {}
-        () = accept(tcp, responder) => {}
+        () = udp::receive(udp, responder.clone()) => {}
+        () = tcp::accept(tcp, responder) => {}
     }
-}
-
-/// Receives datagrams forever, and answers up to [`DATAGRAMS`] at a time. A flood waits in the
-/// system's queue.
-async fn receive(udp: UdpSocket, responder: Responder) {
-    let udp = Arc::new(udp);
-    let mut answering = JoinSet::new();
-    let mut octets = vec![0; MAX_QUESTION];
-    loop {
-        match udp.recv_from(&mut octets).await {
-            Ok((length, peer)) => {
-                let (udp, responder, message) = (Arc::clone(&udp), responder.clone(), octets[..length].to_vec());
-                // In its own task, so that a panic affects no other answer.
-                answering.spawn(async move {
-                    if let Some(answer) = responder.respond(message, peer, Protocol::Udp) {
-                        // If it cannot be sent, the client has gone or will ask again.
-                        let _ = udp.send_to(&answer, peer).await;
-                    }
-                });
-            }
-            Err(error) => {
-                responder.log.error(&format!("could not receive a DNS message: {error}"));
-                sleep(Duration::from_millis(50)).await;
-            }
-        }
-        while answering.len() >= DATAGRAMS {
-            answering.join_next().await;
-        }
-        while answering.try_join_next().is_some() {}
-    }
-}
-
-/// Accepts connections forever, and serves up to [`CONNECTIONS`] at a time.
-async fn accept(tcp: TcpListener, responder: Responder) {
-    let permits = Arc::new(Semaphore::new(CONNECTIONS));
-    let mut connections = JoinSet::new();
-    while let Ok(permit) = Arc::clone(&permits).acquire_owned().await {
-        match tcp.accept().await {
-            Ok((stream, peer)) => {
-                let responder = responder.clone();
-                connections.spawn(async move {
-                    let _ = timeout(LIFETIME, converse(stream, peer, responder)).await;
-                    drop(permit);
-                });
-            }
-            Err(error) => {
-                // Usually there are no descriptors left. Some will be free soon.
-                responder.log.error(&format!("could not accept a DNS connection: {error}"));
-                sleep(Duration::from_millis(50)).await;
-            }
-        }
-        while connections.try_join_next().is_some() {}
-    }
-}
-
-/// Answers the questions of one connection, until it is silent or sends something else.
-async fn converse(stream: TcpStream, peer: SocketAddr, responder: Responder) {
-    let (questions, mut answers) = tcp::TcpStream::from_stream_with_buffer_size(AsyncIoTokioAsStd(stream), peer, 1);
-    let mut questions = pin!(TimeoutStream::new(questions, SILENCE));
-    while let Some(Ok(question)) = questions.next().await {
-        let Some(answer) = responder.respond(question.into_parts().0, peer, Protocol::Tcp) else { return };
-        // The stream sends the answer while it waits for the next question.
-        if answers.send(SerialMessage::new(answer, peer)).is_err() {
-            return;
-        }
-    }
-}
-
-/// Answers single messages, over any transport.
-#[derive(Clone)]
-pub struct Responder {
-    /// The records.
-    store: Arc<Embedded>,
-    /// The log: one line if the store fails, and one if it works again.
-    log: Log,
-    /// Whether the last read of the store failed.
-    failing: Arc<AtomicBool>,
-}
-
-impl Responder {
-    /// A responder that reads this store.
-    pub fn new(store: Arc<Embedded>, log: Log) -> Self {
-        Self { store, log, failing: Arc::default() }
-    }
-
-    /// The octets that answer a message; `None` if it must not be answered.
-    pub fn respond(&self, message: Vec<u8>, peer: SocketAddr, protocol: Protocol) -> Option<Vec<u8>> {
-        let Header { metadata: header, counts } = Header::read(&mut BinDecoder::new(&message)).ok()?;
-        // Never answer a response: two servers could go on forever.
-        if header.message_type == MessageType::Response {
-            return None;
-        }
-        let mut metadata = Metadata::response_from_request(&header);
-        // hickory allocates for the announced number: 20 MB for a message of 12 octets.
-        if counts.queries != 1 {
-            metadata.response_code = ResponseCode::FormErr;
-            return encode_header(metadata);
-        }
-        match Request::from_bytes(message, peer, protocol) {
-            Ok(request) => self.encode(&request, metadata),
-            Err(_) if protocol == Protocol::Udp => {
-                metadata.response_code = ResponseCode::FormErr;
-                encode_header(metadata)
-            }
-            // The next message may not begin where it seems to.
-            Err(_) => None,
-        }
-    }
-
-    /// The octets that answer a question.
-    fn encode(&self, request: &Request, mut metadata: Metadata) -> Option<Vec<u8>> {
-        let edns = request.edns.as_ref().map(response_edns);
-        let Answer { code, authoritative, answers, authority } = self.answer(request);
-        metadata.response_code = code;
-        metadata.authoritative = authoritative;
-        let response =
-            MessageResponseBuilder::new(&request.queries, edns.as_ref()).build(metadata, &answers, [], &authority, []);
-        let mut octets = Vec::new();
-        let mut encoder = BinEncoder::new(&mut octets);
-        encoder.set_max_size(match (request.protocol(), &edns) {
-            (Protocol::Udp, Some(edns)) => edns.max_payload(),
-            (Protocol::Udp, None) => MIN_PAYLOAD,
-            _ => u16::MAX,
-        });
-        if response.destructive_emit(&mut encoder).is_ok() {
-            return Some(octets);
-        }
-        metadata.response_code = ResponseCode::ServFail;
-        encode_header(metadata)
-    }
-
-    /// The answer to a message. Logs when the store begins to fail and when it works again.
-    fn answer(&self, request: &Request) -> Answer {
-        let answer = answer(request, &self.store);
-        match (&answer, self.failing.swap(answer.is_err(), Ordering::Relaxed)) {
-            (Err(error), false) => self.log.error(&format!("DNS questions are answered with SERVFAIL: {error}")),
-            (Ok(_), true) => self.log.info("DNS questions are answered again"),
-            _ => {}
-        }
-        answer.unwrap_or(Answer::nothing(ResponseCode::ServFail))
-    }
-}
-
-/// The octets of a message that consists of its header.
-fn encode_header(metadata: Metadata) -> Option<Vec<u8>> {
-    let mut octets = Vec::new();
-    let header = Header { metadata, counts: HeaderCounts::default() };
-    header.emit(&mut BinEncoder::new(&mut octets)).ok()?;
-    Some(octets)
-}
-
-/// The OPT record of an answer: version 0, no option.
-fn response_edns(request: &Edns) -> Edns {
-    let mut edns = Edns::new();
-    // hickory takes this as the limit of the answer's size, so it must not exceed what the client takes.
-    edns.set_max_payload(request.max_payload().min(MAX_PAYLOAD));
-    // RFC 3225 §3: "The DO bit of the query MUST be copied in the response."
-    edns.set_dnssec_ok(request.flags().dnssec_ok);
-    edns
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{net::Ipv4Addr, time::Instant};
+    use std::{
+        net::{Ipv4Addr, SocketAddr},
+        time::Duration,
+    };
 
-    use hickory_server::proto::{
-        op::{Message, OpCode, Query},
-        rr::{DNSClass, Name, RData, Record, RecordType},
+    use hickory_server::{
+        net::xfer::Protocol,
+        proto::{
+            op::{Edns, Message, MessageType, OpCode, Query, ResponseCode},
+            rr::{DNSClass, Name, RData, Record, RecordType},
+        },
     };
     use proptest::{prelude::*, test_runner::TestRunner};
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
+        net::{TcpSocket, TcpStream},
         sync::oneshot,
         task::JoinHandle,
+        time::timeout,
     };
 
-    use super::*;
+    use super::{responder::MAX_QUESTION, tcp::CONNECTIONS, *};
     use crate::{
         log::{Format, Level},
         store::embedded::testing::{block_on, change, in_memory},
@@ -579,21 +389,16 @@ mod tests {
     fn no_message_is_answered_with_a_panic_or_a_flood() {
         let store = in_memory("example.org=Z1,home.example.org=Z2");
         block_on(change(&store, &["a.example.org 60 A 192.0.2.1", "*.x.example.org 60 AAAA 2001:db8::1"])).unwrap();
+        let responder = Responder::new(Arc::new(store), Log { level: Level::Off, format: Format::Text });
         let peer = (Ipv4Addr::LOCALHOST, 53).into();
         let config = ProptestConfig { cases: 4096, failure_persistence: None, ..ProptestConfig::default() };
         let mut runner = TestRunner::new(config);
         let tested = runner.run(&damaged_question(), |octets| {
             let length = octets.len();
-            let Ok(request) = Request::from_bytes(octets, peer, Protocol::Udp) else { return Ok(()) };
-            let Answer { answers, authority, .. } = answer(&request, &store).unwrap();
-            let metadata = Metadata::response_from_request(&request.metadata);
-            let edns = request.edns.as_ref().map(response_edns);
-            let response = MessageResponseBuilder::new(&request.queries, edns.as_ref());
-            let mut octets = Vec::new();
-            let response = response.build(metadata, &answers, [], &authority, []);
-            response.destructive_emit(&mut BinEncoder::new(&mut octets)).unwrap();
+            // Over TCP, an answer has no other bound.
+            let answer = responder.respond(octets, peer, Protocol::Tcp).unwrap_or_default();
             // The question, its name once more, the SOA and the OPT.
-            prop_assert!(octets.len() <= 2 * length + 120, "{} octets for {length}", octets.len());
+            prop_assert!(answer.len() <= 2 * length + 120, "{} octets for {length}", answer.len());
             Ok(())
         });
         tested.unwrap();
@@ -614,24 +419,76 @@ mod tests {
         assert_eq!(read_framed(&mut stream).await, None);
     }
 
+    /// A connection from an address of this machine.
+    async fn connect_from(client: [u8; 4], server: SocketAddr) -> TcpStream {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((Ipv4Addr::from(client), 0).into()).unwrap();
+        socket.connect(server).await.unwrap()
+    }
+
     #[tokio::test]
-    async fn idle_connections_make_way() {
+    async fn a_network_with_many_connections_loses_its_own_and_no_other() {
         let served = Served::start(&["a.example.org 60 A 192.0.2.1"]).await;
-        let mut idle = Vec::new();
-        for n in 0..CONNECTIONS + 20 {
-            let mut stream = TcpStream::connect(served.address).await.unwrap();
-            // Half a length, or half a question: neither is more than silence.
-            stream.write_all(&[0, 40, 1, 2, 3][..n % 5]).await.unwrap();
-            idle.push(stream);
+        let asked = framed(&question("a.example.org.", RecordType::A).to_vec().unwrap());
+        let mut honest = connect_from([127, 0, 0, 1], served.address).await;
+        let mut many = Vec::new();
+        for n in 0..2 * CONNECTIONS {
+            let mut stream = connect_from([127, 66, 6, 1], served.address).await;
+            // Half a length, half a question, or a question that is answered.
+            stream.write_all([&[][..], &[0], &[0, 40, 1, 2, 3], &asked][n % 4]).await.unwrap();
+            many.push(stream);
+            if n % 16 == 0 {
+                honest.write_all(&asked).await.unwrap();
+                assert!(read_framed(&mut honest).await.is_some(), "{n}");
+                let mut other = connect_from([127, 0, 0, 2], served.address).await;
+                other.write_all(&asked).await.unwrap();
+                assert!(read_framed(&mut other).await.is_some(), "{n}");
+            }
         }
-        let started = Instant::now();
-        let asked = question("a.example.org.", RecordType::A).to_vec().unwrap();
-        // Over UDP nobody waits.
-        served.udp(&asked).await;
-        assert!(started.elapsed() < SILENCE / 2);
-        let answer = Message::from_vec(&served.tcp(&asked).await).unwrap();
-        assert_eq!(answer.answers.len(), 1);
-        assert!(started.elapsed() > SILENCE / 2, "all were served at once");
+        let first: Vec<TcpStream> = many.drain(..CONNECTIONS).collect();
+        for mut evicted in first {
+            let mut octets = Vec::new();
+            // A reset, if the server had not read what was sent.
+            let _ = timeout(Duration::from_secs(30), evicted.read_to_end(&mut octets)).await.expect("closed");
+        }
+    }
+
+    /// A question with so many more records than the header of a question announces: each a CNAME from
+    /// the question's name of 126 labels to that name, compressed.
+    fn stuffed(section: usize, records: u16) -> Vec<u8> {
+        let mut octets = vec![0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+        octets[4 + 2 * section..][..2].copy_from_slice(&records.to_be_bytes());
+        octets.extend([1, b'a'].repeat(126));
+        octets.extend([0, 0, 1, 0, 1]);
+        octets.extend([0xc0, 12, 0, 5, 0, 1, 0, 0, 0, 0, 0, 2, 0xc0, 12].repeat(records.into()));
+        octets
+    }
+
+    #[tokio::test]
+    async fn a_question_that_is_stuffed_with_records_is_refused_by_its_header() {
+        let served = Served::start(&["a.example.org 60 A 192.0.2.1"]).await;
+        for message in [stuffed(1, 1), stuffed(2, 1), stuffed(3, 3), stuffed(1, 270), stuffed(3, 270)] {
+            // Without what follows the header too, which over TCP is not answered otherwise.
+            for octets in [&message[..], &message[..12]] {
+                let expected = [&message[..2], &[0x81, 1, 0, 0, 0, 0, 0, 0, 0, 0]].concat();
+                assert_eq!(served.udp(octets).await, expected, "{octets:?}");
+                assert_eq!(served.tcp(octets).await, expected, "{octets:?}");
+            }
+        }
+        let answer = Message::from_vec(&served.udp(&stuffed(3, 2)).await).unwrap();
+        assert_eq!(answer.metadata.response_code, ResponseCode::Refused, "two more records may be there");
+    }
+
+    #[tokio::test]
+    async fn a_question_is_at_most_4096_octets_long_over_tcp() {
+        let served = Served::start(&["a.example.org 60 A 192.0.2.1"]).await;
+        let mut longest = question("a.example.org.", RecordType::A).to_vec().unwrap();
+        longest.resize(MAX_QUESTION, 0);
+        assert_eq!(Message::from_vec(&served.tcp(&longest).await).unwrap().answers.len(), 1);
+        let mut stream = TcpStream::connect(served.address).await.unwrap();
+        // The length is enough.
+        stream.write_all(&4097_u16.to_be_bytes()).await.unwrap();
+        assert_eq!(read_framed(&mut stream).await, None);
     }
 
     #[tokio::test]

@@ -90,6 +90,9 @@ pub fn run(data: &[u8]) {
         return assert!(octets.is_none(), "an answer to an answer");
     }
     let octets = octets.expect("an answer to a question");
+    if !is_question(data) {
+        return assert_eq!((octets.len(), octets[3] & 0xf), (12, 1), "a header with FORMERR");
+    }
     // The question, its name once more, the SOA and the OPT, or two addresses.
     assert!(octets.len() <= 2 * data.len() + 120, "{} octets for {}", octets.len(), data.len());
     if points(&data[12..]) {
@@ -99,6 +102,13 @@ pub fn run(data: &[u8]) {
     let again = answer.to_vec().and_then(|octets| Message::from_vec(&octets).map_err(Into::into));
     assert_eq!(again.expect("printed and read again"), answer);
     check(&request, &answer);
+}
+
+/// Whether the header of a message announces what a question has: one query, and at most EDNS and one
+/// more record behind it.
+fn is_question(data: &[u8]) -> bool {
+    let count = |at: usize| u16::from_be_bytes([data[at], data[at + 1]]);
+    count(4) == 1 && count(6) == 0 && count(8) == 0 && count(10) <= 2
 }
 
 /// Whether the name of a question is compressed. It could only point into the head of the message:
