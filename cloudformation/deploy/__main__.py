@@ -82,6 +82,7 @@ def add_how(group):
     group.add_argument("--domain", metavar="NAME", help="a name of your own for the gateway; '' for none")
     group.add_argument("--family-names", action=either, help="also ipv4.DOMAIN and ipv6.DOMAIN")
     group.add_argument("--plain-http", action=either, help="CloudFront in front, for old routers")
+    group.add_argument("--challenge-mapping", action=either, help="have the HTTP API write WWW-Authenticate on a 401")
     group.add_argument("--alarm-email", metavar="ADDRESS", help="who gets a mail when it is broken; '' for nobody")
     group.add_argument("--secret", metavar="ARN", help="a secret kept by --remove --keep-secret")
     group.add_argument(

@@ -4,6 +4,7 @@ import hashlib
 
 from .archive import ROOT, archive
 from .bucket import check_bucket, make_bucket, own_bucket, upload
+from .challenge import print_challenge
 from .change_set import create_change_set, drop_change_set, print_change_set
 from .permissions import check_permissions
 from .settings import planned, tried, wanted
@@ -31,8 +32,10 @@ def deploy(aws, identity, stack, options):
         delete_stack(aws, failed)
     apply(aws, stack, template, known, changed, options)
     if not options.dry_run:
-        show(aws, Stack.read(aws, options.stack))
+        made = Stack.read(aws, options.stack)
+        show(aws, made)
         print_left(account, bucket, stack, options)
+        print_challenge(made, made.flags(aws))
 
 
 def failed_before(stack, options):

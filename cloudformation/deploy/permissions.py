@@ -46,7 +46,7 @@ def permissions(account, options, parameters):
     if parameters.get("Domain"):
         groups.append(of_domain(*place, parameters))
     if parameters.get("OriginSecret"):
-        groups.append(of_cloudfront(account))
+        groups.append(of_cloudfront(account, options.stack))
     if parameters.get("AlarmEmail"):
         groups.append(of_alarms(*place))
     needed = {}
@@ -143,14 +143,17 @@ def of_domain(region, account, _stack, parameters):
     }
 
 
-def of_cloudfront(account):
-    """CloudFront in front of that name."""
+def of_cloudfront(account, stack):
+    """CloudFront in front of that name, and the function in it."""
     return {
         f"arn:aws:cloudfront::{account}:distribution/*": words(
             "cloudfront", "CreateDistribution GetDistribution UpdateDistribution DeleteDistribution"
         ),
         f"arn:aws:cloudfront::{account}:origin-request-policy/*": words(
             "cloudfront", "CreateOriginRequestPolicy GetOriginRequestPolicy DeleteOriginRequestPolicy"
+        ),
+        f"arn:aws:cloudfront::{account}:function/{stack}-challenge": words(
+            "cloudfront", "CreateFunction DescribeFunction GetFunction PublishFunction UpdateFunction DeleteFunction"
         ),
     }
 

@@ -115,6 +115,8 @@ def front(aws, options, stack, zones):
         changed["DomainZoneId"] = domain_zone(aws, changed["Domain"], zones) if options.domain else ""
     if options.family_names is not None:
         changed["FamilyNames"] = "true" if options.family_names else "false"
+    if options.challenge_mapping is not None:
+        changed["ChallengeMapping"] = "true" if options.challenge_mapping else "false"
     if options.plain_http is False:
         changed["OriginSecret"] = ""
     elif options.plain_http and "PlainHttpUrl" not in stack.outputs:

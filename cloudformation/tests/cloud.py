@@ -3,12 +3,14 @@
 import base64
 import functools
 import http.client
+import http.server
 import os
 import re
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -79,9 +81,14 @@ class Cloud:
         )
         listener.close()
         self.await_health()
+        # What ./deploy itself asks of the gateway comes here too, and nothing leaves this machine.
+        self.proxy = Proxy(self)
+        address = self.proxy.__enter__()
+        self.proxies = {"http_proxy": address, "https_proxy": address, "no_proxy": "127.0.0.1"}
         return self
 
     def __exit__(self, *_):
+        self.proxy.__exit__()
         self.process.terminate()
         self.process.wait(timeout=30)
         self.log.close()
@@ -136,7 +143,7 @@ class Cloud:
             words = [*words, "--archive", archive()]
         return subprocess.run(
             [ROOT / "deploy", *words],
-            env={**self.environment, **(environment or {})},
+            env={**self.environment, **self.proxies, **(environment or {})},
             cwd=self.directory.name,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -156,6 +163,39 @@ class Cloud:
             return response, response.read().decode()
         finally:
             connection.close()
+
+
+class Proxy:
+    """An HTTP proxy on loopback that asks one cloud for whatever name is in the URL, and knows no other."""
+
+    def __init__(self, cloud):
+        self.cloud = cloud
+
+    def __enter__(self):
+        cloud = self.cloud
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                response, body = cloud.request(self.path)
+                self.send_response(response.status)
+                for name in ("WWW-Authenticate", "Content-Type"):
+                    if name in response.headers:
+                        self.send_header(name, response.headers[name])
+                self.end_headers()
+                self.wfile.write(body.encode())
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.thread = threading.Thread(target=self.server.serve_forever)
+        self.thread.start()
+        return f"http://127.0.0.1:{self.server.server_port}"
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
 
 
 class AwsCli:

@@ -61,7 +61,8 @@ class Deployment(unittest.TestCase):
         url, tokens = printed(output)
         home, dyn = tokens["home.example.org"], tokens["dyn.example.org"]
 
-        # A client that waits for it is challenged.
+        # A client that waits for it is challenged, and ./deploy has looked.
+        self.assertIn("The challenge arrives as WWW-Authenticate", output)
         response, body = self.cloud.request(f"{url}?hostname=home.example.org&myip={OLD}")
         self.assertEqual((response.status, body), (401, "badauth"))
         self.assertEqual(response.headers["WWW-Authenticate"], 'Basic realm="nic53"')
@@ -353,6 +354,7 @@ class Deployment(unittest.TestCase):
         """All there is in the account, but for its zones."""
         client = self.cloud.client
         distributions = client("cloudfront").list_distributions()["DistributionList"]
+        functions = client("cloudfront").list_functions()["FunctionList"]
         return {
             *(("stack", s["StackName"]) for s in client("cloudformation").describe_stacks()["Stacks"]),
             *(("bucket", b["Name"]) for b in client("s3").list_buckets()["Buckets"]),
@@ -363,6 +365,7 @@ class Deployment(unittest.TestCase):
             *(("domain", d["DomainName"]) for d in client("apigatewayv2").get_domain_names()["Items"]),
             *(("certificate", c["DomainName"]) for c in client("acm").list_certificates()["CertificateSummaryList"]),
             *(("distribution", d["Id"]) for d in distributions.get("Items", [])),
+            *(("edge function", f["Name"]) for f in functions.get("Items", [])),
             *(("log", g["logGroupName"]) for g in client("logs").describe_log_groups()["logGroups"]),
         }
 

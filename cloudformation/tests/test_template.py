@@ -19,8 +19,9 @@ HTTP_API = {"Api", "Integration", "Route", "Stage", "ApiPermission"}
 FUNCTION_URL = {"Url", "UrlPermission", "UrlInvokePermission"}
 DOMAIN = {"Certificate", "DomainName", "Mapping", "Address", "AddressIpv6"}
 FAMILIES = {f"{family}{part}" for family in ("Ipv4", "Ipv6") for part in ("DomainName", "Mapping", "Address")}
-CLOUDFRONT = {"Distribution", "OriginRequestPolicy"}
-ALARMS = {"Topic", "ErrorsAlarm", "ThrottlesAlarm", "DnserrMetric", "DnserrAlarm", "FaultMetric", "FaultAlarm"}
+CLOUDFRONT = {"Distribution", "OriginRequestPolicy", "ChallengeFunction"}
+ALARMS = {"Topic", "ErrorsAlarm", "ThrottlesAlarm", "RequestsAlarm"}
+ALARMS |= {"DnserrMetric", "DnserrAlarm", "FaultMetric", "FaultAlarm"}
 
 
 class Loader(yaml.SafeLoader):
@@ -91,6 +92,28 @@ class Promises(unittest.TestCase):
         self.assertEqual(policy["HeadersConfig"]["Headers"], ["CloudFront-Viewer-Address"])
         self.assertEqual(policy["QueryStringsConfig"], {"QueryStringBehavior": "all"})
 
+    def test_the_challenge_is_mapped_on_401_alone_and_only_if_asked_for(self):
+        self.assertEqual(template["Parameters"]["ChallengeMapping"]["Default"], "false")
+        condition, mapped, otherwise = resources["Integration"]["Properties"]["ResponseParameters"]["Fn::If"]
+        self.assertEqual((condition, otherwise), ("Mapped", {"Ref": "AWS::NoValue"}))
+        header = {"Destination": "overwrite:header.WWW-Authenticate", "Source": 'Basic realm="nic53"'}
+        self.assertEqual(mapped, {"401": {"ResponseParameters": [header]}})
+
+    def test_cloudfront_challenges_before_the_request_goes_on(self):
+        distribution = resources["Distribution"]["Properties"]["DistributionConfig"]
+        function = {"Fn::GetAtt": "ChallengeFunction.FunctionARN"}
+        associations = distribution["DefaultCacheBehavior"]["FunctionAssociations"]
+        self.assertEqual(associations, [{"EventType": "viewer-request", "FunctionARN": function}])
+        # What is not published is not run.
+        self.assertIs(resources["ChallengeFunction"]["Properties"]["AutoPublish"], True)
+
+    def test_a_flood_is_reported(self):
+        alarm = resources["RequestsAlarm"]["Properties"]
+        self.assertEqual((alarm["MetricName"], alarm["Statistic"], alarm["Period"]), ("Invocations", "Sum", 3600))
+        self.assertEqual(alarm["Threshold"], {"Ref": "AlarmRequests"})
+        # 1,000 routers that ask every five minutes are no flood.
+        self.assertGreater(template["Parameters"]["AlarmRequests"]["Default"], 12_000)
+
     def test_every_setting_of_the_gateway_is_a_parameter(self):
         variables = resources["Function"]["Properties"]["Environment"]["Variables"]
         read = set(re.findall(r'"(NIC53_[A-Z_]+)"', (ROOT / "src" / "settings.rs").read_text()))
@@ -141,6 +164,9 @@ class Choices(unittest.TestCase):
     def test_a_function_url_replaces_it(self):
         self.assertEqual(self.resources_of(FrontDoor="FunctionUrl"), ALWAYS | FUNCTION_URL)
 
+    def test_a_mapped_challenge_adds_no_resource(self):
+        self.assertEqual(self.resources_of(ChallengeMapping="true"), ALWAYS | HTTP_API)
+
     def test_a_kept_secret_replaces_a_new_one(self):
         arn = "arn:aws:secretsmanager:us-east-1:000000000000:secret:kept-abcdef"
         self.assertEqual(self.resources_of(SecretArn=arn), ALWAYS - {"Secret"} | HTTP_API)
@@ -164,6 +190,8 @@ class Choices(unittest.TestCase):
             {"Domain": "ddns.example.org"},
             {**self.domain, "FrontDoor": "FunctionUrl"},
             {"FamilyNames": "true"},
+            {"ChallengeMapping": "true", "FrontDoor": "FunctionUrl"},
+            {"AlarmRequests": "0"},
             {"OriginSecret": "s" * 32},
             {**self.domain, "OriginSecret": "s" * 32, "FamilyNames": "true"},
             {**self.domain, "OriginSecret": "short"},
