@@ -12,9 +12,11 @@ from pathlib import Path
 from .archive import archive
 from .aws import Aws, AwsError, caller
 from .deployment import deploy
+from .flags import check_flags
 from .remove import remove
+from .rotation import end_grace, rotate
+from .show import show, show_json
 from .stack import Stack, deployed
-from .tokens import end_grace, rotate, show
 from .trouble import Trouble
 
 
@@ -26,7 +28,7 @@ def main():
     except (Trouble, AwsError) as trouble:
         sys.exit(f"deploy: {trouble}")
     except KeyboardInterrupt:
-        sys.exit("deploy: interrupted")
+        sys.exit("deploy: interrupted; what CloudFormation has begun, it goes on with by itself")
 
 
 def run(options):
@@ -37,7 +39,9 @@ def run(options):
     aws = Aws(options.region)
     identity = caller(aws)
     account = identity["Account"]
-    print(f"account {account}, region {options.region}, stack {options.stack}")
+    place = f"account {account}, region {options.region}, stack {options.stack}"
+    # What a program reads has nothing else in it.
+    print(place, file=sys.stderr if options.json else sys.stdout)
     stack = Stack.read(aws, options.stack)
     if options.remove:
         remove(aws, account, stack, options)
@@ -45,8 +49,8 @@ def run(options):
         rotate(aws, deployed(stack, options), options)
     elif options.end_grace:
         end_grace(aws, deployed(stack, options))
-    elif options.show:
-        show(aws, deployed(stack, options))
+    elif options.show is not None:
+        (show_json if options.json else show)(aws, deployed(stack, options), options.show)
     else:
         deploy(aws, identity, stack, options)
 
@@ -60,8 +64,14 @@ def arguments():
     add_how(parser.add_argument_group("how"))
     add_with(parser.add_argument_group("with"))
     add_instead(parser.add_argument_group("instead of deploying").add_mutually_exclusive_group())
+    parser.add_argument("--json", action="store_true", help="with --show: print it for a program to read")
     parser.add_argument("--keep-secret", action="store_true", help="with --remove: keep the secret, and so the tokens")
-    return parser.parse_args()
+    options = parser.parse_args()
+    check_flags(options)
+    options.stack = options.stack or "nic53"
+    # Not the CLI's own region: Route 53 is in us-east-1, and a second run must find the first one's stack.
+    options.region = options.region or "us-east-1"
+    return options
 
 
 def add_what(group):
@@ -97,9 +107,8 @@ def add_with(group):
     group.add_argument(
         "--bucket", metavar="NAME", help="an S3 bucket of yours for the archive, instead of one made for it"
     )
-    group.add_argument("--stack", default="nic53", metavar="NAME")
-    # Not the CLI's own region: Route 53 is in us-east-1, and a second run must find the first one's stack.
-    group.add_argument("--region", default="us-east-1")
+    group.add_argument("--stack", metavar="NAME", help="default: nic53")
+    group.add_argument("--region", help="default: us-east-1")
     group.add_argument("--yes", action="store_true", help="ask nothing; needed where nobody can be asked")
 
 
@@ -107,7 +116,9 @@ def add_instead(group):
     """What to do other than to deploy."""
     group.add_argument("--dry-run", action="store_true", help="show what would change")
     group.add_argument("--build", action="store_true", help="only build the archive")
-    group.add_argument("--show", action="store_true", help="print the URL, the tokens and the router's fields again")
+    group.add_argument(
+        "--show", nargs="*", metavar="NAME", help="print the URL and the router's fields again, of these names or of all"
+    )
     group.add_argument("--rotate", action="store_true", help="make a new secret; the previous tokens go on working")
     group.add_argument("--end-grace", action="store_true", help="refuse the previous tokens")
     group.add_argument("--remove", action="store_true", help="take it all down")

@@ -16,7 +16,7 @@ class Aws:
     def __init__(self, region):
         self.region = region
         if not shutil.which("aws"):
-            raise Trouble("the AWS CLI is not installed: https://aws.amazon.com/cli/, or pip install awscli")
+            raise Trouble("the AWS CLI is not installed: https://aws.amazon.com/cli/")
 
     def __call__(self, command, *words, **request):
         """Run a command and give its answer. The request goes in by a file of our own, since a secret in an argument is

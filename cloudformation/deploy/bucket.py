@@ -1,5 +1,7 @@
 """The bucket that the archive is put into."""
 
+import base64
+import hashlib
 import re
 
 from .aws import AwsError
@@ -8,7 +10,11 @@ from .trouble import Trouble
 
 def own_bucket(account, options):
     """The name of the bucket that is made for the stack's archives."""
-    return f"{options.stack}-code-{account}-{options.region}".lower()
+    stack = options.stack.lower()
+    # A bucket's name has no capitals, and Nic53 is another stack than nic53.
+    if stack != options.stack:
+        stack += "-" + hashlib.sha256(options.stack.encode()).hexdigest()[:8]
+    return f"{stack}-code-{account}-{options.region}"
 
 
 def check_bucket(aws, account, bucket, options):
@@ -37,14 +43,22 @@ def make_bucket(aws, bucket):
 
 
 def upload(aws, account, bucket, key, path):
-    """Put the archive into the bucket, unless it is there."""
+    """Put the archive into the bucket, unless the very same is there."""
+    digest = base64.b64encode(hashlib.sha256(path.read_bytes()).digest()).decode()
+    place = {"Bucket": bucket, "Key": key, "ExpectedBucketOwner": account}
+    if stored_digest(aws, place) != digest:
+        print(f"uploading to s3://{bucket}/{key}")
+        aws("s3api put-object", "--body", str(path), ChecksumAlgorithm="SHA256", ChecksumSHA256=digest, **place)
+
+
+def stored_digest(aws, place):
+    """The SHA-256 of an object as S3 computed it when it was put there; None if there is no object, or none was."""
     try:
-        aws("s3api head-object", Bucket=bucket, Key=key, ExpectedBucketOwner=account)
+        return aws("s3api head-object", ChecksumMode="ENABLED", **place).get("ChecksumSHA256")
     except AwsError as error:
         if error.code != "404":
             raise
-        print(f"uploading to s3://{bucket}/{key}")
-        aws("s3api put-object", "--body", str(path), Bucket=bucket, Key=key, ExpectedBucketOwner=account)
+        return None
 
 
 def remove_archives(aws, account, stack, bucket):

@@ -1,9 +1,16 @@
 """Change sets: what CloudFormation would do, before it does it."""
 
+import re
 import time
+from contextlib import contextmanager
 
+from .aws import AwsError
 from .stack import pause
 from .trouble import Trouble
+
+# What CloudFormation answers if another deployment of the stack is running or took this one's change set away.
+OTHERS_CODES = {"ChangeSetNotFound", "InvalidChangeSetStatus", "OperationInProgressException"}
+OTHERS_WORDS = re.compile(r"is in \w+_IN_PROGRESS state|already exists and cannot be created with the changeSet")
 
 
 def create_change_set(aws, stack, template, known, changed):
@@ -33,6 +40,20 @@ def create_change_set(aws, stack, template, known, changed):
                 return None
             raise Trouble(f"CloudFormation refuses: {reason}")
         pause(started, 1)
+
+
+@contextmanager
+def alone(stack):
+    """Explain the errors that mean that somebody else is deploying the same stack."""
+    try:
+        yield
+    except AwsError as error:
+        if error.code in OTHERS_CODES or OTHERS_WORDS.search(error.text):
+            raise Trouble(
+                f"another deployment of stack {stack.name} is running, or came in between: wait until CloudFormation "
+                f"is done, then run this again ({error})"
+            )
+        raise
 
 
 def drop_change_set(aws, stack, change_set):

@@ -5,11 +5,12 @@ import hashlib
 from .archive import ROOT, archive
 from .bucket import check_bucket, make_bucket, own_bucket, upload
 from .challenge import print_challenge
-from .change_set import create_change_set, drop_change_set, print_change_set
+from .change_set import alone, create_change_set, drop_change_set, print_change_set
+from .names import grants_of
 from .permissions import check_permissions
-from .settings import planned, tried, wanted
+from .settings import changes_settings, planned, tried, wanted
+from .show import show_changed
 from .stack import Stack, delete_stack, following
-from .tokens import show
 from .trouble import Trouble
 
 TEMPLATE = ROOT / "cloudformation" / "nic53.yaml"
@@ -26,22 +27,29 @@ def deploy(aws, identity, stack, options):
     changed = wanted(aws, options, stack, known)
     bucket = options.bucket or stack.parameters.get("CodeBucket") or own_bucket(account, options)
     check_permissions(aws, identity, options, planned(stack, {**changed, "CodeBucket": bucket}))
-    changed.update(code(aws, account, bucket, stack, options))
+    if keeps_code(stack, options):
+        print("The code that is deployed stays as it is; ./deploy alone deploys this version.")
+    else:
+        changed.update(code(aws, account, bucket, stack, options))
     if failed:
         print("The first deployment had failed; its empty stack is removed first.")
         delete_stack(aws, failed)
-    apply(aws, stack, template, known, changed, options)
+    with alone(stack):
+        apply(aws, stack, template, known, changed, options)
     if not options.dry_run:
         made = Stack.read(aws, options.stack)
-        show(aws, made)
-        print_left(account, bucket, stack, options)
+        show_changed(aws, stack, made)
+        print_left(account, bucket, stack, made, options)
         print_challenge(made, made.flags(aws))
 
 
 def failed_before(stack, options):
     """The stack, if its first deployment failed, so that only a new one can follow."""
     if stack.exists and stack.status.endswith("_IN_PROGRESS"):
-        raise Trouble(f"stack {stack.name} is {stack.status}: wait until CloudFormation is done, then run this again")
+        raise Trouble(
+            f"another deployment is running: stack {stack.name} is {stack.status}; "
+            "wait until CloudFormation is done, then run this again"
+        )
     if stack.status != "ROLLBACK_COMPLETE":
         return None
     if options.dry_run:
@@ -49,6 +57,12 @@ def failed_before(stack, options):
             f"stack {stack.name} was never deployed: its first deployment failed, and only another one can follow"
         )
     return stack
+
+
+def keeps_code(stack, options):
+    """Whether only settings change: then the code stays, and whoever changes them needs no Rust."""
+    given = options.archive or options.arch or options.bucket
+    return bool(stack.exists and stack.parameters.get("CodeKey") and not given and changes_settings(options))
 
 
 def code(aws, account, bucket, stack, options):
@@ -78,8 +92,11 @@ def apply(aws, stack, template, known, changed, options):
         aws("cloudformation execute-change-set", ChangeSetName=change_set["ChangeSetId"])
 
 
-def print_left(account, bucket, stack, options):
-    """Name the archives that are left in a bucket of the user's that is no longer used."""
+def print_left(account, bucket, stack, made, options):
+    """Name what is left: the tokens of names that were dropped, and archives in a bucket that is no longer used."""
+    dropped = grants_of(stack.parameters.get("RecordNames", "")).keys() - grants_of(made.parameters["RecordNames"]).keys()
+    for name in sorted(dropped):
+        print(f"left: the token of {name}. If the name is added again, it is good again; add --revoke {name} then")
     before = stack.parameters.get("CodeBucket", bucket)
     if before not in (bucket, own_bucket(account, options)):
         print(f"left: the archives of before, s3://{before}/{stack.name}-*.zip")

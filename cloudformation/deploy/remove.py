@@ -3,8 +3,8 @@
 from .aws import AwsError
 from .bucket import own_bucket, remove_archives, remove_bucket
 from .confirm import confirm
+from .secret import secret_stages, secret_value
 from .stack import delete_stack
-from .tokens import secret_stages, secret_value
 from .trouble import Trouble
 
 

@@ -2,6 +2,7 @@
 
 import secrets
 
+from .flags import NAMES, PARAMETERS, given
 from .names import canonical, grants_of, parse_pairs, record_names, zone_of
 from .stack import Stack
 from .trouble import Trouble
@@ -137,6 +138,11 @@ def others(options, known):
             raise Trouble(f"--set {given}: say --set NAME=VALUE; the names are {', '.join(sorted(known))}")
         changed[name] = value
     return changed
+
+
+def changes_settings(options):
+    """Whether the command line names anything that is to be other than it is."""
+    return any(flag in NAMES + PARAMETERS for flag in given(options))
 
 
 def check_lengths(changed):

@@ -28,7 +28,12 @@ def find_zone(aws, name):
     found = zones_named(aws, name)
     if len(found) == 1:
         return found[0]
-    raise Trouble(f"this account has {len(found) or 'no'} public zones named {name}: say --zone {name}=ID")
+    if found:
+        raise Trouble(
+            f"--zone {name}: this account has {len(found)} public zones of that name, {', '.join(found)}: "
+            f"say which, for example --zone {name}={found[0]}"
+        )
+    raise Trouble(f"--zone {name}: this account has no public zones named {name}; if it is there, say --zone {name}=ID")
 
 
 def zones_named(aws, name):

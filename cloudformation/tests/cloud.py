@@ -30,6 +30,8 @@ sys.exit(main())
 """
 # One for all: it reads the descriptions of the services, which takes longer than most calls.
 SESSION = botocore.session.get_session()
+# What ./deploy does instead of deploying.
+INSTEAD = {"--build", "--show", "--rotate", "--end-grace", "--remove"}
 # Without what the user has told the AWS CLI or nic53.
 ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "NIC53_"))},
@@ -138,8 +140,8 @@ class Cloud:
         return done.stdout
 
     def try_deploy(self, *words, build=False, environment=None):
-        """Run ./deploy, with the archive there is unless it is to build one."""
-        if not build and "--archive" not in words:
+        """Run ./deploy; if it deploys, with the archive there is unless it is to build one."""
+        if not build and not INSTEAD.intersection(words) and "--archive" not in words:
             words = [*words, "--archive", archive()]
         return subprocess.run(
             [ROOT / "deploy", *words],

@@ -90,14 +90,23 @@ class Deployment(unittest.TestCase):
         for words, build in (([], True), ([*self.zone, "--host", "home.example.org"], False)):
             output = deploy(*words, build=build)
             self.assertIn("Nothing to change.", output)
-            self.assertEqual(printed(output), (url, tokens))
+            self.assertEqual(printed(output), (url, {}))
+            self.assertIn("2 other names, as before: ./deploy --show prints them", output)
+        self.assertEqual(printed(deploy("--show")), (url, tokens))
 
-        # One host more changes that alone, and the others' tokens stay.
-        output = deploy("--host", "two.example.org")
+        # One host more changes that alone, the code stays, and so do the others' tokens.
+        output = deploy("--host", "two.example.org", build=True)
+        self.assertIn("The code that is deployed stays as it is", output)
+        self.assertNotIn("archive", output)
         self.assertIn("RecordNames: home.example.org,dyn.example.org,*.dyn.example.org,two.example.org (was", output)
         self.assertNotIn("Zones:", output)
         same_url, more = printed(output)
-        self.assertEqual((same_url, {name: more[name] for name in tokens}), (url, tokens))
+        self.assertEqual((same_url, set(more)), (url, {"two.example.org"}))
+        self.assertEqual(printed(deploy("--show")), (url, {**tokens, **more}))
+        self.assertEqual(printed(deploy("--show", "Two.example.org.")), (url, more))
+        shown = json.loads(deploy("--show", "home.example.org", "dyn.example.org", "--json"))
+        self.assertEqual({host["user"]: host["password"] for host in shown["hosts"]}, tokens)
+        self.assertEqual((shown["update_url"], shown["plain_http_url"]), (url, None))
         good = (200, f"good {OLD}")
         self.assertEqual(self.update(url, "two.example.org", more["two.example.org"], "two.example.org", OLD), good)
 
@@ -125,7 +134,9 @@ class Deployment(unittest.TestCase):
         # A mistyped name is not taken for a revoked one.
         self.assertIn("that name has no token here", self.cloud.try_deploy("--revoke", "hom.example.org").stderr)
         # One host revoked: its old token is refused, its new one and the other hosts' are not.
-        _, revoked = printed(deploy("--revoke", "home.example.org"))
+        _, revoked = printed(deploy("--revoke", "home.example.org", build=True))
+        self.assertEqual(set(revoked), {"home.example.org"})
+        _, revoked = printed(deploy("--show"))
         refused = self.update(url, "home.example.org", rotated["home.example.org"], "home.example.org", NEW)
         self.assertEqual(refused, (401, "badauth"))
         self.assertEqual(records("home.example.org"), {"A": [OLD]})
@@ -185,12 +196,27 @@ class Deployment(unittest.TestCase):
             self.assertEqual(self.update(url, name, tokens[name], name, OLD), (200, f"good {OLD}"))
             self.assertEqual(self.cloud.records(at, name)["A"], [OLD])
         # And taken away again.
-        _, tokens = printed(self.cloud.deploy("--drop", "home.example.net"))
-        self.assertEqual(set(tokens), {"a.example.org"})
+        output = self.cloud.deploy("--drop", "home.example.net", build=True)
+        self.assertIn("left: the token of home.example.net.", output)
+        self.assertEqual(set(printed(self.cloud.deploy("--show"))[1]), {"a.example.org"})
+        self.assertIn("has no token here", self.cloud.try_deploy("--show", "home.example.net").stderr)
         # What was put into the bucket goes again, and nothing else there.
         self.assertEqual(len(s3.list_objects_v2(Bucket="mine")["Contents"]), 2)
         self.cloud.deploy("--remove", "--yes")
         self.assertEqual([e["Key"] for e in s3.list_objects_v2(Bucket="mine")["Contents"]], ["nic53-notes.txt"])
+
+    def test_an_archive_in_the_bucket_is_used_only_if_it_is_the_same(self):
+        s3 = self.cloud.client("s3")
+        s3.create_bucket(Bucket="shared")
+        words = [*self.zone, "--host", "home.example.org", "--bucket", "shared"]
+        self.assertIn("uploading to s3://shared/", self.cloud.deploy(*words))
+        self.assertNotIn("uploading", self.cloud.deploy())
+        (key,) = [entry["Key"] for entry in s3.list_objects_v2(Bucket="shared")["Contents"]]
+        built = s3.get_object(Bucket="shared", Key=key)["Body"].read()
+        # Somebody else with access to the bucket.
+        s3.put_object(Bucket="shared", Key=key, Body=b"of somebody else", ChecksumAlgorithm="SHA256")
+        self.assertIn(f"uploading to s3://shared/{key}", self.cloud.deploy())
+        self.assertEqual(s3.get_object(Bucket="shared", Key=key)["Body"].read(), built)
 
     def test_what_is_wrong_is_said_before_anything_is_made(self):
         other = self.cloud.hosted_zone("example.com")

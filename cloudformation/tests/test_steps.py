@@ -14,16 +14,18 @@ from cloud import ROOT
 from deploy.__main__ import arguments, main
 from deploy.archive import archive
 from deploy.aws import Aws, AwsError
-from deploy.bucket import check_bucket, remove_archives
-from deploy.change_set import create_change_set
+from deploy.bucket import check_bucket, own_bucket, remove_archives, upload
+from deploy.change_set import alone, create_change_set
 from deploy.confirm import confirm
-from deploy.deployment import deploy
+from deploy.deployment import deploy, keeps_code
 from deploy.permissions import check_permissions, permissions
 from deploy.remove import certificate_records, keep_secret, remove
 from deploy.settings import planned, tried
+from deploy.show import changed_names
 from deploy.stack import Stack, delete_stack
+from deploy.tokens import tokens
 from deploy.trouble import Trouble
-from deploy.zones import check_zone
+from deploy.zones import check_zone, find_zone
 
 ACCOUNT = "000000000000"
 STACK_ID = f"arn:aws:cloudformation:us-east-1:{ACCOUNT}:stack/nic53/11111111-2222-3333-4444-555555555555"
@@ -318,8 +320,109 @@ class Steps(unittest.TestCase):
             said = self.trouble(
                 deploy, aws, IDENTITY, self.stack("UPDATE_IN_PROGRESS"), self.options("--host", "a.example.org")
             )
-        self.assertIn("stack nic53 is UPDATE_IN_PROGRESS: wait", said)
+        self.assertIn("another deployment is running: stack nic53 is UPDATE_IN_PROGRESS; wait", said)
         self.assertEqual(aws.calls, [])
+
+    def test_changed_settings_keep_the_code(self):
+        deployed = {"CodeKey": "nic53-0123456789abcdef.zip"}
+        rows = [
+            (["--host", "a.example.org"], deployed, True),
+            (["--drop", "home.example.org"], deployed, True),
+            (["--revoke", "home.example.org"], deployed, True),
+            (["--any-name"], deployed, True),
+            (["--domain", ""], deployed, True),
+            (["--no-plain-http"], deployed, True),
+            (["--set", "Memory=256"], deployed, True),
+            ([], deployed, False),
+            (["--dry-run"], deployed, False),
+            (["--host", "a.example.org", "--arch", "arm64"], deployed, False),
+            (["--host", "a.example.org", "--archive", "nic53.zip"], deployed, False),
+            (["--host", "a.example.org", "--bucket", "mine"], deployed, False),
+            (["--host", "a.example.org"], {}, False),
+        ]
+        for words, parameters, kept in rows:
+            with self.subTest(words=words, parameters=parameters):
+                self.assertIs(keeps_code(self.stack(**parameters), self.options(*words)), kept)
+        self.assertFalse(keeps_code(Stack("nic53", parameters=deployed), self.options("--host", "a.example.org")))
+
+    def test_two_deployments_at_once_are_explained(self):
+        busy = "An error occurred (ValidationError) when calling the CreateChangeSet operation: Stack:arn is in "
+        rows = [
+            (refused("ChangeSetNotFound"), True),
+            (refused("InvalidChangeSetStatus"), True),
+            (AwsError("command", busy + "UPDATE_IN_PROGRESS state and can not be updated."), True),
+            (refused("AccessDenied"), False),
+        ]
+        for error, explained in rows:
+            with self.subTest(error.text), self.assertRaises(Trouble if explained else AwsError) as raised:
+                with alone(self.stack()):
+                    raise error
+            if explained:
+                self.assertIn("another deployment of stack nic53 is running", str(raised.exception))
+
+    def test_a_name_is_printed_if_its_fields_are_new(self):
+        one = {"RecordNames": "a.example.org,b.example.org,*.b.example.org", "Generations": ""}
+        rows = [
+            ({}, {}, set()),
+            ({"RecordNames": one["RecordNames"] + ",c.example.org"}, {}, {"c.example.org"}),
+            ({"RecordNames": "a.example.org,b.example.org"}, {}, {"b.example.org"}),
+            ({"RecordNames": "b.example.org,*.b.example.org"}, {}, set()),
+            ({"Generations": "a.example.org=1"}, {}, {"a.example.org"}),
+            ({"Memory": "256"}, {}, set()),
+            ({}, {"SecretArn": "other"}, {"a.example.org", "b.example.org"}),
+            ({}, {"UpdateUrl": "other"}, {"a.example.org", "b.example.org"}),
+        ]
+        outputs = {"UpdateUrl": "url", "SecretArn": "arn"}
+        before = Stack("nic53", STACK_ID, "CREATE_COMPLETE", one, outputs)
+        for parameters, changed, expected in rows:
+            with self.subTest(parameters=parameters, outputs=changed):
+                after = Stack("nic53", STACK_ID, "UPDATE_COMPLETE", {**one, **parameters}, {**outputs, **changed})
+                self.assertEqual(changed_names(before, after), expected)
+        # The first deployment, or one that comes after a deployment that failed.
+        self.assertEqual(changed_names(Stack("nic53"), before), {"a.example.org", "b.example.org"})
+        self.assertEqual(changed_names(Stack("nic53", parameters=one), before), {"a.example.org", "b.example.org"})
+
+    def test_a_name_without_a_token_of_its_own_is_explained(self):
+        names = "a.example.org,b.example.org,*.b.example.org"
+        parameters = {"Zones": "example.org=Z1", "RecordNames": names}
+        stack = Stack("nic53", parameters=parameters)
+        rows = [
+            ("x.b.example.org", "x.b.example.org has no token of its own; that of b.example.org covers it"),
+            ("x.a.example.org", "has no token here; those that have: a.example.org, b.example.org"),
+        ]
+        for name, said in rows:
+            with self.subTest(name):
+                self.assertIn(said, self.trouble(tokens, stack, "secret", [name]))
+        self.assertEqual([token.name for token in tokens(stack, "secret")], ["a.example.org", "b.example.org"])
+        # Without --host, any name has one.
+        anything = Stack("nic53", parameters={**parameters, "RecordNames": ""})
+        self.assertEqual([token.kind for token in tokens(anything, "secret", ["x.example.org"])], ["host"])
+
+    def test_buckets_of_different_stacks_differ(self):
+        own = [own_bucket(ACCOUNT, self.options("--stack", name)) for name in ("nic53", "Nic53", "NIC53")]
+        self.assertEqual(own[0], f"nic53-code-{ACCOUNT}-us-east-1")
+        self.assertEqual(len(set(own)), 3)
+        for name in own:
+            self.assertEqual(name, name.lower())
+
+    def test_an_archive_is_uploaded_unless_the_same_is_there(self):
+        with tempfile.NamedTemporaryFile() as file:
+            path = Path(file.name)
+            # The SHA-256 of nothing.
+            same = {"ChecksumSHA256": "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="}
+            for answer, uploads in ((same, 0), ({"ChecksumSHA256": "b3RoZXI="}, 1), ({}, 1), (refused("404"), 1)):
+                aws = Stub(head_object=answer)
+                upload(aws, ACCOUNT, "mine", "nic53-1.zip", path)
+                self.assertEqual(len(aws.called("put-object")), uploads, answer)
+            with self.assertRaises(AwsError):
+                upload(Stub(head_object=refused("403")), ACCOUNT, "mine", "nic53-1.zip", path)
+
+    def test_two_zones_of_one_name_are_listed(self):
+        zones = [{"Id": f"/hostedzone/{zone_id}", "Name": "example.org."} for zone_id in ("Z1", "Z2")]
+        found = self.trouble(find_zone, Stub(list_hosted_zones_by_name={"HostedZones": zones}), "example.org")
+        self.assertIn("2 public zones of that name, Z1, Z2: say which, for example --zone example.org=Z1", found)
+        none = self.trouble(find_zone, Stub(list_hosted_zones_by_name={"HostedZones": []}), "example.org")
+        self.assertIn("no public zones named example.org", none)
 
     def test_an_archive_that_is_none_is_named(self):
         with tempfile.TemporaryDirectory() as directory:
@@ -344,7 +447,7 @@ class Steps(unittest.TestCase):
         with mock.patch.multiple("deploy.__main__", Aws=interrupted, arguments=lambda: options):
             with self.assertRaises(SystemExit) as ended:
                 main()
-        self.assertEqual(ended.exception.code, "deploy: interrupted")
+        self.assertEqual(ended.exception.code, "deploy: interrupted; what CloudFormation has begun, it goes on with by itself")
 
     def test_odd_answers_about_a_zone_are_explained(self):
         rows = [

@@ -1,0 +1,121 @@
+"""Every mode of `./deploy` with every flag: one that a mode does not read is refused, before anything is asked of AWS."""
+
+import contextlib
+import io
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+from unittest import mock
+
+from cloud import ROOT
+from deploy.__main__ import arguments
+
+MODES = {
+    "deploy": [],
+    "dry-run": ["--dry-run"],
+    "build": ["--build"],
+    "show": ["--show"],
+    "show a name": ["--show", "home.example.org"],
+    "rotate": ["--rotate"],
+    "end-grace": ["--end-grace"],
+    "remove": ["--remove"],
+}
+DEPLOYING = {"deploy", "dry-run"}
+SHOWING = {"show", "show a name"}
+EXISTING = {*DEPLOYING, *SHOWING, "rotate", "end-grace", "remove"}
+
+# Each flag, and the modes that read it.
+FLAGS = [
+    (["--zone", "example.org=Z1"], DEPLOYING),
+    (["--host", "home.example.org"], DEPLOYING),
+    (["--subtree", "dyn.example.org"], DEPLOYING),
+    (["--drop", "home.example.org"], DEPLOYING),
+    (["--any-name"], DEPLOYING),
+    (["--revoke", "home.example.org"], DEPLOYING),
+    (["--front-door", "http-api"], DEPLOYING),
+    (["--domain", "ddns.example.org"], DEPLOYING),
+    (["--domain", ""], DEPLOYING),
+    (["--family-names"], DEPLOYING),
+    (["--no-family-names"], DEPLOYING),
+    (["--plain-http"], DEPLOYING),
+    (["--no-plain-http"], DEPLOYING),
+    (["--challenge-mapping"], DEPLOYING),
+    (["--no-challenge-mapping"], DEPLOYING),
+    (["--alarm-email", "you@example.org"], DEPLOYING),
+    (["--alarm-email", ""], DEPLOYING),
+    (["--secret", "arn:aws:secretsmanager:x"], DEPLOYING),
+    (["--set", "Memory=256"], DEPLOYING),
+    (["--bucket", "mine"], DEPLOYING),
+    (["--arch", "arm64"], {*DEPLOYING, "build"}),
+    (["--archive", "nic53.zip"], {*DEPLOYING, "build"}),
+    (["--stack", "nic53"], EXISTING),
+    (["--region", "us-east-1"], EXISTING),
+    (["--json"], SHOWING),
+    (["--keep-secret"], {"remove"}),
+    (["--yes"], set(MODES)),
+]
+# What is said of some of them.
+WAYS = [
+    ("--remove --host site41.example.org --yes", "./deploy --drop site41.example.org"),
+    ("--remove --zone example.org=Z1", "./deploy --drop example.org"),
+    ("--remove --revoke home.example.org", "./deploy --revoke home.example.org"),
+    ("--rotate --yes --revoke home.example.org", "./deploy --revoke home.example.org"),
+    ("--end-grace --no-plain-http", "./deploy --no-plain-http"),
+    ("--show --host home.example.org", "./deploy --show home.example.org"),
+    ("--keep-secret", "./deploy --remove --keep-secret"),
+    ("--host home.example.org --json", "./deploy --show --json"),
+    ("--rotate --alarm-email=", "./deploy --alarm-email ''"),
+]
+
+
+class Flags(unittest.TestCase):
+    def refused(self, words):
+        """What is printed if these words are refused, or None."""
+        printed = io.StringIO()
+        with mock.patch.object(sys, "argv", ["deploy", *words]), contextlib.redirect_stderr(printed):
+            try:
+                arguments()
+            except SystemExit as end:
+                self.assertEqual(end.code, 2)
+                return printed.getvalue()
+        return None
+
+    def test_a_flag_that_a_mode_does_not_read_is_refused(self):
+        for mode, words in MODES.items():
+            for flag, read in FLAGS:
+                # What takes names would take the flag's value too.
+                with self.subTest(mode=mode, flag=flag):
+                    said = self.refused([*flag, *words])
+                    self.assertEqual(said is None, mode in read, said)
+                    if said:
+                        self.assertRegex(said, rf"^deploy: {flag[0]}\b.*(\./deploy|leave )[^\n]*\n$")
+
+    def test_no_flag_is_forgotten_here(self):
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed), self.assertRaises(SystemExit):
+            with mock.patch.object(sys, "argv", ["deploy", "--help"]):
+                arguments()
+        words = {word.strip("[],.;:") for word in printed.getvalue().split()}
+        known = {flag[0] for flag, _ in FLAGS} | {word for words in MODES.values() for word in words}
+        # --help itself, and a placeholder of the text.
+        self.assertEqual({word for word in words if word.startswith("--")} - known, {"--help"})
+
+    def test_the_way_to_what_was_meant_is_named(self):
+        for words, way in WAYS:
+            with self.subTest(words):
+                self.assertIn(way, self.refused(words.split()))
+
+    def test_nothing_is_asked_of_aws_first(self):
+        # Without the AWS CLI, since nothing runs it.
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "python3").symlink_to(Path(sys.executable).resolve())
+            words = ["--remove", "--host", "site41.example.org", "--yes"]
+            done = subprocess.run([ROOT / "deploy", *words], env={"PATH": folder}, capture_output=True, text=True)
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
+        self.assertIn("--host site41.example.org does not go with --remove", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
