@@ -2,7 +2,7 @@
 //! the page of settings lists what the program reads.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -80,6 +80,24 @@ fn the_page_of_settings_lists_what_the_program_reads() {
         })
         .collect();
     assert_eq!(listed, variables());
+}
+
+#[test]
+fn the_page_of_the_tests_lists_every_file() {
+    let page = Page::read("tests/README.md").text;
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` |"));
+    let listed: BTreeSet<&str> = rows.map(|(name, _)| name).filter(|name| !name.contains(char::is_uppercase)).collect();
+    let mut names = BTreeSet::new();
+    for folder in ["tests/it", "tests/it/support"] {
+        for entry in fs::read_dir(root(folder)).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.extension() == Some("rs".as_ref()) {
+                names.insert(path.file_stem().expect("a name").to_string_lossy().into_owned());
+            }
+        }
+    }
+    names.retain(|name| !["main", "mod"].contains(&&**name));
+    assert_eq!(listed, names.iter().map(String::as_str).collect());
 }
 
 /// The variables that the program reads, and their defaults: those of the gateway from their table,
