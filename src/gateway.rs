@@ -17,7 +17,7 @@ use crate::{
         update::{Desired, Update},
         zone::Zone,
     },
-    secrets::Keeper,
+    secrets::Provider,
     settings::Settings,
     store::{CallCount, Error, Store},
 };
@@ -27,7 +27,7 @@ pub struct Gateway<S> {
     /// What it is told.
     settings: Settings,
     /// What tokens are minted under.
-    secrets: Keeper,
+    secrets: Provider,
     /// Where the records are.
     store: S,
     /// Where each request gets its line.
@@ -45,7 +45,7 @@ struct Outcome {
 
 impl<S: Store> Gateway<S> {
     /// Puts the parts together.
-    pub fn new(settings: Settings, secrets: Keeper, store: S, log: Log) -> Self {
+    pub fn new(settings: Settings, secrets: Provider, store: S, log: Log) -> Self {
         Self { settings, secrets, store, log }
     }
 

@@ -1,4 +1,4 @@
-//! Where the token secrets come from, and keeping them fresh.
+//! Where the token secrets come from, and reading them again when they are old.
 
 use std::{
     fs,
@@ -21,10 +21,10 @@ use crate::{
 /// How long secrets of Secrets Manager are used before they are read again.
 const MAX_AGE: Duration = Duration::from_mins(5);
 
-/// How long the secrets we have are used after they could not be read again.
+/// How long the secrets in use are kept after a failed read.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
 
-/// The most that reading them again may hold up a request.
+/// The longest that reading them again may delay a request.
 const REFRESH_LIMIT: Duration = Duration::from_millis(900);
 
 /// Where the secrets come from.
@@ -39,43 +39,44 @@ pub enum Source {
         /// Holds the one before it.
         previous: Option<PathBuf>,
     },
-    /// `NIC53_SECRET_ARN`: `AWSCURRENT`, and `AWSPREVIOUS` where it is there.
+    /// `NIC53_SECRET_ARN`: `AWSCURRENT`, and `AWSPREVIOUS` if it exists.
     SecretsManager(String),
 }
 
-/// The secrets as they are now.
-pub enum Keeper {
+/// Provides the secrets that are in use.
+pub enum Provider {
     /// Read once.
     Fixed(Arc<Secrets>),
     /// Read from Secrets Manager, again from time to time.
     SecretsManager {
         /// Reads them.
         client: Client,
-        /// Which secret.
+        /// The secret's ARN.
         arn: String,
-        /// What was read, and when to read again.
-        held: Mutex<Held>,
-        /// Where a failure is told.
+        /// What was read last, and when to read again.
+        cached: Mutex<Cached>,
+        /// Logs a failed read.
         log: Log,
     },
 }
 
-/// Secrets and until when they are fresh.
-pub struct Held {
+/// Secrets, and how long they may be used.
+pub struct Cached {
     /// What was read last.
     secrets: Arc<Secrets>,
-    /// By the wall clock: a frozen Lambda's other clocks stand still.
-    fresh_from: SystemTime,
-    /// Counted from then.
-    fresh_for: Duration,
+    /// When it was tried last. The wall clock's time: a monotonic clock may stop while the Lambda is
+    /// frozen.
+    read_at: SystemTime,
+    /// How long after `read_at` they are used unasked.
+    valid_for: Duration,
 }
 
-impl Keeper {
+impl Provider {
     /// Reads the secrets.
     ///
     /// # Errors
     ///
-    /// What could not be read, or is no secret; never the secret.
+    /// If a secret could not be read, or is too short or too long. The message never holds a secret.
     pub async fn read(source: &Source, aws: Option<&SdkConfig>, log: Log) -> Result<Self, String> {
         match source {
             Source::Text(secrets) => Ok(Self::Fixed(Arc::clone(secrets))),
@@ -93,36 +94,36 @@ impl Keeper {
                 };
                 let client = Client::new(aws);
                 let secrets = Arc::new(read_versions(&client, arn, aws::CALL_LIMIT).await?);
-                let held = Held { secrets, fresh_from: SystemTime::now(), fresh_for: MAX_AGE };
-                Ok(Self::SecretsManager { client, arn: arn.clone(), held: Mutex::new(held), log })
+                let cached = Cached { secrets, read_at: SystemTime::now(), valid_for: MAX_AGE };
+                Ok(Self::SecretsManager { client, arn: arn.clone(), cached: Mutex::new(cached), log })
             }
         }
     }
 
-    /// The secrets, read again first where they are old. Where that fails, the old ones go on.
+    /// The secrets, read again first if they are old. If that fails, the old secrets stay in use.
     pub async fn current(&self) -> Arc<Secrets> {
-        let (client, arn, held, log) = match self {
+        let (client, arn, cached, log) = match self {
             Self::Fixed(secrets) => return Arc::clone(secrets),
-            Self::SecretsManager { client, arn, held, log } => (client, arn, held, log),
+            Self::SecretsManager { client, arn, cached, log } => (client, arn, cached, log),
         };
-        let mut held = held.lock().await;
+        let mut cached = cached.lock().await;
         // A clock that was set back makes them old too.
-        if held.fresh_from.elapsed().is_ok_and(|age| age < held.fresh_for) {
-            return Arc::clone(&held.secrets);
+        if cached.read_at.elapsed().is_ok_and(|age| age < cached.valid_for) {
+            return Arc::clone(&cached.secrets);
         }
-        held.fresh_from = SystemTime::now();
-        // Boxed: every request would carry the room that a call to AWS takes.
+        cached.read_at = SystemTime::now();
+        // Boxed, so that a request's future does not reserve space for an AWS call it rarely makes.
         match Box::pin(read_versions(client, arn, REFRESH_LIMIT)).await {
             Ok(secrets) => {
-                held.secrets = Arc::new(secrets);
-                held.fresh_for = MAX_AGE;
+                cached.secrets = Arc::new(secrets);
+                cached.valid_for = MAX_AGE;
             }
             Err(error) => {
-                held.fresh_for = RETRY_AFTER;
-                log.error(&format!("{error}; the secrets read before are used"));
+                cached.valid_for = RETRY_AFTER;
+                log.error(&format!("{error}; the secrets read before stay in use"));
             }
         }
-        Arc::clone(&held.secrets)
+        Arc::clone(&cached.secrets)
     }
 }
 
@@ -145,7 +146,7 @@ async fn read_versions(client: &Client, arn: &str, limit: Duration) -> Result<Se
     Ok(Secrets { current, previous })
 }
 
-/// Reads one version; `None` where there is none.
+/// Reads one version; `None` if the secret has none of that stage.
 async fn read_version(client: &Client, arn: &str, stage: &str) -> Result<Option<Secret>, String> {
     let answer = client.get_secret_value().secret_id(arn).version_stage(stage).send().await;
     let value = match answer {

@@ -14,7 +14,7 @@ use nic53::{
     lambda,
     log::{Entry, Format, Level, Log},
     protocol::reply::{self, ReturnCode},
-    secrets::Keeper,
+    secrets::Provider,
     settings::Settings,
     store::route53::Route53,
 };
@@ -104,6 +104,6 @@ async fn gateway() -> Result<Gateway<Route53>, String> {
             store.warm_up(zone).await;
         }
     };
-    let (secrets, ()) = tokio::join!(Keeper::read(source, Some(&aws), log), warm_up);
+    let (secrets, ()) = tokio::join!(Provider::read(source, Some(&aws), log), warm_up);
     Ok(Gateway::new(settings.clone(), secrets?, store, log))
 }

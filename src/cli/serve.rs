@@ -19,7 +19,7 @@ use crate::{
     gateway::Gateway,
     log::{self, Format, Log},
     protocol::{hostname::HostName, token::Scope},
-    secrets::Keeper,
+    secrets::Provider,
     server::{Limits, serve},
     settings::Settings,
     store::{Store, embedded::Embedded, route53::Route53},
@@ -95,7 +95,7 @@ impl Serve {
             StoreKind::Route53 => {
                 let aws = aws::config().await?;
                 let source = settings.secret.as_ref().ok_or_else(|| "there is no secret".to_owned())?;
-                let secrets = Keeper::read(source, Some(&aws), log).await?;
+                let secrets = Provider::read(source, Some(&aws), log).await?;
                 announce(&http, DnsAddress(None))?;
                 until_stopped(http, Gateway::new(settings, secrets, Route53::new(&aws), log), log, stop_signal()?)
                     .await;
@@ -116,7 +116,7 @@ impl Serve {
         let dns_address = dns_sockets.as_ref().and_then(|(udp, _)| udp.local_addr().ok());
         let source = settings.secret.as_ref().ok_or_else(|| "there is no secret".to_owned())?;
         let first_start = make_secret(&self.store.data, source)?;
-        let secrets = Keeper::read(source, None, log).await?;
+        let secrets = Provider::read(source, None, log).await?;
         let stop = stop_signal()?;
         // Such as a folder whose path is too long for a socket: no reason not to serve.
         let export = export::listen(&self.store.data)
@@ -227,7 +227,7 @@ fn say(text: &str) {
 }
 
 /// What to paste on the first start: a host, its token, and how to see it move.
-async fn recipe(settings: &Settings, secrets: &Keeper, http: SocketAddr, dns: Option<SocketAddr>) -> Option<String> {
+async fn recipe(settings: &Settings, secrets: &Provider, http: SocketAddr, dns: Option<SocketAddr>) -> Option<String> {
     let host: HostName = "router.home.example".parse().ok()?;
     let zone = settings.zones.holding(&host)?;
     let secrets = secrets.current().await;

@@ -26,7 +26,7 @@ use crate::{
     client::gateway_url::{GatewayUrl, host},
     log::{Format, Log},
     protocol::{hostname::HostName, token::Scope},
-    secrets::Keeper,
+    secrets::Provider,
     settings::Settings,
 };
 
@@ -134,7 +134,7 @@ impl Setup {
             Failure(format!("{failure}; or the host's token by --token-file FILE, where - is standard input"))
         })?;
         let source = settings.secret.as_ref().ok_or_else(|| "there is no secret".to_owned())?;
-        let secrets = Keeper::read(source, None, Log { level: settings.log, format: Format::Text }).await?;
+        let secrets = Provider::read(source, None, Log { level: settings.log, format: Format::Text }).await?;
         let secrets = secrets.current().await;
         let mut accounts = Vec::new();
         for host in &self.hosts {

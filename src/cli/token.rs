@@ -23,7 +23,7 @@ use crate::{
         token::{Password, Scope, Secret, Secrets},
         zone::{Zone, Zones, bare_id},
     },
-    secrets::Keeper,
+    secrets::Provider,
     settings::Settings,
 };
 
@@ -87,7 +87,7 @@ impl Token {
         let settings = self.settings.settings(&self.store)?;
         let hosts = self.hosts.iter().map(|host| self.host(host, &settings.zones)).collect::<Result<Vec<_>, _>>()?;
         let source = settings.secret.as_ref().ok_or_else(|| "there is no secret".to_owned())?;
-        let secrets = Keeper::read(source, None, Log { level: settings.log, format: Format::Text }).await?;
+        let secrets = Provider::read(source, None, Log { level: settings.log, format: Format::Text }).await?;
         let secrets = secrets.current().await;
         if self.check { self.check(&hosts, &settings, &secrets) } else { self.mint(&hosts, &settings, &secrets) }
     }

@@ -7,7 +7,7 @@ use data_encoding::BASE64;
 use nic53::{
     gateway::Gateway,
     protocol::token::{Scope, Secret},
-    secrets::Keeper,
+    secrets::Provider,
     server::{Limits, serve},
     settings::Settings,
     store::embedded::Embedded,
@@ -43,8 +43,9 @@ impl Server {
         let settings = Settings::read(variable).unwrap();
         let log = said::log();
         said::secret(SECRET);
-        let secrets =
-            Keeper::read(settings.secret.as_ref().unwrap(), None, log).await.unwrap_or_else(|error| panic!("{error}"));
+        let secrets = Provider::read(settings.secret.as_ref().unwrap(), None, log)
+            .await
+            .unwrap_or_else(|error| panic!("{error}"));
         let store = Embedded::open(data.path(), settings.zones.clone()).unwrap_or_else(|error| panic!("{error}"));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -20,7 +20,7 @@ use nic53::{
         token::{Scope, Secret},
         zone::Zones,
     },
-    secrets::Keeper,
+    secrets::Provider,
     settings::Settings,
     store::route53::Route53,
 };
@@ -126,7 +126,7 @@ async fn gateway(route53: &FakeRoute53) -> Gateway<Route53> {
     let settings = settings.unwrap_or_else(|error| panic!("{error}"));
     let aws = nic53::aws::config().await.expect("an SDK configuration");
     let source = settings.secret.as_ref().expect("a secret");
-    let secrets = Keeper::read(source, None, said::log()).await.unwrap_or_else(|error| panic!("{error}"));
+    let secrets = Provider::read(source, None, said::log()).await.unwrap_or_else(|error| panic!("{error}"));
     Gateway::new(settings, secrets, Route53::new(&route53.configure(&aws)), said::log())
 }
 

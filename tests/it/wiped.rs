@@ -18,7 +18,7 @@ use nic53::{
         token::{Password, Scope, Secret},
         zone::Zone,
     },
-    secrets::{Keeper, Source},
+    secrets::{Provider, Source},
 };
 use sha2::block_api::compress256;
 
@@ -95,7 +95,7 @@ fn hold(source: &Source) {
 fn have(source: &Source) {
     let log = said::log();
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    let keeper = runtime.block_on(Keeper::read(source, None, log)).unwrap_or_else(|problem| panic!("{problem}"));
+    let keeper = runtime.block_on(Provider::read(source, None, log)).unwrap_or_else(|problem| panic!("{problem}"));
     let secrets = runtime.block_on(keeper.current());
     let token = secrets.current.mint(Scope::Host, &"home.example.org".parse().expect("a name"), &zone(), 0);
     let password = Password::new(token.reveal()).expect("a password");

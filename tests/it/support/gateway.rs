@@ -7,7 +7,7 @@ use nic53::{
         token::{Scope, Secret},
         zone::{Zone, Zones},
     },
-    secrets::Keeper,
+    secrets::Provider,
     settings::Settings,
     store::Store,
 };
@@ -45,7 +45,7 @@ pub(crate) async fn gateway<S: Store>(
     said::secret(SECRET);
     said::secret(PREVIOUS_SECRET);
     let source = settings.secret.as_ref().ok_or("no secret")?;
-    let secrets = Keeper::read(source, None, log).await?;
+    let secrets = Provider::read(source, None, log).await?;
     Ok(Gateway::new(settings, secrets, store, log))
 }
 
