@@ -40,7 +40,7 @@ pub struct Route53 {
 }
 
 /// The record sets of a host and of those behind it, as far as one page goes.
-struct Neighbours<'a> {
+struct SharedPage<'a> {
     /// Whose first record set the page starts at.
     first: &'a HostName,
     /// The page.
@@ -60,20 +60,20 @@ impl Route53 {
         let _ = tokio::time::timeout(WARM_UP_LIMIT, read).await;
     }
 
-    /// What is present at one host, read unless it is among those neighbours.
+    /// What is present at one host, read unless it is among those shared.
     async fn present(
         &self,
         grant: &Grant<'_>,
-        neighbours: Option<&Neighbours<'_>>,
+        shared: Option<&SharedPage<'_>>,
         calls: &CallCount,
     ) -> Result<Current, Error> {
-        if let Some(neighbours) = neighbours.filter(|neighbours| neighbours.hold_all_of(grant.host())) {
-            return present_of(grant.host(), &neighbours.page.resource_record_sets);
+        if let Some(shared) = shared.filter(|shared| shared.covers(grant.host())) {
+            return present_of(grant.host(), &shared.page.resource_record_sets);
         }
         let (mut sets, mut from) = (Vec::new(), (None, None));
         loop {
             let page = self.page(grant, from, PAGE, calls).await?;
-            let more = goes_on(&page, grant.host());
+            let more = splits(&page, grant.host());
             sets.extend(page.resource_record_sets);
             if !more {
                 return present_of(grant.host(), &sets);
@@ -105,30 +105,30 @@ impl Route53 {
     }
 }
 
-impl Neighbours<'_> {
+impl SharedPage<'_> {
     /// Whether all record sets of that host are there.
     ///
     /// Those of one name stand together, so they are, where one of them is and the page does not
     /// break off within them. A host that has none there may be behind them, or nowhere.
-    fn hold_all_of(&self, host: &HostName) -> bool {
+    fn covers(&self, host: &HostName) -> bool {
         let is_there = host == self.first || self.page.resource_record_sets.iter().any(|set| is_name(&set.name, host));
-        is_there && !goes_on(&self.page, host)
+        is_there && !splits(&self.page, host)
     }
 }
 
 impl Store for Route53 {
     async fn record_sets(&self, grants: &[&Grant<'_>], calls: &CallCount) -> Result<Vec<Current>, Error> {
         in_time("could not read the record sets", async {
-            // Hosts of one request are often neighbours: one page from the first may hold them all.
+            // Hosts of one request are often shared: one page from the first may hold them all.
             let first = grants.iter().min_by_key(|grant| grant.host().labels().rev().collect::<Vec<_>>());
-            let neighbours = match first {
+            let shared = match first {
                 Some(first) if grants.len() > 1 => {
                     let page = self.page(first, (None, None), PAGE * grants.len(), calls).await?;
-                    Some(Neighbours { first: first.host(), page })
+                    Some(SharedPage { first: first.host(), page })
                 }
                 _ => None,
             };
-            let reads: Vec<_> = grants.iter().map(|grant| self.present(grant, neighbours.as_ref(), calls)).collect();
+            let reads: Vec<_> = grants.iter().map(|grant| self.present(grant, shared.as_ref(), calls)).collect();
             // All of them, though one may fail: what is asked of Route 53 does not depend on chance.
             let reads = stream::iter(reads).buffered(READS_AT_ONCE).collect::<Vec<_>>();
             reads.await.into_iter().collect()
@@ -179,7 +179,7 @@ async fn in_time<T>(what: &str, work: impl Future<Output = Result<T, Error>>) ->
 }
 
 /// Whether a page breaks off within that host's record sets.
-fn goes_on(page: &Page, host: &HostName) -> bool {
+fn splits(page: &Page, host: &HostName) -> bool {
     page.is_truncated && page.next_record_name().is_some_and(|next| is_name(next, host))
 }
 
