@@ -278,7 +278,7 @@ fn change(change: &record::Change<'_>) -> Result<writer::Change, Error> {
 }
 
 #[cfg(test)]
-mod power_cuts;
+mod crash_tests;
 #[cfg(test)]
 pub(crate) mod testing;
 
