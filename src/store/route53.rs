@@ -24,24 +24,24 @@ use crate::{
     },
 };
 
-/// How many record sets a read asks for, for each host: more than a name has, as a rule.
+/// How many record sets a read asks for per host: more than a name usually has.
 const PAGE: usize = 10;
 
 /// How many hosts are read at once.
 const READS_AT_ONCE: usize = 8;
 
-/// The most that opening the connection ahead of the first request may take.
+/// The longest that opening the connection before the first request may take.
 const WARM_UP_LIMIT: Duration = Duration::from_secs(2);
 
-/// Route 53, as the credentials of the environment may use it.
+/// Route 53, used with the credentials of the environment.
 pub struct Route53 {
     /// The SDK's client.
     client: Client,
 }
 
-/// The record sets of a host and of those behind it, as far as one page goes.
+/// A page that may hold the record sets of several hosts of a request.
 struct SharedPage<'a> {
-    /// Whose first record set the page starts at.
+    /// The host whose first record set the page starts at.
     first: &'a HostName,
     /// The page.
     page: Page,
@@ -54,13 +54,13 @@ impl Route53 {
     }
 
     /// Opens the connection that the first request will need, by reading one record set of a zone.
-    /// Whether it works shows at the first request.
+    /// A failure shows at the first request.
     pub async fn warm_up(&self, zone: &Zone) {
         let read = self.client.list_resource_record_sets().hosted_zone_id(&zone.id).max_items(1).send();
         let _ = tokio::time::timeout(WARM_UP_LIMIT, read).await;
     }
 
-    /// What is present at one host, read unless it is among those shared.
+    /// What is present at one host: from the shared page if that covers it, else read.
     async fn present(
         &self,
         grant: &Grant<'_>,
@@ -82,7 +82,7 @@ impl Route53 {
         }
     }
 
-    /// So many record sets from a host's first one, or from that type and identifier of it.
+    /// Up to `most` record sets, from a host's first one, or from that type and identifier of it.
     async fn page(
         &self,
         grant: &Grant<'_>,
@@ -106,10 +106,10 @@ impl Route53 {
 }
 
 impl SharedPage<'_> {
-    /// Whether all record sets of that host are there.
+    /// Whether the page holds all record sets of that host.
     ///
-    /// Those of one name stand together, so they are, where one of them is and the page does not
-    /// break off within them. A host that has none there may be behind them, or nowhere.
+    /// Those of one name stand together. So the page holds all of them if it holds one and does not
+    /// end within them. A host of which it holds none may come later in the zone, or not exist.
     fn covers(&self, host: &HostName) -> bool {
         let is_there = host == self.first || self.page.resource_record_sets.iter().any(|set| is_name(&set.name, host));
         is_there && !splits(&self.page, host)
@@ -119,7 +119,7 @@ impl SharedPage<'_> {
 impl Store for Route53 {
     async fn record_sets(&self, grants: &[&Grant<'_>], calls: &CallCount) -> Result<Vec<Current>, Error> {
         in_time("could not read the record sets", async {
-            // Hosts of one request are often shared: one page from the first may hold them all.
+            // Hosts of one request are often next to each other: one page may hold them all.
             let first = grants.iter().min_by_key(|grant| grant.host().labels().rev().collect::<Vec<_>>());
             let shared = match first {
                 Some(first) if grants.len() > 1 => {
@@ -129,7 +129,7 @@ impl Store for Route53 {
                 _ => None,
             };
             let reads: Vec<_> = grants.iter().map(|grant| self.present(grant, shared.as_ref(), calls)).collect();
-            // All of them, though one may fail: what is asked of Route 53 does not depend on chance.
+            // All of them, even if one fails: which calls are made must not depend on timing.
             let reads = stream::iter(reads).buffered(READS_AT_ONCE).collect::<Vec<_>>();
             reads.await.into_iter().collect()
         })
@@ -153,7 +153,7 @@ impl Store for Route53 {
     }
 }
 
-/// Counts every attempt, retries included.
+/// Counts every attempt, including retries.
 impl Intercept for CallCount {
     fn name(&self) -> &'static str {
         "CallCount"
@@ -170,7 +170,7 @@ impl Intercept for CallCount {
     }
 }
 
-/// Waits no longer than one call may take, however many calls it is.
+/// Waits for several calls no longer than one call may take.
 async fn in_time<T>(what: &str, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     match tokio::time::timeout(aws::CALL_LIMIT, work).await {
         Ok(result) => result,
@@ -178,14 +178,14 @@ async fn in_time<T>(what: &str, work: impl Future<Output = Result<T, Error>>) ->
     }
 }
 
-/// Whether a page breaks off within that host's record sets.
+/// Whether the page ends within that host's record sets.
 fn splits(page: &Page, host: &HostName) -> bool {
     page.is_truncated && page.next_record_name().is_some_and(|next| is_name(next, host))
 }
 
-/// What the record sets of a host come to, others being left out.
+/// What a host has, given record sets that may be of other hosts too.
 fn present_of(host: &HostName, sets: &[ResourceRecordSet]) -> Result<Current, Error> {
-    let mut ours = ByFamily::default();
+    let (mut v4, mut v6) = (None, None);
     for set in sets.iter().filter(|set| is_name(&set.name, host)) {
         let family = match &set.r#type {
             RrType::Cname => return Ok(Current::NotOurs("a CNAME is there")),
@@ -207,7 +207,7 @@ fn present_of(host: &HostName, sets: &[ResourceRecordSet]) -> Result<Current, Er
     Ok(Current::Simple(ours))
 }
 
-/// A change in the SDK's words.
+/// A change as the SDK's type.
 fn change(change: &Change<'_>) -> Result<types::Change, Error> {
     let records = change
         .record_set
@@ -252,7 +252,7 @@ fn failure(what: &str, error: &(dyn std::error::Error + 'static)) -> Error {
     Error(format!("{what}: {}", aws::causes(error)))
 }
 
-/// A value that the SDK wanted and we did not give: a mistake of ours.
+/// A value that the SDK requires and we did not set: a bug of ours.
 #[expect(clippy::needless_pass_by_value, reason = "it is what map_err hands over")]
 fn incomplete(error: aws_sdk_route53::error::BuildError) -> Error {
     failure("could not make the change", &error)
