@@ -6,27 +6,26 @@
 mod file;
 mod key;
 mod records;
+mod shared;
 mod snapshot;
 mod writer;
 
 use std::{
-    mem,
     net::IpAddr,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
-        Arc, PoisonError, RwLock, RwLockReadGuard,
+        Arc, RwLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::{self, Sender},
     },
     thread::{self, JoinHandle},
 };
 
-use redb::Database;
 use tokio::sync::oneshot;
 
 use self::{
-    file::{DataFile, failed},
-    snapshot::View,
+    file::DataFile,
+    shared::{Opened, Shared, State},
     writer::{Batch, Writer},
 };
 pub use self::{
@@ -147,115 +146,6 @@ impl Drop for Embedded {
         if let Some(writer) = self.writer.take() {
             let _ = writer.join();
         }
-    }
-}
-
-/// What readers and the thread that writes have in common.
-struct Shared {
-    /// The file.
-    path: PathBuf,
-    /// The zones in it.
-    zones: Zones,
-    /// The keys of the zones, in their order.
-    apexes: Vec<Key>,
-    /// Changed by the thread that writes alone, and never for longer than it takes to swap.
-    state: RwLock<State>,
-    /// Whether something failed since the file was opened.
-    suspect: AtomicBool,
-    /// Transactions committed.
-    commits: AtomicU64,
-}
-
-/// Whether the file is open.
-enum State {
-    /// It is.
-    Open(Opened),
-    /// It is not, and why; a copy in memory is there to be read.
-    Copied(Opened, String),
-    /// It is not, and why.
-    Closed(String),
-}
-
-/// A file, or a copy of it, that is open.
-struct Opened {
-    /// What it holds since the last commit. A transaction for each read would be a fifth of a DNS
-    /// answer.
-    view: Arc<View>,
-    /// The file.
-    database: Database,
-}
-
-impl Opened {
-    /// Has a look at what a file holds.
-    fn new(database: Database, path: &Path) -> Result<Self, Error> {
-        let view = View::new(&database).map_err(|error| failed(path, &error))?;
-        Ok(Self { view: Arc::new(view), database })
-    }
-}
-
-impl Shared {
-    /// Does something with the open file.
-    fn with<T>(&self, what: impl FnOnce(&Opened) -> Result<T, Error>) -> Result<T, Error> {
-        match &*self.state() {
-            State::Open(opened) => what(opened),
-            State::Copied(_, why) | State::Closed(why) => Err(self.closed(why)),
-        }
-    }
-
-    /// What the file holds, or its copy.
-    fn view(&self) -> Result<Arc<View>, Error> {
-        match &*self.state() {
-            State::Open(opened) | State::Copied(opened, _) => Ok(Arc::clone(&opened.view)),
-            State::Closed(why) => Err(self.closed(why)),
-        }
-    }
-
-    /// Shows what the file holds since the last commit.
-    fn show(&self, view: View) {
-        let mut view = Arc::new(view);
-        if let State::Open(opened) = &mut *self.state.write().unwrap_or_else(PoisonError::into_inner) {
-            // The one before is dropped when nobody is kept waiting.
-            mem::swap(&mut opened.view, &mut view);
-        }
-    }
-
-    /// What is said of a file that is not open.
-    fn closed(&self, why: &str) -> Error {
-        Error(format!("{}: not open: {why}", self.path.display()))
-    }
-
-    /// The state; it does not change as long as what is returned lives.
-    fn state(&self) -> RwLockReadGuard<'_, State> {
-        self.state.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether the file is open, and nothing failed since it was opened.
-    fn is_usable(&self) -> bool {
-        let open = matches!(*self.state(), State::Open(_));
-        open && !self.suspect.load(Ordering::Relaxed)
-    }
-
-    /// Has the file opened again, since something failed.
-    fn suspect(&self) {
-        self.suspect.store(true, Ordering::Relaxed);
-    }
-
-    /// Changes the state. The file that was open before is closed when nobody is kept waiting.
-    fn set(&self, state: State) {
-        let before = mem::replace(&mut *self.state.write().unwrap_or_else(PoisonError::into_inner), state);
-        drop(before);
-        self.suspect.store(false, Ordering::Relaxed);
-    }
-
-    /// What is said where a read failed, which has the file opened again.
-    fn failed(&self, error: &redb::Error) -> Error {
-        self.suspect();
-        failed(&self.path, error)
-    }
-
-    /// One more.
-    fn count_commit(&self) {
-        self.commits.fetch_add(1, Ordering::Relaxed);
     }
 }
 

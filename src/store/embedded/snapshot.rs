@@ -13,10 +13,10 @@ use std::sync::Arc;
 use redb::{Database, ReadOnlyTable, ReadableDatabase};
 
 use super::{
-    Shared,
     file::{RECORDS, SERIALS, damaged},
     key::Key,
     records::Records,
+    shared::Shared,
 };
 use crate::{
     protocol::{hostname::HostName, zone::Zone},

@@ -27,10 +27,10 @@ use redb::{Database, ReadableTable, Table};
 use tokio::sync::oneshot;
 
 use super::{
-    Opened, Shared, State,
     file::{DataFile, RECORDS, SERIALS, begin, failed, now},
     key::Key,
     records::{Addresses, Records},
+    shared::{Opened, Shared, State},
     snapshot::View,
 };
 use crate::{
