@@ -15,6 +15,8 @@ use std::{fmt, process::ExitCode};
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::problem::Problem;
+
 /// A dyndns2 gateway to Amazon Route 53.
 ///
 /// Without a command, `nic53 serve`.
@@ -47,6 +49,12 @@ pub struct Failure(pub String);
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+impl From<Problem> for Failure {
+    fn from(Problem(text): Problem) -> Self {
+        Self(text)
     }
 }
 

@@ -7,6 +7,7 @@ use http::{Response, StatusCode, request::Parts};
 
 use crate::{
     log::{Entry, Log},
+    problem::Problem,
     protocol::{
         access::{Access, Grant},
         endpoint::Endpoint,
@@ -19,7 +20,7 @@ use crate::{
     },
     secrets::Provider,
     settings::Settings,
-    store::{CallCount, Error, Store},
+    store::{CallCount, Store},
 };
 
 /// Settings, secrets and a store: all it takes to answer.
@@ -138,7 +139,7 @@ impl<S: Store> Gateway<S> {
 
     /// Changes the granted hosts of one zone, all or none, and says what comes of each.
     async fn change(&self, zone: &Zone, grants: &[&Grant<'_>], update: &Update, calls: &CallCount) -> Vec<Outcome> {
-        let failed = |error: &Error| Outcome::new(ReturnCode::DnsErr, format!("zone {}: {error}", zone.name));
+        let failed = |problem: &Problem| Outcome::new(ReturnCode::DnsErr, format!("zone {}: {problem}", zone.name));
         let desired = match &update.desired {
             Ok(desired) => desired,
             Err(reason) => return vec![Outcome::new(ReturnCode::DnsErr, *reason); grants.len()],

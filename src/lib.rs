@@ -13,7 +13,7 @@
 //! - [`protocol`]: the protocol as plain functions, without I/O.
 //! - [`gateway`]: the path of a request, from its bytes' values to the reply.
 //! - [`store`]: the records, in Route 53 or in the embedded store.
-//! - [`settings`], [`secrets`], [`aws`], [`log`]: what both programs need around it.
+//! - [`settings`], [`secrets`], [`aws`], [`log`], [`problem`]: what both programs need around it.
 //! - `lambda` and `server`: the two ways in, an event and a socket.
 //! - `dns`: the embedded store as a name server and as a zone file.
 //! - `client`: what `nic53 update` runs. `cli`: the commands of `nic53`.
@@ -34,6 +34,7 @@ pub mod gateway;
 #[cfg(feature = "lambda")]
 pub mod lambda;
 pub mod log;
+pub mod problem;
 pub mod protocol;
 pub mod secrets;
 #[cfg(feature = "cli")]

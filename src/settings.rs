@@ -1,12 +1,11 @@
 //! The settings: environment variables, the same for the Lambda and for `nic53`.
 
-use std::fmt;
-
 use ipnet::IpNet;
 use zeroize::Zeroizing;
 
 use crate::{
     log::Level,
+    problem::Problem,
     protocol::{
         access::Generations,
         hostname::HostName,
@@ -99,7 +98,7 @@ impl Settings {
     /// # Errors
     ///
     /// The first setting that makes no sense.
-    pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
+    pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Problem> {
         let reader = Reader { variable: &variable };
         let zones = reader.required("NIC53_ZONES", Zones::parse, "NAME=ZONEID, such as example.org=Z0123ABC")?;
         Ok(Self {
@@ -121,19 +120,6 @@ impl Settings {
     }
 }
 
-/// A setting that makes no sense: its name, its value where that is no secret, and what was
-/// expected.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Error(pub String);
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Error {}
-
 /// Looks settings up.
 struct Reader<'a> {
     /// Value of a name.
@@ -147,18 +133,18 @@ impl Reader<'_> {
     }
 
     /// A setting that may be absent.
-    fn optional<T>(&self, name: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<Option<T>, Error> {
+    fn optional<T>(&self, name: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<Option<T>, Problem> {
         let Some(value) = self.value(name) else { return Ok(None) };
-        parse(&value).map(Some).map_err(|problem| Error(format!("{name}={value}: {problem}")))
+        parse(&value).map(Some).map_err(|problem| Problem(format!("{name}={value}: {problem}")))
     }
 
     /// A setting that must be there.
-    fn required<T>(&self, name: &str, parse: impl Fn(&str) -> Result<T, String>, expected: &str) -> Result<T, Error> {
-        self.optional(name, parse)?.ok_or_else(|| Error(format!("{name} is not set: expected {expected}")))
+    fn required<T>(&self, name: &str, parse: impl Fn(&str) -> Result<T, String>, expected: &str) -> Result<T, Problem> {
+        self.optional(name, parse)?.ok_or_else(|| Problem(format!("{name} is not set: expected {expected}")))
     }
 
     /// `true` or `false`.
-    fn switch(&self, name: &str, default: bool) -> Result<bool, Error> {
+    fn switch(&self, name: &str, default: bool) -> Result<bool, Problem> {
         let parse = |value: &str| match value.to_ascii_lowercase().as_str() {
             "true" | "yes" | "on" | "1" => Ok(true),
             "false" | "no" | "off" | "0" => Ok(false),
@@ -168,7 +154,7 @@ impl Reader<'_> {
     }
 
     /// The TTL's bounds and default.
-    fn ttl(&self) -> Result<TtlBounds, Error> {
+    fn ttl(&self) -> Result<TtlBounds, Problem> {
         let seconds = |name, default| {
             let parse = |value: &str| {
                 let seconds = value.parse().ok().filter(|seconds| *seconds <= 2_147_483_647_u32);
@@ -179,11 +165,11 @@ impl Reader<'_> {
         let min = seconds("NIC53_TTL_MIN", 60)?;
         let max = seconds("NIC53_TTL_MAX", 86400)?;
         if min > max {
-            return Err(Error(format!("NIC53_TTL_MIN={min}: expected at most NIC53_TTL_MAX, which is {max}")));
+            return Err(Problem(format!("NIC53_TTL_MIN={min}: expected at most NIC53_TTL_MAX, which is {max}")));
         }
         let default = seconds("NIC53_TTL", 60_u32.clamp(min, max))?;
         if !(min..=max).contains(&default) {
-            return Err(Error(format!(
+            return Err(Problem(format!(
                 "NIC53_TTL={default}: expected {min} to {max}, the bounds of NIC53_TTL_MIN and NIC53_TTL_MAX"
             )));
         }
@@ -191,21 +177,21 @@ impl Reader<'_> {
     }
 
     /// Where the secret comes from; more than one place is an error.
-    fn secret(&self) -> Result<Option<secrets::Source>, Error> {
+    fn secret(&self) -> Result<Option<secrets::Source>, Problem> {
         let text = |name: &str| {
             let secret = self.value(name).map(|value| Secret::new(&value)).transpose();
-            secret.map_err(|problem| Error(format!("{name}: {problem}")))
+            secret.map_err(|problem| Problem(format!("{name}: {problem}")))
         };
         let names = ["NIC53_SECRET", "NIC53_SECRET_FILE", "NIC53_SECRET_ARN"];
         let given: Vec<&str> = names.into_iter().filter(|name| self.value(name).is_some()).collect();
         if let [first, second, ..] = given.as_slice() {
-            return Err(Error(format!("{first} and {second} are both set: expected one place for the secret")));
+            return Err(Problem(format!("{first} and {second} are both set: expected one place for the secret")));
         }
         for (previous, beside) in
             [("NIC53_SECRET_PREVIOUS", "NIC53_SECRET"), ("NIC53_SECRET_PREVIOUS_FILE", "NIC53_SECRET_FILE")]
         {
             if self.value(previous).is_some() && given != [beside] {
-                return Err(Error(format!("{previous} is set: expected {beside} beside it")));
+                return Err(Problem(format!("{previous} is set: expected {beside} beside it")));
             }
         }
         Ok(match given.first() {
@@ -264,7 +250,7 @@ mod tests {
     const SECRET: &str = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFG";
 
     /// Settings of a zone, the secret and these.
-    fn read(given: &[(&str, &str)]) -> Result<Settings, Error> {
+    fn read(given: &[(&str, &str)]) -> Result<Settings, Problem> {
         let base = [("NIC53_ZONES", "example.org=Z1"), ("NIC53_SECRET", SECRET)];
         Settings::read(|name| {
             let found = given.iter().chain(&base).find(|(given, _)| *given == name);

@@ -5,7 +5,6 @@ pub mod embedded;
 pub mod route53;
 
 use std::{
-    fmt,
     future::Future,
     sync::{
         Arc,
@@ -13,9 +12,12 @@ use std::{
     },
 };
 
-use crate::protocol::{
-    access::Grant,
-    record::{ChangeBatch, Current},
+use crate::{
+    problem::Problem,
+    protocol::{
+        access::Grant,
+        record::{ChangeBatch, Current},
+    },
 };
 
 /// A place that holds record sets. Both are given leave, host by host, and nothing else.
@@ -29,22 +31,22 @@ pub trait Store: Send + Sync + 'static {
         &self,
         grants: &[&Grant<'_>],
         calls: &CallCount,
-    ) -> impl Future<Output = Result<Vec<Current>, Error>> + Send;
+    ) -> impl Future<Output = Result<Vec<Current>, Problem>> + Send;
 
     /// Applies the batch, as a whole or not at all, durably.
     ///
     /// # Errors
     ///
     /// Where it was refused, or it is not known whether it was applied.
-    fn apply(&self, batch: &ChangeBatch<'_>, calls: &CallCount) -> impl Future<Output = Result<(), Error>> + Send;
+    fn apply(&self, batch: &ChangeBatch<'_>, calls: &CallCount) -> impl Future<Output = Result<(), Problem>> + Send;
 }
 
 impl<S: Store> Store for Arc<S> {
-    async fn record_sets(&self, grants: &[&Grant<'_>], calls: &CallCount) -> Result<Vec<Current>, Error> {
+    async fn record_sets(&self, grants: &[&Grant<'_>], calls: &CallCount) -> Result<Vec<Current>, Problem> {
         self.as_ref().record_sets(grants, calls).await
     }
 
-    async fn apply(&self, batch: &ChangeBatch<'_>, calls: &CallCount) -> Result<(), Error> {
+    async fn apply(&self, batch: &ChangeBatch<'_>, calls: &CallCount) -> Result<(), Problem> {
         self.as_ref().apply(batch, calls).await
     }
 }
@@ -64,15 +66,3 @@ impl CallCount {
         self.0.load(Ordering::Relaxed)
     }
 }
-
-/// Why a store did not answer or did not change: one line for the log.
-#[derive(Debug)]
-pub struct Error(pub String);
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Error {}

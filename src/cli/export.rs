@@ -35,7 +35,6 @@ impl Export {
             }
             None => None,
         };
-        export::export(&self.data, zones, zone.as_ref(), &mut io::stdout().lock())
-            .map_err(|error| Failure(error.to_string()))
+        export::export(&self.data, zones, zone.as_ref(), &mut io::stdout().lock()).map_err(Failure::from)
     }
 }

@@ -107,7 +107,7 @@ impl Serve {
 
     /// Serves the embedded store: HTTP, DNS and the export.
     async fn embedded(&self, settings: Settings, http: TcpListener, log: Log) -> Result<(), Failure> {
-        let store = Embedded::open(&self.store.data, settings.zones.clone()).map_err(|error| error.to_string())?;
+        let store = Embedded::open(&self.store.data, settings.zones.clone())?;
         let store = Arc::new(store);
         let dns_sockets = match self.dns.0 {
             Some(address) => Some(bind_dns(address).await.map_err(|error| cannot_bind("--dns", address, &error))?),

@@ -99,8 +99,7 @@ impl SettingArgs {
         let embedded = store.store == StoreKind::Embedded;
         let default = |name: &str| (embedded && name == "NIC53_ZONES").then(|| DEFAULT_ZONES.to_owned());
         let given = |name: &str| self.0.get(name).filter(|value| !value.trim().is_empty()).cloned();
-        let settings = Settings::read(|name| given(name).or_else(|| default(name)));
-        settings.map_err(|error| Failure(error.to_string()))
+        Ok(Settings::read(|name| given(name).or_else(|| default(name)))?)
     }
 }
 

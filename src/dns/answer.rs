@@ -14,11 +14,9 @@ use hickory_server::{
 
 use crate::{
     dns::soa::{self, EXPIRE, NS_TTL, REFRESH, RETRY, SOA_TTL},
+    problem::Problem,
     protocol::{address::Family, zone::Zone},
-    store::{
-        Error,
-        embedded::{Embedded, Key, Records},
-    },
+    store::embedded::{Embedded, Key, Records},
 };
 
 /// An answer, without what it repeats of the question.
@@ -46,7 +44,7 @@ impl Answer {
 /// # Errors
 ///
 /// If the store cannot be read.
-pub(super) fn answer(request: &MessageRequest, store: &Embedded) -> Result<Answer, Error> {
+pub(super) fn answer(request: &MessageRequest, store: &Embedded) -> Result<Answer, Problem> {
     if request.version() > 0 {
         return Ok(Answer::nothing(ResponseCode::BADVERS));
     }
@@ -68,11 +66,11 @@ pub(super) fn answer(request: &MessageRequest, store: &Embedded) -> Result<Answe
 
 /// The answer to a question for a name within a zone. It repeats the name in the client's own upper
 /// and lower case, which some resolvers insist on.
-fn in_zone(store: &Embedded, zone: &Zone, asked: &Name, name: &Key, kind: RecordType) -> Result<Answer, Error> {
+fn in_zone(store: &Embedded, zone: &Zone, asked: &Name, name: &Key, kind: RecordType) -> Result<Answer, Problem> {
     let snapshot = store.snapshot()?;
     let records = snapshot.answer(name)?;
     let code = if records.is_some() { ResponseCode::NoError } else { ResponseCode::NXDomain };
-    let no_record = |error: ProtoError| Error(format!("{}: {error}", zone.name));
+    let no_record = |error: ProtoError| Problem(format!("{}: {error}", zone.name));
     let soa = || {
         let apex = asked.trim_to(zone.name.labels().count());
         soa(zone, apex, snapshot.serial(zone)?).map_err(no_record)

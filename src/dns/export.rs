@@ -18,8 +18,9 @@ use tokio::{net::UnixListener, sync::Semaphore, task::spawn_blocking, time::slee
 
 use super::zone_file::{BEGIN, END, write_zones};
 use crate::{
+    problem::Problem,
     protocol::{hostname::HostName, zone::Zones},
-    store::{Error, embedded::Embedded},
+    store::embedded::Embedded,
 };
 
 /// How long each side waits for the other.
@@ -35,13 +36,13 @@ const MAX_LINE: u64 = 512;
 /// # Errors
 ///
 /// If the folder has no records, there is no such zone, or the text cannot be read or written.
-pub fn export(data: &Path, zones: Zones, zone: Option<&HostName>, out: &mut impl Write) -> Result<(), Error> {
+pub fn export(data: &Path, zones: Zones, zone: Option<&HostName>, out: &mut impl Write) -> Result<(), Problem> {
     let path = socket(data);
     let text = match UnixStream::connect(&path) {
         Ok(server) => ask(&server, zone).map_err(|error| failed(&path, &error))?,
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
             if !Embedded::is_in(data) {
-                return Err(Error(format!("{}: no records: expected the folder of `nic53 serve`", data.display())));
+                return Err(Problem(format!("{}: no records: expected the folder of `nic53 serve`", data.display())));
             }
             let mut text = Vec::new();
             write_zones(&Embedded::open(data, zones)?, zone, &mut text)?;
@@ -53,9 +54,11 @@ pub fn export(data: &Path, zones: Zones, zone: Option<&HostName>, out: &mut impl
     if !text.starts_with(BEGIN.as_bytes()) || !last.starts_with(END.as_bytes()) {
         // The server's error, or nothing if it was stopped.
         let problem = String::from_utf8_lossy(last);
-        return Err(Error(format!("{}: the zone did not arrive whole: {problem}", path.display())));
+        return Err(Problem(format!("{}: the zone did not arrive whole: {problem}", path.display())));
     }
-    out.write_all(&text).and_then(|()| out.flush()).map_err(|error| Error(format!("could not write the zone: {error}")))
+    out.write_all(&text)
+        .and_then(|()| out.flush())
+        .map_err(|error| Problem(format!("could not write the zone: {error}")))
 }
 
 /// The socket of a server. Dropped, it is removed.
@@ -76,7 +79,7 @@ pub struct Listener {
 /// # Panics
 ///
 /// Outside of a Tokio runtime.
-pub fn listen(data: &Path) -> Result<Listener, Error> {
+pub fn listen(data: &Path) -> Result<Listener, Problem> {
     let path = socket(data);
     match fs::remove_file(&path) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(&path, &error)),
@@ -139,7 +142,7 @@ fn answer(client: &UnixStream, store: &Embedded) -> io::Result<()> {
     let mut out = BufWriter::new(client);
     let zone = match line.trim() {
         "" => Ok(None),
-        zone => zone.parse().map(Some).map_err(|_| Error(format!("`{zone}`: expected the name of a zone"))),
+        zone => zone.parse().map(Some).map_err(|_| Problem(format!("`{zone}`: expected the name of a zone"))),
     };
     if let Err(error) = zone.and_then(|zone| write_zones(store, zone.as_ref(), &mut out)) {
         writeln!(out, "{error}")?;
@@ -153,8 +156,8 @@ fn socket(data: &Path) -> PathBuf {
 }
 
 /// The error for a socket that does not work.
-fn failed(path: &Path, error: &io::Error) -> Error {
-    Error(format!("{}: {error}", path.display()))
+fn failed(path: &Path, error: &io::Error) -> Problem {
+    Problem(format!("{}: {error}", path.display()))
 }
 
 #[cfg(test)]
@@ -179,7 +182,7 @@ mod tests {
     }
 
     /// The exported text.
-    fn exported(data: &Path, zone: Option<&str>) -> Result<String, Error> {
+    fn exported(data: &Path, zone: Option<&str>) -> Result<String, Problem> {
         let mut text = Vec::new();
         let zone = zone.map(|zone| zone.parse().unwrap());
         export(data, zones(), zone.as_ref(), &mut text)?;

@@ -10,11 +10,9 @@ use std::{
 
 use crate::{
     dns::soa::{self, EXPIRE, NS_TTL, REFRESH, RETRY, SOA_TTL},
+    problem::Problem,
     protocol::{address::Family, hostname::HostName, zone::Zone},
-    store::{
-        Error,
-        embedded::{Embedded, Key, Records, Snapshot},
-    },
+    store::embedded::{Embedded, Key, Records, Snapshot},
 };
 
 /// The beginning of the first line.
@@ -27,10 +25,10 @@ pub(super) const END: &str = "; end of zone ";
 /// # Errors
 ///
 /// If there is no such zone, the store cannot be read or the text cannot be written.
-pub(super) fn write_zones(store: &Embedded, zone: Option<&HostName>, out: &mut impl Write) -> Result<(), Error> {
+pub(super) fn write_zones(store: &Embedded, zone: Option<&HostName>, out: &mut impl Write) -> Result<(), Problem> {
     let zones: Vec<_> = store.zones().iter().filter(|known| zone.is_none_or(|zone| *zone == known.name)).collect();
     if let (Some(zone), []) = (zone, &*zones) {
-        return Err(Error(format!("{zone}: expected one of the configured zones, {}", store.zones())));
+        return Err(Problem(format!("{zone}: expected one of the configured zones, {}", store.zones())));
     }
     let snapshot = store.snapshot()?;
     zones.into_iter().try_for_each(|zone| ZoneFile { zone, out: &mut *out }.write(store, &snapshot))
@@ -46,7 +44,7 @@ struct ZoneFile<'a, W> {
 
 impl<W: Write> ZoneFile<'_, W> {
     /// Writes the whole file.
-    fn write(mut self, store: &Embedded, snapshot: &Snapshot<'_>) -> Result<(), Error> {
+    fn write(mut self, store: &Embedded, snapshot: &Snapshot<'_>) -> Result<(), Problem> {
         let zone = self.zone;
         self.head(snapshot.serial(zone)?)?;
         self.name_server("@", zone, snapshot.answer(&name_server(zone)?)?.as_ref())?;
@@ -70,7 +68,7 @@ impl<W: Write> ZoneFile<'_, W> {
     }
 
     /// Writes the first lines, up to the SOA.
-    fn head(&mut self, serial: u32) -> Result<(), Error> {
+    fn head(&mut self, serial: u32) -> Result<(), Problem> {
         let apex = &self.zone.name;
         let (name_server, mailbox) = (soa::name_server(self.zone), soa::mailbox(self.zone));
         self.line(format_args!("{BEGIN}{apex}\n$ORIGIN {apex}.\n$TTL {SOA_TTL}"))?;
@@ -79,7 +77,7 @@ impl<W: Write> ZoneFile<'_, W> {
     }
 
     /// Writes the NS of a zone. `found` are the records of its name server.
-    fn name_server(&mut self, owner: &str, zone: &Zone, found: Option<&Records>) -> Result<(), Error> {
+    fn name_server(&mut self, owner: &str, zone: &Zone, found: Option<&Records>) -> Result<(), Problem> {
         let name_server = soa::name_server(zone);
         if found.is_some_and(|found| !found.is_empty()) {
             self.record(owner, NS_TTL, "NS", format_args!("{name_server}."))
@@ -90,7 +88,7 @@ impl<W: Write> ZoneFile<'_, W> {
     }
 
     /// Writes the address records of a name.
-    fn addresses(&mut self, owner: &str, records: &Records) -> Result<(), Error> {
+    fn addresses(&mut self, owner: &str, records: &Records) -> Result<(), Problem> {
         for family in Family::BOTH {
             for (ttl, address) in
                 records.of(family).iter().flat_map(|set| set.addresses.iter().map(|address| (set.ttl, address)))
@@ -102,21 +100,22 @@ impl<W: Write> ZoneFile<'_, W> {
     }
 
     /// Writes one record.
-    fn record(&mut self, owner: &str, ttl: u32, kind: &str, data: impl Display) -> Result<(), Error> {
+    fn record(&mut self, owner: &str, ttl: u32, kind: &str, data: impl Display) -> Result<(), Problem> {
         self.line(format_args!("{owner}\t{ttl}\tIN\t{kind}\t{data}"))
     }
 
     /// Writes one line, or several.
-    fn line(&mut self, line: Arguments<'_>) -> Result<(), Error> {
-        writeln!(self.out, "{line}").map_err(|error| Error(format!("{}: could not write it: {error}", self.zone.name)))
+    fn line(&mut self, line: Arguments<'_>) -> Result<(), Problem> {
+        writeln!(self.out, "{line}")
+            .map_err(|error| Problem(format!("{}: could not write it: {error}", self.zone.name)))
     }
 }
 
 /// The key of a zone's name server.
-fn name_server(zone: &Zone) -> Result<Key, Error> {
+fn name_server(zone: &Zone) -> Result<Key, Problem> {
     let name_server = soa::name_server(zone);
     let host = name_server.parse::<HostName>();
-    host.map(|host| Key::from(&host)).map_err(|_| Error(format!("{name_server}: too long to be a name")))
+    host.map(|host| Key::from(&host)).map_err(|_| Problem(format!("{name_server}: too long to be a name")))
 }
 
 /// The zones that are delegated from this one: those within it, with no other zone in between.

@@ -34,13 +34,14 @@ pub use self::{
     snapshot::Snapshot,
 };
 use crate::{
+    problem::Problem,
     protocol::{
         access::Grant,
         address::Family,
         record::{self, ChangeBatch, Current, RecordSet},
         zone::{Zone, Zones},
     },
-    store::{CallCount, Error, Store},
+    store::{CallCount, Store},
 };
 
 /// Record sets in a file.
@@ -60,7 +61,7 @@ impl Embedded {
     /// # Errors
     ///
     /// Where another process has it open, where the file is damaged, and where the disk fails.
-    pub fn open(data: &Path, zones: Zones) -> Result<Self, Error> {
+    pub fn open(data: &Path, zones: Zones) -> Result<Self, Problem> {
         Self::start(DataFile::in_folder(data)?, zones)
     }
 
@@ -86,7 +87,7 @@ impl Embedded {
     /// # Errors
     ///
     /// Where the file is not open.
-    pub fn snapshot(&self) -> Result<Snapshot<'_>, Error> {
+    pub fn snapshot(&self) -> Result<Snapshot<'_>, Problem> {
         Ok(Snapshot::new(self.shared.view()?, &self.shared))
     }
 
@@ -97,7 +98,7 @@ impl Embedded {
     }
 
     /// Opens the file and starts the thread that writes.
-    fn start(file: DataFile, zones: Zones) -> Result<Self, Error> {
+    fn start(file: DataFile, zones: Zones) -> Result<Self, Problem> {
         let apexes: Vec<Key> = zones.iter().map(|zone| Key::from(&zone.name)).collect();
         let opened = Opened::new(file.open_checked(&apexes)?, &file.path)?;
         let shared = Arc::new(Shared {
@@ -111,13 +112,13 @@ impl Embedded {
         let (queue, batches) = mpsc::channel();
         let writer = Writer { file, shared: Arc::clone(&shared), queue: batches };
         let writer = thread::Builder::new().name("records".to_owned()).spawn(move || writer.run());
-        let writer = writer.map_err(|error| Error(format!("could not start the thread that writes: {error}")))?;
+        let writer = writer.map_err(|error| Problem(format!("could not start the thread that writes: {error}")))?;
         Ok(Self { shared, queue: Some(queue), writer: Some(writer) })
     }
 }
 
 impl Store for Embedded {
-    async fn record_sets(&self, grants: &[&Grant<'_>], _: &CallCount) -> Result<Vec<Current>, Error> {
+    async fn record_sets(&self, grants: &[&Grant<'_>], _: &CallCount) -> Result<Vec<Current>, Problem> {
         // What is in a copy alone might not last, and must not be called unchanged.
         let view = self.shared.with(|opened| Ok(Arc::clone(&opened.view)))?;
         let snapshot = Snapshot::new(view, &self.shared);
@@ -128,11 +129,11 @@ impl Store for Embedded {
         present.collect()
     }
 
-    async fn apply(&self, batch: &ChangeBatch<'_>, _: &CallCount) -> Result<(), Error> {
+    async fn apply(&self, batch: &ChangeBatch<'_>, _: &CallCount) -> Result<(), Problem> {
         let (done, outcome) = oneshot::channel();
         let changes = batch.changes.iter().map(change).collect::<Result<_, _>>()?;
         let batch = Batch { zone: Key::from(&batch.zone.name), changes, done };
-        let gone = |what: &str| Error(format!("{what}: the thread that writes has ended: start nic53 again"));
+        let gone = |what: &str| Problem(format!("{what}: the thread that writes has ended: start nic53 again"));
         let queue = self.queue.as_ref().ok_or_else(|| gone("nothing was changed"))?;
         queue.send(batch).map_err(|_| gone("nothing was changed"))?;
         outcome.await.map_err(|_| gone("could not confirm the change"))?
@@ -150,13 +151,13 @@ impl Drop for Embedded {
 }
 
 /// A change of a batch, in the table's words.
-fn change(change: &record::Change<'_>) -> Result<writer::Change, Error> {
+fn change(change: &record::Change<'_>) -> Result<writer::Change, Problem> {
     let RecordSet { family, ttl, values } = &change.record_set;
     let host = change.grant.host();
     let addresses: Vec<IpAddr> = values.iter().filter_map(|value| value.parse().ok()).collect();
     let fitting = addresses.iter().filter(|address| Family::of(**address) == *family).count();
     if fitting != values.len() || !(1..=records::MOST).contains(&fitting) {
-        return Err(Error(format!(
+        return Err(Problem(format!(
             "{host}: `{}`: expected 1 to {} {} addresses",
             change.record_set,
             records::MOST,
@@ -186,7 +187,7 @@ mod tests {
 
     const ZONES: &str = "example.org=Z1,example.com=Z2";
 
-    fn open(data: &Path) -> Result<Embedded, Error> {
+    fn open(data: &Path) -> Result<Embedded, Problem> {
         Embedded::open(data, Zones::parse(ZONES).unwrap())
     }
 

@@ -12,9 +12,10 @@ use aws_sdk_route53::{
 };
 use futures_util::{StreamExt, stream};
 
-use super::{CallCount, Error, Store};
+use super::{CallCount, Store};
 use crate::{
     aws,
+    problem::Problem,
     protocol::{
         access::Grant,
         address::{ByFamily, Family},
@@ -66,7 +67,7 @@ impl Route53 {
         grant: &Grant<'_>,
         shared: Option<&SharedPage<'_>>,
         calls: &CallCount,
-    ) -> Result<Current, Error> {
+    ) -> Result<Current, Problem> {
         if let Some(shared) = shared.filter(|shared| shared.covers(grant.host())) {
             return present_of(grant.host(), &shared.page.resource_record_sets);
         }
@@ -89,7 +90,7 @@ impl Route53 {
         (from_type, from_identifier): (Option<RrType>, Option<String>),
         most: usize,
         calls: &CallCount,
-    ) -> Result<Page, Error> {
+    ) -> Result<Page, Problem> {
         self.client
             .list_resource_record_sets()
             .hosted_zone_id(&grant.zone().id)
@@ -117,7 +118,7 @@ impl SharedPage<'_> {
 }
 
 impl Store for Route53 {
-    async fn record_sets(&self, grants: &[&Grant<'_>], calls: &CallCount) -> Result<Vec<Current>, Error> {
+    async fn record_sets(&self, grants: &[&Grant<'_>], calls: &CallCount) -> Result<Vec<Current>, Problem> {
         in_time("could not read the record sets", async {
             // Hosts of one request are often next to each other: one page may hold them all.
             let first = grants.iter().min_by_key(|grant| grant.host().labels().rev().collect::<Vec<_>>());
@@ -136,7 +137,7 @@ impl Store for Route53 {
         .await
     }
 
-    async fn apply(&self, batch: &ChangeBatch<'_>, calls: &CallCount) -> Result<(), Error> {
+    async fn apply(&self, batch: &ChangeBatch<'_>, calls: &CallCount) -> Result<(), Problem> {
         let changes = batch.changes.iter().map(change).collect::<Result<_, _>>()?;
         let change = self
             .client
@@ -171,10 +172,10 @@ impl Intercept for CallCount {
 }
 
 /// Waits for several calls no longer than one call may take.
-async fn in_time<T>(what: &str, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+async fn in_time<T>(what: &str, work: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
     match tokio::time::timeout(aws::CALL_LIMIT, work).await {
         Ok(result) => result,
-        Err(_) => Err(Error(format!("{what}: no answer from Route 53 within {} ms", aws::CALL_LIMIT.as_millis()))),
+        Err(_) => Err(Problem(format!("{what}: no answer from Route 53 within {} ms", aws::CALL_LIMIT.as_millis()))),
     }
 }
 
@@ -184,8 +185,8 @@ fn splits(page: &Page, host: &HostName) -> bool {
 }
 
 /// What a host has, given record sets that may be of other hosts too.
-fn present_of(host: &HostName, sets: &[ResourceRecordSet]) -> Result<Current, Error> {
-    let (mut v4, mut v6) = (None, None);
+fn present_of(host: &HostName, sets: &[ResourceRecordSet]) -> Result<Current, Problem> {
+    let mut ours = ByFamily::default();
     for set in sets.iter().filter(|set| is_name(&set.name, host)) {
         let family = match &set.r#type {
             RrType::Cname => return Ok(Current::NotOurs("a CNAME is there")),
@@ -201,14 +202,14 @@ fn present_of(host: &HostName, sets: &[ResourceRecordSet]) -> Result<Current, Er
         }
         let values = set.resource_records().iter().map(|record| record.value.clone()).collect();
         let ttl = set.ttl.and_then(|ttl| u32::try_from(ttl).ok());
-        let ttl = ttl.ok_or_else(|| Error(format!("could not read the record sets: {} has no TTL", set.name)))?;
+        let ttl = ttl.ok_or_else(|| Problem(format!("could not read the record sets: {} has no TTL", set.name)))?;
         ours[family] = Some(RecordSet { family, ttl, values });
     }
     Ok(Current::Simple(ours))
 }
 
 /// A change as the SDK's type.
-fn change(change: &Change<'_>) -> Result<types::Change, Error> {
+fn change(change: &Change<'_>) -> Result<types::Change, Problem> {
     let records = change
         .record_set
         .values
@@ -248,13 +249,13 @@ fn is_name(listed: &str, host: &HostName) -> bool {
 }
 
 /// What we were doing and why it failed, as one line.
-fn failure(what: &str, error: &(dyn std::error::Error + 'static)) -> Error {
-    Error(format!("{what}: {}", aws::causes(error)))
+fn failure(what: &str, error: &(dyn std::error::Error + 'static)) -> Problem {
+    Problem(format!("{what}: {}", aws::causes(error)))
 }
 
 /// A value that the SDK requires and we did not set: a bug of ours.
 #[expect(clippy::needless_pass_by_value, reason = "it is what map_err hands over")]
-fn incomplete(error: aws_sdk_route53::error::BuildError) -> Error {
+fn incomplete(error: aws_sdk_route53::error::BuildError) -> Problem {
     failure("could not make the change", &error)
 }
 

@@ -19,8 +19,8 @@ use super::{
     testing::{Disk, block_on, change, on_disk},
 };
 use crate::{
+    problem::Problem,
     protocol::{address::Family, hostname::HostName},
-    store::Error,
 };
 
 #[path = "../../../tests/it/support/measured.rs"]
@@ -41,7 +41,7 @@ struct Pair {
 }
 
 /// Sets both hosts of a pair to a number, which is in each address.
-async fn set(store: &Embedded, pair: usize, number: u32) -> Result<(), Error> {
+async fn set(store: &Embedded, pair: usize, number: u32) -> Result<(), Problem> {
     let [_, high, middle, low] = number.to_be_bytes();
     let changes: Vec<_> = ["a", "b"]
         .iter()
@@ -72,7 +72,7 @@ fn number(store: &Embedded, pair: usize) -> u32 {
 }
 
 /// The serial of the zone.
-fn serial(store: &Embedded) -> Result<u32, Error> {
+fn serial(store: &Embedded) -> Result<u32, Problem> {
     store.snapshot()?.serial(store.zones().iter().next().unwrap())
 }
 

@@ -21,7 +21,7 @@ use redb::{
 };
 
 use super::key::Key;
-use crate::store::Error;
+use crate::problem::Problem;
 
 /// Each name's key and [`super::Records`].
 pub(super) const RECORDS: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("records");
@@ -64,14 +64,14 @@ pub(super) struct DataFile {
 
 impl DataFile {
     /// The file in this folder. Folder and file are made where they are missing.
-    pub(super) fn in_folder(data: &Path) -> Result<Self, Error> {
+    pub(super) fn in_folder(data: &Path) -> Result<Self, Problem> {
         Self::made_in_folder(data, &|builder, path| builder.create(path))
     }
 
     /// The file in this folder, made in this way where it is missing.
-    pub(super) fn made_in_folder(data: &Path, make: &Maker) -> Result<Self, Error> {
+    pub(super) fn made_in_folder(data: &Path, make: &Maker) -> Result<Self, Problem> {
         let could_not = |what: &str, error: io::Error| {
-            Error(format!("{}: could not {what}: {error}: expected a folder that nic53 may write", data.display()))
+            Problem(format!("{}: could not {what}: {error}: expected a folder that nic53 may write", data.display()))
         };
         make_folder(data).map_err(|error| could_not("make it", error))?;
         let lock = data.join("lock");
@@ -96,7 +96,7 @@ impl DataFile {
     }
 
     /// Opens the file for the first time: nothing in it is taken on trust.
-    pub(super) fn open_checked(&self, zones: &[Key]) -> Result<Database, Error> {
+    pub(super) fn open_checked(&self, zones: &[Key]) -> Result<Database, Problem> {
         let mut builder = Builder::new();
         builder.set_cache_size(CACHE).set_check_integrity_on_open(true);
         let database = self.open(&mut builder)?;
@@ -106,14 +106,14 @@ impl DataFile {
     }
 
     /// Opens the file again, which this process had open.
-    pub(super) fn reopen(&self) -> Result<Database, Error> {
+    pub(super) fn reopen(&self) -> Result<Database, Problem> {
         self.open(Builder::new().set_cache_size(CACHE))
     }
 
     /// A copy of the file in memory, to be read where the disk takes no writes: redb writes to a file
     /// before it reads one that was not closed.
-    pub(super) fn copy(&self) -> Result<Database, Error> {
-        let could_not = |error: &dyn Display| Error(format!("{}: could not read it: {error}", self.path.display()));
+    pub(super) fn copy(&self) -> Result<Database, Problem> {
+        let could_not = |error: &dyn Display| Problem(format!("{}: could not read it: {error}", self.path.display()));
         let length = fs::metadata(&self.path).map_err(|error| could_not(&error))?.len();
         if length > LARGEST_COPY {
             return Err(could_not(&"it is too large for a copy in memory"));
@@ -127,21 +127,21 @@ impl DataFile {
     }
 
     /// Opens the file as it is set.
-    fn open(&self, builder: &mut Builder) -> Result<Database, Error> {
+    fn open(&self, builder: &mut Builder) -> Result<Database, Problem> {
         let open = || (self.open)(builder, &self.path);
         let database = patiently(open, |error| matches!(error, DatabaseError::DatabaseAlreadyOpen));
         database.map_err(|error| could_not_open(&self.path, &error))
     }
 
     /// Whether the file is one of ours.
-    fn check_format(&self, database: &Database) -> Result<(), Error> {
+    fn check_format(&self, database: &Database) -> Result<(), Problem> {
         let path = self.path.display();
         match format(database) {
             Ok(Some(OURS)) => Ok(()),
             Ok(Some(version)) => {
-                Err(Error(format!("{path}: format {version}, expected {OURS}: use the nic53 it is of")))
+                Err(Problem(format!("{path}: format {version}, expected {OURS}: use the nic53 it is of")))
             }
-            Ok(None) => Err(Error(format!("{path}: not a file of nic53: move it away, or choose another folder"))),
+            Ok(None) => Err(Problem(format!("{path}: not a file of nic53: move it away, or choose another folder"))),
             Err(error) => Err(failed(&self.path, &error)),
         }
     }
@@ -166,16 +166,16 @@ pub(super) fn begin(database: &Database) -> Result<WriteTransaction, redb::Error
 }
 
 /// What is said where the file was open and then could not be read or written.
-pub(super) fn failed(path: &Path, error: &redb::Error) -> Error {
+pub(super) fn failed(path: &Path, error: &redb::Error) -> Problem {
     match error {
         redb::Error::Corrupted(_) => damaged(path, error),
-        _ => Error(format!("{}: {error}", path.display())),
+        _ => Problem(format!("{}: {error}", path.display())),
     }
 }
 
 /// What is said of a file that is not as it was written.
-pub(super) fn damaged(path: &Path, error: impl Display) -> Error {
-    Error(format!(
+pub(super) fn damaged(path: &Path, error: impl Display) -> Problem {
+    Problem(format!(
         "{}: damaged: {error}: put a copy in its place, or move it away to start without records",
         path.display()
     ))
@@ -200,7 +200,7 @@ fn patiently<T, E>(mut attempt: impl FnMut() -> Result<T, E>, busy: impl Fn(&E) 
 }
 
 /// Why the file could not be opened.
-fn could_not_open(path: &Path, error: &DatabaseError) -> Error {
+fn could_not_open(path: &Path, error: &DatabaseError) -> Problem {
     let kind = match error {
         DatabaseError::Storage(StorageError::Io(error)) => Some(error.kind()),
         DatabaseError::Storage(StorageError::Corrupted(_)) | DatabaseError::UpgradeRequired(_) => {
@@ -211,13 +211,13 @@ fn could_not_open(path: &Path, error: &DatabaseError) -> Error {
     match (kind, error) {
         (Some(ErrorKind::InvalidData | ErrorKind::UnexpectedEof), _) => damaged(path, error),
         (_, DatabaseError::DatabaseAlreadyOpen) => in_use(path),
-        _ => Error(format!("{}: could not open it: {error}", path.display())),
+        _ => Problem(format!("{}: could not open it: {error}", path.display())),
     }
 }
 
 /// What is said to the second process on one folder.
-fn in_use(path: &Path) -> Error {
-    Error(format!(
+fn in_use(path: &Path) -> Problem {
+    Problem(format!(
         "{}: in use by another nic53: stop that one first, or give this one a folder of its own",
         path.display()
     ))
@@ -236,9 +236,9 @@ fn make_folder(data: &Path) -> io::Result<()> {
 }
 
 /// Makes a file without records.
-fn make_file(path: &Path, make: &Maker) -> Result<(), Error> {
+fn make_file(path: &Path, make: &Maker) -> Result<(), Problem> {
     let new = path.with_extension("new");
-    let could_not = |error: &dyn Display| Error(format!("{}: could not make it: {error}", new.display()));
+    let could_not = |error: &dyn Display| Problem(format!("{}: could not make it: {error}", new.display()));
     // What is left of an attempt that was cut short: no record was ever in it.
     match fs::remove_file(&new) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(could_not(&error)),

@@ -12,7 +12,7 @@ use std::{
 use redb::Database;
 
 use super::{file::failed, key::Key, snapshot::View};
-use crate::{protocol::zone::Zones, store::Error};
+use crate::{problem::Problem, protocol::zone::Zones};
 
 /// What the readers and the thread that writes share.
 pub(super) struct Shared {
@@ -51,7 +51,7 @@ pub(super) struct Opened {
 
 impl Opened {
     /// Reads what an open file holds.
-    pub(super) fn new(database: Database, path: &Path) -> Result<Self, Error> {
+    pub(super) fn new(database: Database, path: &Path) -> Result<Self, Problem> {
         let view = View::new(&database).map_err(|error| failed(path, &error))?;
         Ok(Self { view: Arc::new(view), database })
     }
@@ -59,7 +59,7 @@ impl Opened {
 
 impl Shared {
     /// Does something with the open file; an error if it is not open.
-    pub(super) fn with<T>(&self, what: impl FnOnce(&Opened) -> Result<T, Error>) -> Result<T, Error> {
+    pub(super) fn with<T>(&self, what: impl FnOnce(&Opened) -> Result<T, Problem>) -> Result<T, Problem> {
         match &*self.state() {
             State::Open(opened) => what(opened),
             State::Copied(_, why) | State::Closed(why) => Err(self.closed(why)),
@@ -67,7 +67,7 @@ impl Shared {
     }
 
     /// What the file holds, or its copy.
-    pub(super) fn view(&self) -> Result<Arc<View>, Error> {
+    pub(super) fn view(&self) -> Result<Arc<View>, Problem> {
         match &*self.state() {
             State::Open(opened) | State::Copied(opened, _) => Ok(Arc::clone(&opened.view)),
             State::Closed(why) => Err(self.closed(why)),
@@ -84,8 +84,8 @@ impl Shared {
     }
 
     /// The error for a file that is not open.
-    pub(super) fn closed(&self, why: &str) -> Error {
-        Error(format!("{}: not open: {why}", self.path.display()))
+    pub(super) fn closed(&self, why: &str) -> Problem {
+        Problem(format!("{}: not open: {why}", self.path.display()))
     }
 
     /// The state, which cannot change until the guard is dropped.
@@ -112,7 +112,7 @@ impl Shared {
     }
 
     /// The error for a read that failed, after which the file must be opened again.
-    pub(super) fn failed(&self, error: &redb::Error) -> Error {
+    pub(super) fn failed(&self, error: &redb::Error) -> Problem {
         self.suspect();
         failed(&self.path, error)
     }

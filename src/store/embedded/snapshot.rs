@@ -19,8 +19,8 @@ use super::{
     shared::Shared,
 };
 use crate::{
+    problem::Problem,
     protocol::{hostname::HostName, zone::Zone},
-    store::Error,
 };
 
 /// The tables at one moment: later changes do not show in them.
@@ -59,7 +59,7 @@ impl<'a> Snapshot<'a> {
     /// # Errors
     ///
     /// Where the file could not be read.
-    pub fn answer(&self, name: &Key) -> Result<Option<Records>, Error> {
+    pub fn answer(&self, name: &Key) -> Result<Option<Records>, Problem> {
         let after = self.view.records.range(name.as_bytes()..).map_err(|error| self.failed(error))?.next();
         let after = after.transpose().map_err(|error| self.failed(error))?;
         let after = match after {
@@ -84,7 +84,7 @@ impl<'a> Snapshot<'a> {
     /// # Errors
     ///
     /// Where the file could not be read.
-    pub fn at(&self, name: &Key) -> Result<Option<Records>, Error> {
+    pub fn at(&self, name: &Key) -> Result<Option<Records>, Problem> {
         let value = self.view.records.get(name.as_bytes()).map_err(|error| self.failed(error))?;
         value.map(|value| self.decode(value.value())).transpose()
     }
@@ -95,7 +95,7 @@ impl<'a> Snapshot<'a> {
     /// # Errors
     ///
     /// Where the file could not be read.
-    pub fn hosts(&self, zone: &Zone) -> Result<impl Iterator<Item = Result<(HostName, Records), Error>>, Error> {
+    pub fn hosts(&self, zone: &Zone) -> Result<impl Iterator<Item = Result<(HostName, Records), Problem>>, Problem> {
         let apex = Key::from(&zone.name);
         let range = self.view.records.range(apex.as_bytes()..).map_err(|error| self.failed(error))?;
         Ok(range
@@ -115,30 +115,30 @@ impl<'a> Snapshot<'a> {
     /// # Errors
     ///
     /// Where the file could not be read, or holds no such zone.
-    pub fn serial(&self, zone: &Zone) -> Result<u32, Error> {
+    pub fn serial(&self, zone: &Zone) -> Result<u32, Problem> {
         let serial = self.view.serials.get(Key::from(&zone.name).as_bytes()).map_err(|error| self.failed(error))?;
         serial.map(|serial| serial.value()).ok_or_else(|| self.damaged("a zone without a serial"))
     }
 
     /// The last name before this one.
-    fn before(&self, name: &Key) -> Result<Option<Key>, Error> {
+    fn before(&self, name: &Key) -> Result<Option<Key>, Problem> {
         let mut range = self.view.records.range(..name.as_bytes()).map_err(|error| self.failed(error))?;
         let entry = range.next_back().transpose().map_err(|error| self.failed(error))?;
         Ok(entry.map(|(name, _)| Key::of_bytes(name.value())))
     }
 
     /// Reads the records of one name.
-    fn decode(&self, value: &[u8]) -> Result<Records, Error> {
+    fn decode(&self, value: &[u8]) -> Result<Records, Problem> {
         Records::decode(value).ok_or_else(|| self.damaged("records that are none"))
     }
 
     /// What is said where a read failed.
-    fn failed(&self, error: impl Into<redb::Error>) -> Error {
+    fn failed(&self, error: impl Into<redb::Error>) -> Problem {
         self.shared.failed(&error.into())
     }
 
     /// What is said where what was read makes no sense.
-    fn damaged(&self, what: &str) -> Error {
+    fn damaged(&self, what: &str) -> Problem {
         damaged(&self.shared.path, what)
     }
 }

@@ -25,6 +25,7 @@ use super::{
     file::{DataFile, make_tables},
 };
 use crate::{
+    problem::Problem,
     protocol::{
         access::{Access, Generations},
         address::Family,
@@ -32,7 +33,7 @@ use crate::{
         token::{Password, Scope, Secret, Secrets},
         zone::Zones,
     },
-    store::{CallCount, Error, Store},
+    store::{CallCount, Store},
 };
 
 /// Runs a future.
@@ -56,7 +57,7 @@ pub(crate) fn in_memory(zones: &str) -> Embedded {
 }
 
 /// A store in this folder, on a disk that does as it is told, from the making of the file on.
-pub(crate) fn on_disk(data: &Path, zones: &str, disk: &Arc<Disk>) -> Result<Embedded, Error> {
+pub(crate) fn on_disk(data: &Path, zones: &str, disk: &Arc<Disk>) -> Result<Embedded, Problem> {
     let (to_write, to_read) = (Arc::clone(disk), Arc::clone(disk));
     let open = move |builder: &mut Builder, path: &Path| open_on(&to_write, builder, path);
     let mut file = DataFile::made_in_folder(data, &open)?;
@@ -75,7 +76,7 @@ fn open_on(disk: &Arc<Disk>, builder: &mut Builder, path: &Path) -> Result<Datab
 
 /// Makes one batch of changes such as `home.example.org 60 A 192.0.2.1`, or, with a `-` in front,
 /// deletions.
-pub(crate) async fn change(store: &Embedded, changes: &[&str]) -> Result<(), Error> {
+pub(crate) async fn change(store: &Embedded, changes: &[&str]) -> Result<(), Problem> {
     let secret = Secret::new(&"a".repeat(40)).unwrap();
     let zones = store.zones().clone();
     let mut of = Vec::new();
@@ -107,7 +108,7 @@ pub(crate) async fn change(store: &Embedded, changes: &[&str]) -> Result<(), Err
 }
 
 /// What a host has, as a request sees it.
-pub(crate) async fn present(store: &Embedded, host: &str) -> Result<Vec<Current>, Error> {
+pub(crate) async fn present(store: &Embedded, host: &str) -> Result<Vec<Current>, Problem> {
     let (zones, generations) = (store.zones(), Generations::new());
     let secrets = Secrets { current: Secret::new(&"a".repeat(40)).unwrap(), previous: None };
     let host = host.parse().unwrap();

@@ -34,8 +34,8 @@ use super::{
     snapshot::View,
 };
 use crate::{
+    problem::Problem,
     protocol::{address::Family, hostname::HostName, record::Action},
-    store::Error,
 };
 
 /// Batches that are written in one transaction.
@@ -55,7 +55,7 @@ pub(super) struct Batch {
     /// What it changes.
     pub(super) changes: Vec<Change>,
     /// Where its outcome is waited for.
-    pub(super) done: oneshot::Sender<Result<(), Error>>,
+    pub(super) done: oneshot::Sender<Result<(), Problem>>,
 }
 
 /// One change of a batch.
@@ -132,7 +132,7 @@ impl Writer {
                 self.shared.show(view);
                 outcomes
             }
-            Err(Error(reason)) => group.iter().map(|_| Err(Error(reason.clone()))).collect(),
+            Err(Problem(reason)) => group.iter().map(|_| Err(Problem(reason.clone()))).collect(),
         };
         if !self.shared.is_usable() {
             self.reopen();
@@ -141,8 +141,8 @@ impl Writer {
     }
 
     /// Commits the batches that are not refused; each one's outcome, and what the file holds then.
-    fn commit(&self, database: &Database, group: &[Batch]) -> Result<(Vec<Result<(), Error>>, View), Error> {
-        let says = |what: &str, error: &redb::Error| Error(format!("{what}: {}", failed(&self.file.path, error)));
+    fn commit(&self, database: &Database, group: &[Batch]) -> Result<(Vec<Result<(), Problem>>, View), Problem> {
+        let says = |what: &str, error: &redb::Error| Problem(format!("{what}: {}", failed(&self.file.path, error)));
         let unchanged = |error: redb::Error| says("nothing was changed", &error);
         let transaction = begin(database).map_err(unchanged)?;
         let mut outcomes = Vec::new();
@@ -170,7 +170,7 @@ impl Writer {
         match self.file.reopen().and_then(opened) {
             Ok(file) => self.shared.set(State::Open(file)),
             Err(_) if copied => {}
-            Err(Error(why)) => self.shared.set(match self.file.copy().and_then(opened) {
+            Err(Problem(why)) => self.shared.set(match self.file.copy().and_then(opened) {
                 Ok(copy) => State::Copied(copy, why),
                 Err(_) => State::Closed(why),
             }),
@@ -184,7 +184,7 @@ impl Batch {
         &self,
         records: &mut Table<'_, &[u8], &[u8]>,
         serials: &mut Table<'_, &[u8], u32>,
-    ) -> Result<Result<(), Error>, redb::Error> {
+    ) -> Result<Result<(), Problem>, redb::Error> {
         let mut after = BTreeMap::new();
         for change in &self.changes {
             let at = match after.entry(Key::from(&change.host)) {
@@ -212,19 +212,19 @@ impl Batch {
     }
 
     /// Says what became of it, if anybody still waits.
-    fn say(self, outcome: Result<(), Error>) {
+    fn say(self, outcome: Result<(), Problem>) {
         let _ = self.done.send(outcome);
     }
 }
 
 impl Change {
     /// Makes the change to what its host has. As in Route 53, a deletion names what it deletes.
-    fn apply(&self, records: &mut Records) -> Result<(), Error> {
+    fn apply(&self, records: &mut Records) -> Result<(), Problem> {
         match self.action {
             Action::Upsert => records.set(self.family, Some(self.addresses.clone())),
             Action::Delete if records.of(self.family) == Some(&self.addresses) => records.set(self.family, None),
             Action::Delete => {
-                return Err(Error(format!(
+                return Err(Problem(format!(
                     "{}: the {} record set to delete is not there any more",
                     self.host,
                     self.family.record_type()

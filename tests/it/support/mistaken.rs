@@ -7,6 +7,7 @@ use std::{
 };
 
 use nic53::{
+    problem::Problem,
     protocol::{
         access::{Access, Generations, Grant},
         address::Family,
@@ -15,7 +16,7 @@ use nic53::{
         token::{Password, Secrets},
         zone::Zones,
     },
-    store::{CallCount, Error, Store, route53::Route53},
+    store::{CallCount, Store, route53::Route53},
 };
 use tokio::time::sleep;
 
@@ -127,7 +128,7 @@ impl Mistaken {
 }
 
 impl Store for Mistaken {
-    async fn record_sets(&self, grants: &[&Grant<'_>], calls: &CallCount) -> Result<Vec<Current>, Error> {
+    async fn record_sets(&self, grants: &[&Grant<'_>], calls: &CallCount) -> Result<Vec<Current>, Problem> {
         let present = self.route53.record_sets(grants, calls).await?;
         let mut memory = self.memory.lock().expect("no panic");
         let mistaken = |(grant, present): (&&Grant<'_>, Current)| match (self.mistake, &present) {
@@ -138,7 +139,7 @@ impl Store for Mistaken {
         Ok(grants.iter().zip(present).map(mistaken).collect())
     }
 
-    async fn apply(&self, batch: &ChangeBatch<'_>, calls: &CallCount) -> Result<(), Error> {
+    async fn apply(&self, batch: &ChangeBatch<'_>, calls: &CallCount) -> Result<(), Problem> {
         let mut mistaken = batch.clone();
         let upserts = mistaken.changes.iter_mut().filter(|change| change.action == Action::Upsert);
         match self.mistake {
@@ -153,7 +154,7 @@ impl Store for Mistaken {
             }
             Mistake::SuccessDoubted => {
                 self.route53.apply(batch, calls).await?;
-                return Err(Error("is that so?".to_owned()));
+                return Err(Problem("is that so?".to_owned()));
             }
             Mistake::BatchSplit => {
                 for change in &batch.changes {
