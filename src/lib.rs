@@ -30,6 +30,8 @@ pub mod cli;
 pub mod client;
 #[cfg(feature = "cli")]
 pub mod dns;
+#[cfg(feature = "cli")]
+mod files;
 pub mod gateway;
 #[cfg(feature = "lambda")]
 pub mod lambda;

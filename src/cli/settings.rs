@@ -2,9 +2,6 @@
 
 use std::{
     collections::HashMap,
-    fs::{self, OpenOptions},
-    io::Write,
-    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
@@ -14,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::Failure;
 use crate::{
+    files::write_atomically,
     secrets,
     settings::{Settings, VARIABLES, Variable},
 };
@@ -157,22 +155,16 @@ pub(super) fn make_secret(data: &Path, source: &secrets::Source) -> Result<bool,
     if path.exists() || !matches!(source, secrets::Source::File { current, .. } if *current == path) {
         return Ok(false);
     }
-    write_secret(data, &path).map_err(|error| {
+    write_secret(&path).map_err(|error| {
         format!("{}: could not make the secret: {error}: expected a folder that nic53 may write", path.display())
     })?;
     Ok(true)
 }
 
 /// Writes a secret of 256 random bits, as 43 characters that only its owner may read.
-fn write_secret(data: &Path, path: &Path) -> std::io::Result<()> {
+fn write_secret(path: &Path) -> std::io::Result<()> {
     let mut random = Zeroizing::new([0; 32]);
     getrandom::fill(random.as_mut()).map_err(std::io::Error::other)?;
     let secret = Zeroizing::new(BASE64URL_NOPAD.encode(random.as_ref()));
-    // Whole or not at all, even if the power fails now.
-    let draft = data.join("secret.new");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
-    file.write_all(secret.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&draft, path)?;
-    fs::File::open(data)?.sync_all()
+    write_atomically(path, secret.as_bytes())
 }

@@ -175,7 +175,7 @@ pub(crate) mod testing;
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, os::unix::fs::PermissionsExt, sync::atomic::Ordering, time::Duration};
+    use std::{fs, io::Write, os::unix::fs::PermissionsExt, sync::atomic::Ordering, time::Duration};
 
     use futures_util::future::join_all;
 
@@ -183,7 +183,10 @@ mod tests {
         testing::{Disk, block_on, change, in_memory, on_disk, present},
         *,
     };
-    use crate::protocol::{address::ByFamily, hostname::HostName};
+    use crate::{
+        files::create_anew,
+        protocol::{address::ByFamily, hostname::HostName},
+    };
 
     const ZONES: &str = "example.org=Z1,example.com=Z2";
 
@@ -488,7 +491,8 @@ mod tests {
     #[test]
     fn a_first_start_that_was_cut_short_is_begun_again() {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("records.new"), "half").unwrap();
+        let mut left = create_anew(&folder.path().join("records.new")).unwrap();
+        left.write_all(b"half").unwrap();
         assert!(open(folder.path()).is_ok());
     }
 

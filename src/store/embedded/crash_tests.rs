@@ -5,7 +5,7 @@
 //! whichever sectors it likes. The store then starts from what is left, and the next power cut may come
 //! while it does.
 
-use std::{fs, iter, path::Path, sync::Arc};
+use std::{fs, io::Write, iter, path::Path, sync::Arc};
 
 use futures_util::future::join_all;
 use proptest::{
@@ -19,6 +19,7 @@ use super::{
     testing::{Disk, block_on, change, on_disk},
 };
 use crate::{
+    files::create_anew,
     problem::Problem,
     protocol::{address::Family, hostname::HostName},
 };
@@ -208,7 +209,9 @@ fn a_first_start_whose_power_is_cut_leaves_a_folder_that_starts() {
         let name = [data.join("records.new"), file::path(data)].into_iter().find(|path| path.exists()).unwrap();
         for _ in 0..4 {
             let (octets, _) = disk.after_power_cut(share(&mut random), &mut random);
-            fs::write(&name, octets).unwrap();
+            // With the mode that it was made with.
+            let _ = fs::remove_file(&name);
+            create_anew(&name).unwrap().write_all(&octets).unwrap();
             drop(start(data));
             cuts += 1;
             if name.ends_with("records.new") {

@@ -21,7 +21,10 @@ use redb::{
 };
 
 use super::key::Key;
-use crate::problem::Problem;
+use crate::{
+    files::{create_anew, sync_folder_of},
+    problem::Problem,
+};
 
 /// Each name's key and [`super::Records`].
 pub(super) const RECORDS: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("records");
@@ -85,7 +88,7 @@ impl DataFile {
         let path = path(data);
         if !path.try_exists().map_err(|error| could_not("look into it", error))? {
             make_file(&path, make)?;
-            sync_folder(data).map_err(|error| could_not("make its file last", error))?;
+            sync_folder_of(&path).map_err(|error| could_not("make its file last", error))?;
         }
         Ok(Self {
             path,
@@ -229,30 +232,19 @@ fn make_folder(data: &Path) -> io::Result<()> {
         return Ok(());
     }
     DirBuilder::new().recursive(true).mode(0o700).create(data)?;
-    match data.parent() {
-        Some(parent) if parent != Path::new("") => sync_folder(parent),
-        _ => sync_folder(Path::new(".")),
-    }
+    sync_folder_of(data)
 }
 
 /// Makes a file without records.
 fn make_file(path: &Path, make: &Maker) -> Result<(), Problem> {
     let new = path.with_extension("new");
     let could_not = |error: &dyn Display| Problem(format!("{}: could not make it: {error}", new.display()));
-    // What is left of an attempt that was cut short: no record was ever in it.
-    match fs::remove_file(&new) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(could_not(&error)),
-        _ => {}
-    }
+    // What is left of an attempt that was cut short is made anew: no record was ever in it.
+    create_anew(&new).map_err(|error| could_not(&error))?;
     let database = make(Builder::new().set_cache_size(CACHE), &new).map_err(|error| could_not(&error))?;
     make_tables(&database).map_err(|error| could_not(&error))?;
     database.close().map_err(|error| could_not(&error))?;
     fs::rename(&new, path).map_err(|error| could_not(&error))
-}
-
-/// Makes the names in a folder durable.
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
 }
 
 /// Makes the tables, empty.
