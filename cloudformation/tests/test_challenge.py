@@ -45,6 +45,7 @@ EVENTS = [
     *((f"GET /nic/update?user=home&{name}=token", {}, PASSED) for name in ("password", "pass", "pwd", "p")),
     *((f"GET /nic/update?{name}=token", {}, PASSED) for name in ("token", "key", "PassWord", "%70assword")),
     ("GET /nic/update?password=&password=token", {}, PASSED),
+    ("GET /nic/update?password=token&password=", {}, PASSED),
     ("GET /nic/update?password=&user=home", {}, CHALLENGED),
     ("GET /nic/update?user=home", {}, CHALLENGED),
     ("GET /nic/update?p%=token", {}, CHALLENGED),
