@@ -1,4 +1,4 @@
-//! The embedded store: what a durable change costs beside the disk's own fsync, and what more records
+//! The embedded store: what a durable change costs compared with the disk's own fsync, and what more records
 //! cost.
 //!
 //! Rates are medians of turns, in which the disk, one client and 64 clients take theirs one after the
@@ -75,7 +75,7 @@ fn main() {
     assert!(missed.is_empty(), "missed:\n{}", missed.join("\n"));
 }
 
-/// Durable changes beside the disk's own rate.
+/// Durable changes compared with the disk's own rate.
 fn durable(data: &Path, disk: &Path, missed: &mut Vec<String>) -> String {
     let script = data.with_extension("lua");
     fs::write(&script, UPDATES).expect("room for a script");
@@ -184,7 +184,7 @@ end
 /// What a start costs.
 fn starts(folders: &[PathBuf]) -> String {
     let mut table =
-        "| Records | CPU of a start | beside that with one record | CPU a record more | file |\n|---|---|---|---|---|\n"
+        "| Records | CPU of a start | compared with one record | CPU a record more | file |\n|---|---|---|---|---|\n"
             .to_owned();
     let mut with_one = None;
     for (size, data) in SIZES.iter().zip(folders) {
@@ -207,7 +207,7 @@ fn starts(folders: &[PathBuf]) -> String {
 
 /// What an update and an answer that there is no such name cost.
 fn costs(folders: &[PathBuf]) -> String {
-    let mut table = "| Records | Update, instructions | beside that of 10 | NXDOMAIN, instructions | beside that of 10 |\n|---|---|---|---|---|\n".to_owned();
+    let mut table = "| Records | Update, instructions | compared with 10 | NXDOMAIN, instructions | compared with 10 |\n|---|---|---|---|---|\n".to_owned();
     let mut of_ten = None;
     for (size, data) in SIZES.iter().zip(folders).filter(|(size, _)| **size >= 10) {
         let nothing = instructions(data, |_| {});
@@ -277,7 +277,7 @@ fn question(server: &Server, size: u32) {
     }
 }
 
-/// Fills a new folder with so many records.
+/// Fills a new folder with that many records.
 fn fill(data: &Path, size: u32) {
     let zones = Zones::parse(&format!("{ZONE}=EMBEDDED")).expect("a zone");
     let secrets = Secrets { current: Secret::new(SECRET).expect("a secret"), previous: None };
@@ -300,7 +300,7 @@ fn host(number: u32) -> HostName {
     format!("h{number:07}.{ZONE}").parse().expect("a name")
 }
 
-/// Somewhere in a zone of so many hosts: the places of consecutive numbers are far from each other.
+/// A place in a zone of that many hosts: the places of consecutive numbers are far from each other.
 fn place(number: u32, size: u32) -> u32 {
     number.wrapping_mul(2_654_435_761) % size
 }

@@ -1,15 +1,15 @@
-//! The Lambda beside the least that a function can be, and beside the same gateway in Python.
+//! The Lambda, compared with the smallest possible function and with the same gateway in Python.
 //!
 //! `scripts/bench` starts it: it builds and installs what this runs, and puts the tables into
 //! `docs/performance.md`.
 
-mod family;
-mod front;
+mod counts;
+mod cpu_quota;
+mod crate_groups;
 mod function;
-mod share;
 mod size;
 mod table;
-mod work;
+mod tls_proxy;
 
 #[path = "../../tests/it/support"]
 #[expect(dead_code, reason = "the tests use the rest")]
@@ -25,8 +25,8 @@ use std::{
     time::Duration,
 };
 
+use cpu_quota::CpuQuota;
 use data_encoding::BASE64;
-use front::Front;
 use function::{Function, Program};
 use nic53::protocol::{
     hostname::HostName,
@@ -34,9 +34,9 @@ use nic53::protocol::{
     zone::Zone,
 };
 use serde_json::{Value, json};
-use share::Share;
 use support::fake_route53::{FakeRoute53, Operation};
 use table::{Table, median, ratio};
+use tls_proxy::TlsProxy;
 
 /// What tokens are minted under.
 const SECRET: &str = "the-secret-of-the-benchmarks-0123456789abcde";
@@ -50,16 +50,16 @@ const WARM: u32 = 300;
 /// The most that may be resident, in octets.
 const MOST_RESIDENT: u64 = 12_000_000;
 
-/// What runs beside what.
+/// What is compared with what.
 struct Bench {
-    /// Where `scripts/bench` puts what it builds.
+    /// The folder into which `scripts/bench` puts what it builds.
     tools: PathBuf,
     /// Runs the fake Route 53.
     runtime: tokio::runtime::Runtime,
-    /// Behind the front.
+    /// Behind the proxy.
     route53: FakeRoute53,
     /// TLS.
-    front: Front,
+    proxy: TlsProxy,
 }
 
 /// Programs side by side.
@@ -111,13 +111,13 @@ impl Bench {
     fn new(tools: PathBuf) -> Self {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
-        let (route53, front) = runtime.block_on(async {
+        let (route53, proxy) = runtime.block_on(async {
             let route53 = FakeRoute53::start().await;
             let upstream = route53.url().trim_start_matches("http://").to_owned();
-            let front = Front::start(upstream, &tools.join("authority.pem")).await;
-            (route53, front)
+            let proxy = TlsProxy::start(upstream, &tools.join("authority.pem")).await;
+            (route53, proxy)
         });
-        let bench = Self { tools, runtime, route53, front };
+        let bench = Self { tools, runtime, route53, proxy };
         bench.reset();
         bench
     }
@@ -145,7 +145,7 @@ impl Bench {
             ("NIC53_ZONES", "example.org=Z1".to_owned()),
             ("NIC53_SECRET", SECRET.to_owned()),
             ("AWS_CA_BUNDLE", file("authority.pem")),
-            ("AWS_ENDPOINT_URL_ROUTE_53", self.front.url()),
+            ("AWS_ENDPOINT_URL_ROUTE_53", self.proxy.url()),
             // Python compiles its files once, and not into this repository.
             ("PYTHONPYCACHEPREFIX", file("pycache")),
         ];
@@ -157,13 +157,13 @@ impl Bench {
     fn start(&self, kind: Kind, number: u32, hold: bool) -> (Start, &'static str) {
         let function = Function::start(&self.program(kind));
         let poll = function.first_poll();
-        let share = hold.then(|| Share::hold(function.id()));
+        let quota = hold.then(|| CpuQuota::hold(function.id()));
         let invocation = function.invoke(&moving(1, number));
         if kind != Kind::Empty {
             assert!(said(&invocation.reply).starts_with("good "), "{}", invocation.reply);
         }
         let start = Start { poll, first: invocation.took, cpu: function.cpu() };
-        (start, share.as_ref().map_or("not at all", Share::how))
+        (start, quota.as_ref().map_or("not at all", CpuQuota::how))
     }
 
     /// All three, started in turn, so that what disturbs the machine disturbs all.
@@ -205,7 +205,7 @@ impl Bench {
         let calls = self.runtime.block_on(async {
             let mut calls = Vec::new();
             for _ in 0..STARTS {
-                calls.push(self.front.bare_calls(&requests).await);
+                calls.push(self.proxy.bare_calls(&requests).await);
             }
             calls
         });
@@ -230,9 +230,9 @@ impl Bench {
         for (what, time) in rows {
             let [nic53, empty, python] = [nic53, empty, python].map(|starts| median(starts.iter().map(time)));
             let calls = if what.ends_with("`good`**") { calls } else { Duration::ZERO };
-            let told = if calls.is_zero() { String::new() } else { table::ms(calls) };
+            let shown = if calls.is_zero() { String::new() } else { table::ms(calls) };
             let [limit, python_ratio] = [ratio(nic53, empty + calls), ratio(python, nic53)];
-            table.row(&[what, &table::ms(nic53), &table::ms(empty), &told, &table::ms(python), &limit, &python_ratio]);
+            table.row(&[what, &table::ms(nic53), &table::ms(empty), &shown, &table::ms(python), &limit, &python_ratio]);
         }
         table.end()
     }
@@ -271,12 +271,12 @@ impl Bench {
             let mut times = [const { Vec::new() }; 3];
             for number in 1..=WARM {
                 for (index, (function, times)) in functions.iter().zip(&mut times).enumerate() {
-                    self.front.take_held();
+                    self.proxy.take_held();
                     // Each of them finds what the one before it wrote.
                     let invocation = function.invoke(&event(number * 3 + u32::try_from(index).expect("few")));
                     let reply = said(&invocation.reply);
                     assert!(index == 1 || reply.starts_with(expected), "{what}: {reply}");
-                    times.push(invocation.took.saturating_sub(self.front.take_held()));
+                    times.push(invocation.took.saturating_sub(self.proxy.take_held()));
                 }
             }
             let [nic53, empty, python] = times.map(|times| median(times.into_iter()));
@@ -292,32 +292,32 @@ impl Bench {
         table.end()
     }
 
-    /// What one request takes, by families of crates.
+    /// What one request takes, by group of crates.
     fn work(&self) -> String {
         let program = self.program(Kind::Nic53).with_file(&self.tools.join("bootstrap.symbols"));
         let mut table = Table::new("lambda-work", &["", "start → first poll", "`nochg`", "`good`", "`badauth`"]);
         let events: [fn(u32) -> Value; 3] = [|_| moving(1, 0), |number| moving(1, number), |_| refused()];
-        let start = work::instructions_of_start(&program, &self.tools);
+        let start = counts::instructions_of_start(&program, &self.tools);
         let [nochg, good, badauth] = events.map(|event| {
             self.reset();
-            work::instructions(&program, &self.tools, event)
+            counts::instructions(&program, &self.tools, event)
         });
-        let mut families: Vec<&str> = good.keys().copied().collect();
-        families.sort_by(|a, b| good[b].total_cmp(&good[a]));
+        let mut groups: Vec<&str> = good.keys().copied().collect();
+        groups.sort_by(|a, b| good[b].total_cmp(&good[a]));
         let counted = [start, nochg, good, badauth];
         let totals = counted.each_ref().map(|costs| costs.values().sum::<f64>());
         let [start, nochg, good, badauth] = totals.map(|total| format!("{:.0} k", total / 1e3));
         table.row(&["**instructions**", &start, &nochg, &good, &badauth]);
-        for family in families {
+        for group in groups {
             let share = |index: usize| {
-                let cost = counted[index].get(family).copied().unwrap_or(0.0);
+                let cost = counted[index].get(group).copied().unwrap_or(0.0);
                 format!("{:.0} %", 100.0 * cost / totals[index])
             };
-            table.row(&[family, &share(0), &share(1), &share(2), &share(3)]);
+            table.row(&[group, &share(0), &share(1), &share(2), &share(3)]);
         }
         let allocated = events.map(|event| {
             self.reset();
-            work::allocations(&program, &self.tools, event)
+            counts::allocations(&program, &self.tools, event)
         });
         let [nochg, good, badauth] = allocated.map(|[blocks, _]| format!("{blocks:.0}"));
         table.row(&["**allocations**", "", &nochg, &good, &badauth]);
@@ -354,12 +354,12 @@ impl Bench {
         for (what, event, most, least) in rows {
             let count = |function: &Function| {
                 self.reset();
-                self.front.take_held();
+                self.proxy.take_held();
                 self.route53.take_calls();
                 function.invoke(&event);
                 let calls = self.route53.take_calls();
                 let count = |operation| calls.iter().filter(|call| call.operation == operation).count();
-                [count(Operation::List), count(Operation::Change), self.front.take_at_once()]
+                [count(Operation::List), count(Operation::Change), self.proxy.take_at_once()]
             };
             let [reads, writes, at_once] = count(&function);
             let [python_reads, python_writes, _] = count(&python);
@@ -385,7 +385,7 @@ fn hosts(count: u32) -> Vec<String> {
     (1..=count).map(|number| format!("h{number}.example.org")).collect()
 }
 
-/// An event that moves so many hosts: to 192.0.2.1 as number 0, and elsewhere as each other one.
+/// An event that moves `count` hosts: to 192.0.2.1 as number 0, and elsewhere as each other one.
 fn moving(count: u32, number: u32) -> Value {
     let [high, low] = u16::try_from(number).expect("few").to_be_bytes();
     let address = if number == 0 { "192.0.2.1".to_owned() } else { format!("198.51.{high}.{low}") };

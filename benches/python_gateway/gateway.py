@@ -95,7 +95,7 @@ def addresses(text):
 
 
 def update(host, zone, wanted):
-    """Compare the host's records with the wanted ones and write where they differ."""
+    """Compare the host's records with the wanted ones and write those that differ."""
     said = " ".join(value for values in wanted.values() for value in values)
     try:
         present = record_sets(host, zone)

@@ -1,4 +1,4 @@
-//! `nic53 serve` under load, beside a bare hyper server that answers a constant (`bare_hyper`).
+//! `nic53 serve` under load, compared with a bare hyper server that answers a constant (`bare_hyper`).
 //!
 //! Both run on this machine, under the same load of wrk, in turns; a column is the median of its
 //! turns. CPU is what the server itself used up a request: unlike the throughput, it has no part of

@@ -22,16 +22,16 @@ pub(crate) const ZONE: &str = "example.org";
 
 /// A running server that is read from as a service's journal would.
 pub(crate) struct Server {
-    /// Where it answers HTTP.
+    /// Its address for HTTP.
     pub(crate) http: SocketAddr,
-    /// Where it answers DNS, if it does.
+    /// Its address for DNS, if it serves DNS.
     pub(crate) dns: Option<SocketAddr>,
     /// The process itself.
     child: Child,
 }
 
 impl Server {
-    /// Starts it, and waits until it says where it listens: `… on http://ADDRESS`, and for DNS
+    /// Starts it, and waits until it prints its addresses: `… on http://ADDRESS`, and for DNS
     /// `… dns ADDRESS`.
     pub(crate) fn start(command: &mut Command) -> Self {
         let name = command.get_program().to_string_lossy().into_owned();
@@ -84,7 +84,7 @@ impl Drop for Server {
     }
 }
 
-/// The release build of a program: where `scripts/bench` has put it, or where cargo puts it.
+/// The release build of a program: in the folder of `scripts/bench`, or in that of cargo.
 pub(crate) fn built(name: &str) -> PathBuf {
     let folder = env::var_os("NIC53_BENCH_TOOLS").map(PathBuf::from);
     folder.unwrap_or_else(|| Path::new(env!("CARGO_TARGET_TMPDIR")).join("../release")).join(name)

@@ -17,7 +17,7 @@ fn main() {
 }
 
 /// Answers the constant until it is killed.
-#[expect(clippy::print_stdout, reason = "as nic53 says where it listens")]
+#[expect(clippy::print_stdout, reason = "it prints its address as nic53 does")]
 async fn serve(constant: Bytes) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     println!("bare listening on http://{}", listener.local_addr().expect("an address"));

@@ -24,8 +24,8 @@ use tokio_rustls::{
 };
 
 /// The server that ends TLS, as long as its runtime.
-pub struct Front {
-    /// Where it listens.
+pub struct TlsProxy {
+    /// The address that it listens on.
     address: SocketAddr,
     /// The authority that its certificate comes from.
     authority: CertificateDer<'static>,
@@ -33,7 +33,7 @@ pub struct Front {
     calls: Arc<Mutex<Vec<(Instant, Instant)>>>,
 }
 
-impl Front {
+impl TlsProxy {
     /// Starts one in front of that address, and writes its authority into a file.
     pub async fn start(upstream: String, bundle: &Path) -> Self {
         let key = KeyPair::generate().expect("a key");
@@ -69,7 +69,7 @@ impl Front {
         Self { address, authority: root.der().clone(), calls }
     }
 
-    /// Where it is: the value of `AWS_ENDPOINT_URL_ROUTE_53`.
+    /// Its URL: the value of `AWS_ENDPOINT_URL_ROUTE_53`.
     pub fn url(&self) -> String {
         format!("https://{}", self.address)
     }
@@ -111,7 +111,7 @@ impl Front {
     }
 }
 
-/// Reads a reply whose length is told.
+/// Reads a reply with a `Content-Length`.
 async fn read_reply(stream: &mut TlsStream<TcpStream>) -> io::Result<String> {
     let mut reply = Vec::new();
     loop {

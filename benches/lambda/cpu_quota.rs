@@ -13,7 +13,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// The period that Lambda is said to account in.
+/// The period in which Lambda is reported to account.
 const PERIOD: Duration = Duration::from_millis(20);
 
 /// What 128 MB get of it: a whole CPU is 1,769 MB.
@@ -23,14 +23,14 @@ const QUOTA: Duration = Duration::from_micros(1450);
 const REST: Duration = PERIOD.saturating_sub(QUOTA);
 
 /// Holds one process, which must outlive it.
-pub enum Share {
+pub enum CpuQuota {
     /// By a control group of the system: its folder, and the process.
     Group(PathBuf, u32),
     /// By stopping and continuing it.
     Signals(Arc<AtomicBool>, Option<JoinHandle<()>>),
 }
 
-impl Share {
+impl CpuQuota {
     /// Holds a process from now on.
     pub fn hold(process: u32) -> Self {
         group(process).map_or_else(|_| signals(process), |folder| Self::Group(folder, process))
@@ -45,7 +45,7 @@ impl Share {
     }
 }
 
-impl Drop for Share {
+impl Drop for CpuQuota {
     fn drop(&mut self) {
         match self {
             Self::Group(folder, process) => {
@@ -85,7 +85,7 @@ fn group(process: u32) -> io::Result<PathBuf> {
 }
 
 /// Lets the process run for its share of each period only.
-fn signals(process: u32) -> Share {
+fn signals(process: u32) -> CpuQuota {
     let over = Arc::new(AtomicBool::new(false));
     let until = Arc::clone(&over);
     let thread = thread::spawn(move || {
@@ -98,5 +98,5 @@ fn signals(process: u32) -> Share {
         }
         let _ = kill_process(process, Signal::CONT);
     });
-    Share::Signals(over, Some(thread))
+    CpuQuota::Signals(over, Some(thread))
 }

@@ -5,7 +5,7 @@ use std::{collections::HashMap, fs, path::Path};
 use serde_json::Value;
 
 use crate::{
-    family,
+    crate_groups,
     function::{Function, Program},
 };
 
@@ -15,15 +15,15 @@ const FEWER: u32 = 5;
 /// Requests of which the difference is counted.
 const COUNTED: u32 = 100;
 
-/// Instructions by the family of crates that has them.
+/// Instructions by the group of crates that has them.
 type Costs = HashMap<&'static str, f64>;
 
 /// The instructions of one request.
 pub fn instructions(program: &Program, folder: &Path, event: impl Fn(u32) -> Value) -> Costs {
     let fewer = profile(program, folder, FEWER, &event);
     let mut more = profile(program, folder, FEWER + COUNTED, &event);
-    for (family, cost) in fewer {
-        *more.entry(family).or_default() -= cost;
+    for (group, cost) in fewer {
+        *more.entry(group).or_default() -= cost;
     }
     for cost in more.values_mut() {
         *cost /= f64::from(COUNTED);
@@ -36,7 +36,7 @@ pub fn instructions_of_start(program: &Program, folder: &Path) -> Costs {
     profile(program, folder, 0, |_| Value::Null)
 }
 
-/// The instructions of a process that answers so many requests.
+/// The instructions of a process that answers `requests` requests.
 fn profile(program: &Program, folder: &Path, requests: u32, event: impl Fn(u32) -> Value) -> Costs {
     let file = folder.join("callgrind.out");
     let option = format!("--callgrind-out-file={}", file.display());
@@ -61,7 +61,7 @@ pub fn allocations(program: &Program, folder: &Path, event: impl Fn(u32) -> Valu
     [1, 0].map(|index| (more[index] - fewer[index]) / f64::from(COUNTED))
 }
 
-/// Runs the function for so many requests, then ends it.
+/// Runs the function for `requests` requests, then ends it.
 fn run(program: &Program, tool: &[&str], requests: u32, event: impl Fn(u32) -> Value) {
     let function = Function::start(&program.under(tool));
     function.first_poll();
@@ -71,7 +71,7 @@ fn run(program: &Program, tool: &[&str], requests: u32, event: impl Fn(u32) -> V
     function.end();
 }
 
-/// Each family's own instructions in a profile, those of what it calls left out.
+/// Each group's own instructions in a profile, those of what it calls left out.
 fn own_costs(profile: &str) -> Costs {
     let mut names: HashMap<(&str, &str), &str> = HashMap::new();
     let mut costs = Costs::new();
@@ -82,7 +82,7 @@ fn own_costs(profile: &str) -> Costs {
             // The next line is what the callee costs.
             Some(("calls", _)) => drop(lines.next()),
             Some((key, value)) if key.chars().all(|letter| letter.is_ascii_alphabetic()) => {
-                // A name is told once, with its number.
+                // A name is written out once, with its number.
                 let kind = if key.ends_with("fn") {
                     "fn"
                 } else if key.ends_with("ob") {
@@ -103,8 +103,8 @@ fn own_costs(profile: &str) -> Costs {
             }
             _ if line.starts_with(|letter: char| letter.is_ascii_digit() || "+-*".contains(letter)) => {
                 let cost = line.split(' ').nth(1).and_then(|cost| cost.parse().ok()).unwrap_or(0.0);
-                let family = if object.contains("bootstrap") { family::of(current) } else { family::C };
-                *costs.entry(family).or_default() += cost;
+                let group = if object.contains("bootstrap") { crate_groups::of(current) } else { crate_groups::C };
+                *costs.entry(group).or_default() += cost;
             }
             _ => {}
         }

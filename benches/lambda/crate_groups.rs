@@ -1,10 +1,10 @@
-//! The crates of the binary, in families.
+//! The crates of the binary, in groups.
 
 /// The C library.
 pub const C: &str = "C library: memory, sockets";
 
 /// Families, and how the names of their crates begin; the first that fits.
-const FAMILIES: [(&str, &[&str]); 10] = [
+const GROUPS: [(&str, &[&str]); 10] = [
     ("AWS SDK", &["aws_"]),
     ("URLs and patterns, for the SDK", &["url", "idna", "icu_", "regex_lite", "xmlparser", "utf8_iter"]),
     (
@@ -60,15 +60,15 @@ const FAMILIES: [(&str, &[&str]); 10] = [
     ),
 ];
 
-/// The family of a function, by its demangled name.
+/// The group of a function, by its demangled name.
 pub fn of(function: &str) -> &'static str {
-    // `<a::B as c::D>::e` and `<&mut a::B>::e` are of a; of generic code, the code's own crate is said.
+    // `<a::B as c::D>::e` and `<&mut a::B>::e` are of a; generic code counts for its own crate.
     let name = function.trim_start_matches(['<', '&', '*', '[', '(']);
     let name = name.strip_prefix("mut ").or(name.strip_prefix("dyn ")).unwrap_or(name);
     let fits = |(_, crates): &&(&str, &[&str])| crates.iter().any(|start| name.starts_with(start));
-    let found = FAMILIES.iter().find(fits);
+    let found = GROUPS.iter().find(fits);
     if let (None, Some((_, behind))) = (found, name.split_once(" as ")) {
         return of(behind);
     }
-    found.map_or("others", |(family, _)| family)
+    found.map_or("others", |(group, _)| group)
 }
