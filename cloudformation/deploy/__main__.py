@@ -3,7 +3,7 @@
   ./deploy --zone example.org=Z0123ABC --host home.example.org
 
 builds the Lambda archive, deploys cloudformation/nic53.yaml and prints what to type into the router. Run it
-again to change something: what is not said stays as it is. docs/deploy.md tells the rest."""
+again to change something: what you leave out stays as it is. docs/deploy.md has the rest."""
 
 import argparse
 import sys
@@ -109,7 +109,7 @@ def add_with(group):
     )
     group.add_argument("--stack", metavar="NAME", help="default: nic53")
     group.add_argument("--region", help="default: us-east-1")
-    group.add_argument("--yes", action="store_true", help="ask nothing; needed where nobody can be asked")
+    group.add_argument("--yes", action="store_true", help="ask nothing; needed without a terminal")
 
 
 def add_instead(group):

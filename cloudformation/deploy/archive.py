@@ -42,7 +42,7 @@ def archive(options, arch):
 
 
 def build(arch):
-    """Build `bootstrap` for `arch`: with cargo where this machine is alike, else with cargo-lambda."""
+    """Build `bootstrap` for `arch`: with cargo if this machine is of that kind, else with cargo-lambda."""
     if not shutil.which("cargo"):
         raise Trouble(
             "cargo is not installed: install Rust (https://rustup.rs), or give a released archive with --archive"
@@ -85,7 +85,7 @@ def cargo(*words):
 
 
 def target_directory():
-    """Where cargo builds."""
+    """The folder that cargo builds in."""
     return Path(json.loads(cargo("metadata", "--format-version=1", "--no-deps", "--locked"))["target_directory"])
 
 
@@ -102,7 +102,7 @@ def elf_machine(binary):
 
 
 def glibc(binary):
-    """The newest glibc whose symbols the binary names; (0, 0) where it is linked to none."""
+    """The newest glibc whose symbols the binary names; (0, 0) if it is linked to no glibc."""
     versions = re.findall(rb"GLIBC_(\d+)\.(\d+)", binary)
     return max(((int(major), int(minor)) for major, minor in versions), default=(0, 0))
 

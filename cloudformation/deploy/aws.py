@@ -40,7 +40,7 @@ class Aws:
 
 
 class AwsError(Exception):
-    """What the AWS CLI said."""
+    """An error of the AWS CLI."""
 
     def __init__(self, command, text):
         super().__init__(f"aws {command}: {text}")

@@ -14,7 +14,7 @@ OTHERS_WORDS = re.compile(r"is in \w+_IN_PROGRESS state|already exists and canno
 
 
 def create_change_set(aws, stack, template, known, changed):
-    """A change set from the template and the parameters; none where nothing would change."""
+    """A change set from the template and the parameters; None if nothing would change."""
     kept = {name: value for name, value in stack.parameters.items() if name in known and name not in changed}
     # One that starts anew has no previous values.
     same = [{"UsePreviousValue": True} if stack.exists else {"ParameterValue": value} for value in kept.values()]

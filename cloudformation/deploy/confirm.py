@@ -6,7 +6,7 @@ from .trouble import Trouble
 
 
 def confirm(question, options):
-    """Ask, unless told not to. Where nobody can answer, the answer is no."""
+    """Ask, unless --yes was given. Without a terminal the answer is no."""
     if options.yes:
         return
     if not sys.stdin.isatty():

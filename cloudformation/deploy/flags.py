@@ -16,7 +16,7 @@ PARAMETERS = (
 )
 CODE = ("arch", "archive", "bucket")
 STACK = ("stack", "region")
-# Answers every question with yes; where nothing is asked it changes nothing.
+# Answers every question with yes. If nothing is asked, it changes nothing.
 ALWAYS = ("yes",)
 
 # What each mode reads.

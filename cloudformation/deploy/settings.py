@@ -75,7 +75,7 @@ def check_zones(options, zones, grants):
 
 
 def check_grants(options, present, grants):
-    """The hosts and subtrees as they will be; none if every name is to be served, which is said with --any-name."""
+    """The hosts and subtrees as they will be; empty if every name is served (--any-name)."""
     if options.any_name and (options.host or options.subtree):
         raise Trouble("--any-name needs no --host and no --subtree; `nic53 token NAME` prints the token of any name")
     if options.any_name:

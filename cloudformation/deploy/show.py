@@ -63,7 +63,7 @@ def fields(stack):
 
 
 def print_url(stack):
-    """Print where the gateway is."""
+    """Print the gateway's addresses."""
     print(f"\nUpdate URL  {stack.outputs['UpdateUrl']}")
     if "PlainHttpUrl" in stack.outputs:
         print(f"            {stack.outputs['PlainHttpUrl']}  (readable on its way; for routers that can do no better)")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from .aws import AwsError
 from .trouble import Trouble
 
-# Where CloudFormation comes to rest, and whether that is what was wanted.
+# The states that CloudFormation ends in, and whether each is a success.
 FINAL = {
     "CREATE_COMPLETE": True,
     "UPDATE_COMPLETE": True,

@@ -7,7 +7,7 @@ from .trouble import Trouble
 
 
 def check_zone(aws, name, zone_id):
-    """The id of a zone given as NAME=ID, if it is what it is said to be."""
+    """The id of a zone given as NAME=ID, if it is a public zone of that name."""
     given, zone_id = f"--zone {name}={zone_id}", zone_id.rsplit("/", 1)[-1]
     if not re.fullmatch("Z[A-Z0-9]+", zone_id):
         raise Trouble(f"{given}: the id of a hosted zone is Z, then capitals and digits, for example Z0123ABC")

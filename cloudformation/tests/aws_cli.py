@@ -39,7 +39,7 @@ SERVICES = {
     "sts": "get-caller-identity",
 }
 
-# Where the CLI's configuration files are, which are read once: no call may have others.
+# These name the CLI's configuration files, which are read once: no call may have others.
 CONFIGURATION = [b"AWS_CONFIG_FILE", b"AWS_SHARED_CREDENTIALS_FILE", b"AWS_PROFILE", b"AWS_DEFAULT_PROFILE"]
 
 

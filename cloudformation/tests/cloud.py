@@ -19,9 +19,9 @@ import botocore.session
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "cloudformation" / "nic53.yaml"
-# Where pip put the AWS CLI.
+# The folder into which pip put the AWS CLI.
 INSTALLED = str(Path(sys.executable).parent)
-# ministack reads the template several times a deployment, half its work. libyaml, where there is one, does it quicker.
+# ministack reads the template several times a deployment, half its work. libyaml, if it is there, is quicker.
 HYPERCORN = """
 import sys, yaml
 yaml.SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -32,7 +32,7 @@ sys.exit(main())
 SESSION = botocore.session.get_session()
 # What ./deploy does instead of deploying.
 INSTEAD = {"--build", "--show", "--rotate", "--end-grace", "--remove"}
-# Without what the user has told the AWS CLI or nic53.
+# Without the user's own settings of the AWS CLI and of nic53.
 ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "NIC53_"))},
     "AWS_CONFIG_FILE": os.devnull,

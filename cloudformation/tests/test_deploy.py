@@ -179,7 +179,7 @@ class Deployment(unittest.TestCase):
         s3.create_bucket(Bucket="mine")
         s3.put_object(Bucket="mine", Key="nic53-notes.txt", Body=b"")
         zone_id = self.cloud.hosted_zone("home.example.net")
-        # The id is found where the name is enough.
+        # The id is found if the name is unique.
         output = self.cloud.deploy(
             "--zone",
             "example.org",

@@ -56,7 +56,7 @@ FLAGS = [
     (["--keep-secret"], {"remove"}),
     (["--yes"], set(MODES)),
 ]
-# What is said of some of them.
+# The way that some of them are shown.
 WAYS = [
     ("--remove --host site41.example.org --yes", "./deploy --drop site41.example.org"),
     ("--remove --zone example.org=Z1", "./deploy --drop example.org"),

@@ -25,7 +25,7 @@ def change(*names, types=("A",), actions=("UPSERT",), at=ZONE):
 
 
 def without(call, key):
-    """The same call where one key is not given."""
+    """The same call without one of its keys."""
     action, resource, keys = call
     gone = f"route53:ChangeResourceRecordSets{key}".lower()
     return action, resource, {name: values for name, values in keys.items() if name != gone}

@@ -149,7 +149,7 @@ class Steps(unittest.TestCase):
         bare = Stack("nic53", STACK_ID, "DELETE_FAILED")
         self.assertEqual(keep_secret(aws, bare), name)
         self.assertEqual(aws.values[name], ["previous", "current", "newer"])
-        # But only where the secret is gone.
+        # But only if the secret is gone.
         with mock.patch("deploy.remove.secret_stages", side_effect=refused("AccessDeniedException")):
             with self.assertRaises(AwsError):
                 keep_secret(aws, self.stack("DELETE_FAILED"))
@@ -252,7 +252,7 @@ class Steps(unittest.TestCase):
             with self.subTest(parameters):
                 found = self.permissions(**parameters)
                 self.assertLessEqual(expected, found)
-                # The same where they are said only now.
+                # The same if they are given only now.
                 self.assertEqual(self.permissions(parameters.items()), found)
         plainly = self.permissions()
         for word in ("sns:", "cloudwatch:", "MetricFilter", "acm:", "cloudfront:", "route53:", "UrlConfig"):
@@ -286,13 +286,13 @@ class Steps(unittest.TestCase):
         self.assertNotIn("PassRole", str(found.exception))
 
     def test_a_deployment_that_failed_is_remembered(self):
-        told = {"Zones": "example.org=Z1", "RecordNames": "home.example.org", "AlarmEmail": "you@example.org"}
-        with_domain = {**told, "Domain": "ddns.example.org", "OriginSecret": "****"}
+        first = {"Zones": "example.org=Z1", "RecordNames": "home.example.org", "AlarmEmail": "you@example.org"}
+        with_domain = {**first, "Domain": "ddns.example.org", "OriginSecret": "****"}
         rows = [
-            (told, [], told),
-            ({**told, "OriginSecret": "****", "Domain": ""}, [], {**told, "Domain": ""}),
-            (with_domain, ["--plain-http"], {**told, "Domain": "ddns.example.org"}),
-            (with_domain, ["--no-plain-http"], {**told, "Domain": "ddns.example.org"}),
+            (first, [], first),
+            ({**first, "OriginSecret": "****", "Domain": ""}, [], {**first, "Domain": ""}),
+            (with_domain, ["--plain-http"], {**first, "Domain": "ddns.example.org"}),
+            (with_domain, ["--no-plain-http"], {**first, "Domain": "ddns.example.org"}),
             (with_domain, [], "say --plain-http or --no-plain-http"),
         ]
         for parameters, words, expected in rows:
