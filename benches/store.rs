@@ -21,7 +21,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use data_encoding::BASE64;
+use base64::prelude::{BASE64_STANDARD, Engine};
 use nic53::{
     protocol::{
         access::{Access, Generations, Grant},
@@ -315,5 +315,5 @@ fn fresh_address() -> Ipv4Addr {
 
 /// The credentials as a header.
 fn authorization() -> String {
-    format!("Authorization: Basic {}", BASE64.encode(format!("{ZONE}:{}", token()).as_bytes()))
+    format!("Authorization: Basic {}", BASE64_STANDARD.encode(format!("{ZONE}:{}", token()).as_bytes()))
 }

@@ -2,7 +2,6 @@
 
 use std::{borrow::Cow, net::IpAddr, time::Instant};
 
-use futures_util::future;
 use http::{Response, StatusCode, request::Parts};
 
 use crate::{
@@ -10,12 +9,13 @@ use crate::{
     problem::Problem,
     protocol::{
         access::{Access, Grant},
+        desired::Desired,
         endpoint::Endpoint,
         parameters::{Body, Parameters},
         plan::Plan,
         record::{Change, ChangeBatch},
         reply::{self, Refusal, ReturnCode},
-        update::{Desired, Update},
+        update::Update,
         zone::Zone,
     },
     secrets::Provider,
@@ -25,22 +25,22 @@ use crate::{
 
 /// Settings, secrets and a store: all it takes to answer.
 pub struct Gateway<S> {
-    /// What it is told.
+    /// The settings.
     settings: Settings,
-    /// What tokens are minted under.
+    /// The secrets that tokens are derived from.
     secrets: Provider,
     /// Where the records are.
     store: S,
-    /// Where each request gets its line.
+    /// The log: one line per request.
     log: Log,
 }
 
-/// What one host is told, and why.
+/// The reply line of one host, and the reason for the log.
 #[derive(Clone)]
 struct Outcome {
-    /// The line's words.
+    /// The line.
     code: ReturnCode,
-    /// Why it is not as asked, for the log.
+    /// Why the host is not as it was asked for, if it is not.
     reason: Option<Cow<'static, str>>,
 }
 
@@ -62,8 +62,8 @@ impl<S: Store> Gateway<S> {
         let (form, fault) = match body {
             Body::Whole(form) => (form, None),
             Body::TooLarge => (&[][..], Some((StatusCode::PAYLOAD_TOO_LARGE, "the form is too large"))),
-            // The only status that no client takes for final: it may come better the next time.
-            Body::Broken => (&[][..], Some((StatusCode::SERVICE_UNAVAILABLE, "the form did not come as a whole"))),
+            // Only a 5xx makes every client try again, and the form may be whole the next time.
+            Body::Broken => (&[][..], Some((StatusCode::SERVICE_UNAVAILABLE, "the form was cut short"))),
         };
         let parameters = Parameters::read(parts, form);
         let asks =
@@ -87,57 +87,46 @@ impl<S: Store> Gateway<S> {
         response
     }
 
-    /// Carries an update out and says what comes of each host.
+    /// Carries an update out, and gives the code of each host or the one of the whole request.
     async fn update(&self, parts: &Parts, parameters: &Parameters<'_>, entry: &mut Entry) -> Vec<ReturnCode> {
         let calls = CallCount::default();
-        let update = Update::parse(&parts.headers, parameters, entry.source, self.settings.policy);
-        let outcomes = match update {
-            Ok(update) => {
-                entry.hosts = update.loggable_hosts();
-                self.lines(&update, &entry.hosts, &calls).await
-            }
-            Err(refusal) => vec![refusal.into()],
-        };
+        let outcomes = self.outcomes(parts, parameters, entry, &calls).await;
+        // Dyn: codes that concern the whole request are given only once.
+        let outcomes = outcomes.unwrap_or_else(|refusal| vec![refusal.into()]);
         entry.calls = calls.get();
-        log_outcome(entry, &outcomes);
+        log_outcomes(entry, &outcomes);
         outcomes.into_iter().map(|outcome| outcome.code).collect()
     }
 
-    /// Decides on each host, then changes each zone by itself. `hosts` are those of the update as
-    /// they may be logged.
-    async fn lines(&self, update: &Update, hosts: &[String], calls: &CallCount) -> Vec<Outcome> {
-        let secrets = self.secrets.current().await;
+    /// Decides on an update and carries it out. The outcomes are those of the hosts, in the order asked.
+    async fn outcomes(
+        &self,
+        parts: &Parts,
+        parameters: &Parameters<'_>,
+        entry: &mut Entry,
+        calls: &CallCount,
+    ) -> Result<Vec<Outcome>, Refusal> {
         let Settings { zones, generations, allow_offline, .. } = &self.settings;
-        let access = Access { zones, secrets: &secrets, generations };
-        let decisions = match access.authorize(update) {
-            Ok(decisions) => decisions,
-            // Dyn: codes that concern the whole request are given only once.
-            Err(refusal) => return vec![refusal.into()],
-        };
+        let update = Update::parse(&parts.headers, parameters, entry.source, self.settings.policy)?;
+        entry.hosts = update.loggable_hosts();
+        let secrets = self.secrets.current().await;
+        let authorized = Access { zones, secrets: &secrets, generations }.authorize(&update)?;
         if update.desired == Ok(Desired::Offline) && !allow_offline {
-            return vec![Outcome::new(ReturnCode::NotDonator, "offline is not allowed here")];
+            return Err(Refusal::new(ReturnCode::NotDonator, "offline is not allowed here"));
         }
-        let granted: Vec<&Grant<'_>> = decisions.iter().flatten().collect();
-        let zones = by_zone(&granted);
-        let changes = zones.iter().map(|(zone, grants)| self.change(zone, grants, update, calls));
-        let lines: Vec<Outcome> = future::join_all(changes).await.into_iter().flatten().collect();
-        let line_of = |grant: &Grant<'_>| {
-            let hosts = zones.iter().flat_map(|(_, grants)| grants).map(|grant| grant.host());
-            hosts.zip(&lines).find(|(host, _)| *host == grant.host()).map(|(_, line)| line.clone())
+        // Each host once, and its place among them for each time it was asked for.
+        let mut grants: Vec<&Grant<'_>> = Vec::new();
+        let places: Vec<_> =
+            authorized.hosts.iter().map(|host| host.as_ref().map(|grant| place(&mut grants, grant))).collect();
+        let changed = self.change(authorized.zone, &grants, &update, calls).await;
+        let outcome = |(place, host): (Result<usize, &Refusal>, &String)| match place {
+            Ok(place) => changed[place].clone(),
+            Err(refusal) => Outcome::new(refusal.code.clone(), format!("{host}: {}", refusal.reason)),
         };
-        decisions
-            .iter()
-            .zip(hosts)
-            .map(|(decision, host)| match decision {
-                Ok(grant) => {
-                    line_of(grant).unwrap_or_else(|| Outcome::new(ReturnCode::ServerError, "no line of a host"))
-                }
-                Err(refusal) => Outcome::new(refusal.code.clone(), format!("{host}: {}", refusal.reason)),
-            })
-            .collect()
+        Ok(places.into_iter().zip(&entry.hosts).map(outcome).collect())
     }
 
-    /// Changes the granted hosts of one zone, all or none, and says what comes of each.
+    /// Changes the granted hosts of a zone, all or none of them, and gives the outcome of each.
     async fn change(&self, zone: &Zone, grants: &[&Grant<'_>], update: &Update, calls: &CallCount) -> Vec<Outcome> {
         let failed = |problem: &Problem| Outcome::new(ReturnCode::DnsErr, format!("zone {}: {problem}", zone.name));
         let desired = match &update.desired {
@@ -154,27 +143,33 @@ impl<S: Store> Gateway<S> {
             Some(batch) => self.store.apply(&batch, calls).await,
             None => Ok(()),
         };
-        grants
-            .iter()
-            .zip(plans)
-            .map(|(grant, plan)| match &applied {
-                Err(error) if !plan.changes.is_empty() => failed(error),
-                _ => Outcome {
-                    code: plan.code,
-                    reason: plan.reason.map(|reason| format!("{}: {reason}", grant.host()).into()),
-                },
-            })
-            .collect()
+        let outcome = |(grant, plan): (&&Grant<'_>, Plan)| match &applied {
+            Err(error) if !plan.changes.is_empty() => failed(error),
+            Err(_) | Ok(()) => {
+                let reason = plan.reason.map(|reason| format!("{}: {reason}", grant.host()).into());
+                Outcome { code: plan.code, reason }
+            }
+        };
+        grants.iter().zip(plans).map(outcome).collect()
     }
 }
 
-/// The reply where the caller asks for an address that we do not know.
+/// The reply if the caller asks for its address and we do not know it.
 fn unknown_source(entry: &mut Entry) -> Response<String> {
     entry.reasons = vec!["the source address is unknown".into()];
     reply::response(&[ReturnCode::ServerError])
 }
 
-/// All changes of one zone as one batch; `None` where there are none.
+/// The place of a grant's host among the grants, to which it is added if it is not there.
+fn place<'a>(grants: &mut Vec<&'a Grant<'a>>, grant: &'a Grant<'a>) -> usize {
+    let place = grants.iter().position(|other| other.host() == grant.host());
+    place.unwrap_or_else(|| {
+        grants.push(grant);
+        grants.len() - 1
+    })
+}
+
+/// All changes of a zone as one batch; `None` if there are no changes.
 fn batch<'a>(zone: &'a Zone, grants: &[&'a Grant<'a>], plans: &[Plan]) -> Option<ChangeBatch<'a>> {
     let changes: Vec<_> = grants
         .iter()
@@ -188,21 +183,8 @@ fn batch<'a>(zone: &'a Zone, grants: &[&'a Grant<'a>], plans: &[Plan]) -> Option
     (!changes.is_empty()).then_some(ChangeBatch { zone, changes })
 }
 
-/// The grants of each zone, each host once.
-fn by_zone<'a>(granted: &[&'a Grant<'a>]) -> Vec<(&'a Zone, Vec<&'a Grant<'a>>)> {
-    let mut zones: Vec<(&Zone, Vec<&Grant<'_>>)> = Vec::new();
-    for grant in granted {
-        match zones.iter_mut().find(|(zone, _)| *zone == grant.zone()) {
-            Some((_, grants)) if grants.iter().any(|other| other.host() == grant.host()) => {}
-            Some((_, grants)) => grants.push(grant),
-            None => zones.push((grant.zone(), vec![grant])),
-        }
-    }
-    zones
-}
-
 impl Outcome {
-    /// A line with its reason.
+    /// An outcome with its reason.
     fn new(code: ReturnCode, reason: impl Into<Cow<'static, str>>) -> Self {
         Self { code, reason: Some(reason.into()) }
     }
@@ -214,8 +196,8 @@ impl From<Refusal> for Outcome {
     }
 }
 
-/// The code words, addresses and reasons of a reply, for the log.
-fn log_outcome(entry: &mut Entry, outcomes: &[Outcome]) {
+/// Logs the code words, addresses and reasons of a reply.
+fn log_outcomes(entry: &mut Entry, outcomes: &[Outcome]) {
     for outcome in outcomes {
         entry.codes.push(outcome.code.word());
         if let ReturnCode::Good(addresses) | ReturnCode::NoChg(addresses) = &outcome.code {

@@ -6,7 +6,7 @@
 
 use std::{fmt::Write as _, net::IpAddr};
 
-use data_encoding::BASE64;
+use base64::prelude::{BASE64_STANDARD, Engine};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, request::Parts};
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
@@ -164,7 +164,7 @@ fn form(event: &Value) -> Option<Vec<u8>> {
     if body.len() > if encoded { MAX_FORM / 3 * 4 + 4 } else { MAX_FORM } {
         return None;
     }
-    Some(if encoded { BASE64.decode(body.as_bytes()).unwrap_or_default() } else { body.as_bytes().to_vec() })
+    Some(if encoded { BASE64_STANDARD.decode(body.as_bytes()).unwrap_or_default() } else { body.as_bytes().to_vec() })
 }
 
 impl Invocation {

@@ -16,7 +16,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use self::writer::write_line;
 pub use self::writer::{flush, write_in_background};
-use crate::protocol::{address::Text, reply::ReturnCode};
+use crate::protocol::reply::ReturnCode;
 
 /// Which lines are written (`NIC53_LOG`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -114,13 +114,13 @@ impl fmt::Display for Entry {
     /// The line for a terminal.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.source {
-            Some(source) => Text(source).fmt(f)?,
+            Some(source) => source.fmt(f)?,
             None => f.write_str("-")?,
         }
         write!(f, " {} {}", self.endpoint, self.status)?;
         list(f, " ", ",", &self.codes)?;
         list(f, " hosts=", ",", &self.hosts)?;
-        list(f, " addresses=", ",", self.addresses.iter().copied().map(Text))?;
+        list(f, " addresses=", ",", &self.addresses)?;
         let tenths = tenths_of_milliseconds(self.took);
         write!(f, " calls={} ms={}.{}", self.calls, tenths / 10, tenths % 10)?;
         list(f, ": ", "; ", &self.reasons)

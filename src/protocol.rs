@@ -5,6 +5,9 @@
 
 pub mod access;
 pub mod address;
+pub mod credentials;
+pub mod desired;
+pub mod element;
 pub mod endpoint;
 pub mod hostname;
 pub mod parameters;

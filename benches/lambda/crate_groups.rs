@@ -39,7 +39,7 @@ const GROUPS: [(&str, &[&str]); 10] = [
     ("Lambda runtime", &["lambda_runtime"]),
     ("serde_json", &["serde", "ryu", "itoa"]),
     ("SHA-256 and HMAC", &["sha2", "hmac", "digest", "block_buffer", "subtle", "zeroize", "cpufeatures"]),
-    ("nic53", &["nic53", "bootstrap", "data_encoding", "percent_encoding"]),
+    ("nic53", &["nic53", "bootstrap", "base64", "percent_encoding", "serde_urlencoded", "form_urlencoded"]),
     (
         "Rust's standard library",
         &[

@@ -25,8 +25,8 @@ use std::{
     time::Duration,
 };
 
+use base64::prelude::{BASE64_STANDARD, Engine};
 use cpu_quota::CpuQuota;
-use data_encoding::BASE64;
 use function::{Function, Program};
 use nic53::protocol::{
     hostname::HostName,
@@ -399,7 +399,7 @@ fn refused() -> Value {
 
 /// An HTTP API's event.
 fn event(token: &str, hosts: &[String], address: &str) -> Value {
-    let credentials = BASE64.encode(format!("router:{token}").as_bytes());
+    let credentials = BASE64_STANDARD.encode(format!("router:{token}").as_bytes());
     let hosts = hosts.join(",");
     json!({
         "version": "2.0",
@@ -443,7 +443,7 @@ fn event(token: &str, hosts: &[String], address: &str) -> Value {
 /// The token of everything in the zone.
 fn token() -> String {
     let name: HostName = "example.org".parse().expect("a host name");
-    let zone = Zone { name: name.clone(), id: "Z1".to_owned() };
+    let zone = Zone { name: name.clone(), id: "Z1".parse().expect("an id") };
     let secret = Secret::new(SECRET).unwrap_or_else(|problem| panic!("{problem}"));
     secret.mint(Scope::Subtree, &name, &zone, 0).reveal().to_owned()
 }

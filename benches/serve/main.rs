@@ -19,7 +19,7 @@ use std::{
     process::Command,
 };
 
-use data_encoding::BASE64;
+use base64::prelude::{BASE64_STANDARD, Engine};
 
 use self::{
     server::{Server, ZONE, built, serve, token},
@@ -104,7 +104,7 @@ fn asked() -> [Asked; 3] {
 /// The credentials as a header.
 fn authorization(asked: &Asked) -> Option<String> {
     let password = asked.password.as_ref()?;
-    Some(format!("Authorization: Basic {}", BASE64.encode(format!("home.{ZONE}:{password}").as_bytes())))
+    Some(format!("Authorization: Basic {}", BASE64_STANDARD.encode(format!("home.{ZONE}:{password}").as_bytes())))
 }
 
 /// Asks once, and returns the body.

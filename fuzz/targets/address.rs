@@ -4,9 +4,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use http::Request;
 use nic53::protocol::{
-    address::{Element, Family, is_publishable},
+    address::{Family, is_publishable},
+    desired::Desired,
+    element::Element,
     parameters::Parameters,
-    update::{Desired, Policy, Update},
+    update::{Policy, Update},
 };
 
 /// The ranges that are never published, as `docs/protocol.md` has them.

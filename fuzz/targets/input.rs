@@ -7,7 +7,7 @@
 
 use std::{fs, net::IpAddr};
 
-use data_encoding::BASE64;
+use base64::prelude::{BASE64_STANDARD, Engine};
 use http::{HeaderName, HeaderValue, Method, Uri, request::Parts};
 use serde_json::Value;
 
@@ -125,7 +125,7 @@ pub(super) fn expand(text: &[u8], token: &str) -> Vec<u8> {
 pub(super) fn encoded(value: &[u8]) -> Vec<u8> {
     match value.split_at_checked(6) {
         Some((scheme, pair)) if scheme.eq_ignore_ascii_case(b"basic ") && pair.contains(&b':') => {
-            [scheme, BASE64.encode(pair).as_bytes()].concat()
+            [scheme, BASE64_STANDARD.encode(pair).as_bytes()].concat()
         }
         _ => value.to_vec(),
     }

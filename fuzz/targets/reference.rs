@@ -151,7 +151,7 @@ pub(super) fn credentials(
 
 /// Base64 with or without its padding, bit by bit (RFC 4648 §4).
 fn base64(text: &[u8]) -> Option<Vec<u8>> {
-    let padding = text.iter().rev().take_while(|byte| **byte == b'=').count().min(2);
+    let padding = text.iter().rev().take_while(|byte| **byte == b'=').count();
     let text = &text[..text.len() - padding];
     let (mut bytes, mut bits, mut held) = (Vec::new(), 0_u32, 0);
     for byte in text {

@@ -5,8 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, ValueEnum};
-use data_encoding::BASE64URL_NOPAD;
 use zeroize::Zeroizing;
 
 use super::Failure;
@@ -165,6 +165,6 @@ pub(super) fn make_secret(data: &Path, source: &secrets::Source) -> Result<bool,
 fn write_secret(path: &Path) -> std::io::Result<()> {
     let mut random = Zeroizing::new([0; 32]);
     getrandom::fill(random.as_mut()).map_err(std::io::Error::other)?;
-    let secret = Zeroizing::new(BASE64URL_NOPAD.encode(random.as_ref()));
+    let secret = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(random.as_ref()));
     write_atomically(path, secret.as_bytes())
 }

@@ -20,8 +20,8 @@ use crate::{
     log::{Format, Log},
     protocol::{
         hostname::HostName,
-        token::{Password, Scope, Secret, Secrets},
-        zone::{Zone, Zones, bare_id},
+        token::{Password, Scope, Secret, Secrets, scopes},
+        zone::{Zone, Zones},
     },
     secrets::Provider,
     settings::Settings,
@@ -122,7 +122,7 @@ impl Token {
                         "host": host.as_str(),
                         "token": token,
                         "scope": scope.word(),
-                        "zone_id": zone.id,
+                        "zone_id": zone.id.as_str(),
                         "generation": generation,
                         "secret": if self.previous { PREVIOUS } else { CURRENT },
                     })
@@ -182,9 +182,7 @@ impl Minted {
         settings: &Settings,
         secrets: &Secrets,
     ) -> Option<Self> {
-        let own = std::iter::once((Scope::Host, host.clone()));
-        let ancestry = host.ancestry().filter(|name| name.is_within(&zone.name) && !name.is_wildcard());
-        let names: Arc<[(Scope, HostName)]> = own.chain(ancestry.map(|name| (Scope::Subtree, name))).collect();
+        let names: Arc<[(Scope, HostName)]> = scopes(host, zone).collect();
         let both: [(&str, Option<&Secret>); 2] =
             [(CURRENT, Some(&secrets.current)), (PREVIOUS, secrets.previous.as_ref())];
         let all = names.iter().flat_map(|(scope, name)| {
@@ -238,10 +236,9 @@ fn as_json(host: &HostName, minted: Option<&Minted>) -> Value {
 
 /// A zone of which only the id is known: all the host's ancestors may be in it.
 fn zone_of_id(id: &str, host: &HostName) -> Result<Zone, Failure> {
-    Zones::parse(&format!("home.example={id}"))
-        .map_err(|_| format!("--zone-id {id}: expected a hosted zone's id, such as Z0123ABC"))?;
+    let id = id.parse().map_err(|_| format!("--zone-id {id}: expected a hosted zone's id, such as Z0123ABC"))?;
     let name = host.ancestry().last().unwrap_or_else(|| host.clone());
-    Ok(Zone { name, id: bare_id(id).to_owned() })
+    Ok(Zone { name, id })
 }
 
 /// A line on standard output. Nobody reading is no reason to fail.

@@ -12,7 +12,10 @@ use super::{
     interface,
     state::State,
 };
-use crate::protocol::address::{Element, Family, is_publishable};
+use crate::protocol::{
+    address::{Family, is_publishable},
+    element::Element,
+};
 
 /// Where the addresses of a host come from.
 #[derive(Clone, Debug, PartialEq, Eq)]

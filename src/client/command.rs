@@ -5,7 +5,7 @@ use std::{net::IpAddr, process::Stdio, time::Duration};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{process::Command, time::timeout};
 
-use crate::protocol::address::{Element, is_publishable};
+use crate::protocol::{address::is_publishable, element::Element};
 
 /// How long a command may take.
 const LIMIT: Duration = Duration::from_secs(30);

@@ -13,7 +13,7 @@ use http::Uri;
 use zeroize::Zeroizing;
 
 use super::{addresses::Sources, ini};
-use crate::protocol::{hostname::HostName, zone};
+use crate::protocol::{hostname::HostName, zone::ZoneId};
 
 /// A host that is to be updated.
 #[derive(Clone)]
@@ -284,9 +284,8 @@ fn parse_url(text: &str) -> Result<Uri, String> {
 
 /// A hosted zone's id.
 fn parse_zone_id(text: &str) -> Result<String, String> {
-    let id = zone::bare_id(text);
-    let word = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
-    word.then(|| id.to_owned()).ok_or_else(|| "expected a hosted zone's id, such as Z0123ABC".to_owned())
+    let id = text.parse().map(|id: ZoneId| id.to_string());
+    id.map_err(|_| "expected a hosted zone's id, such as Z0123ABC".to_owned())
 }
 
 /// A TTL.

@@ -8,7 +8,10 @@ use std::{
 
 use http::Uri;
 
-use crate::protocol::hostname::HostName;
+use crate::protocol::{
+    endpoint::{CHECKIP_PATHS, UPDATE_PATHS},
+    hostname::HostName,
+};
 
 /// The URL under which clients reach a gateway, up to and without `/nic/update`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,8 +99,7 @@ pub fn host(text: &str) -> Result<HostName, String> {
 /// A path without the endpoint at its end.
 fn prefix(path: &str) -> &str {
     let path = path.trim_end_matches('/');
-    let endpoints = ["/nic/update", "/v2/update", "/v3/update", "/update", "/nic/checkip", "/checkip"];
-    let stripped = endpoints.iter().find_map(|endpoint| path.strip_suffix(endpoint));
+    let stripped = UPDATE_PATHS.iter().chain(&CHECKIP_PATHS).find_map(|endpoint| path.strip_suffix(endpoint));
     stripped.unwrap_or(path).trim_end_matches('/')
 }
 

@@ -1,6 +1,6 @@
 //! The requests of a round: hosts that go together, and how they are asked for.
 
-use data_encoding::BASE64;
+use base64::prelude::{BASE64_STANDARD, Engine};
 use http::{HeaderValue, Uri};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use zeroize::Zeroizing;
@@ -76,7 +76,7 @@ impl Request<'_> {
             _ => "nic53",
         };
         let pair = Zeroizing::new(format!("{user}:{}", self.hosts[0].token.reveal()));
-        let basic = Zeroizing::new(format!("Basic {}", BASE64.encode(pair.as_bytes())));
+        let basic = Zeroizing::new(format!("Basic {}", BASE64_STANDARD.encode(pair.as_bytes())));
         let mut value = HeaderValue::from_str(&basic).map_err(|error| error.to_string())?;
         value.set_sensitive(true);
         Ok(value)
@@ -164,7 +164,7 @@ mod tests {
             let value = request.authorization().unwrap();
             assert!(value.is_sensitive());
             let encoded = value.to_str().unwrap().strip_prefix("Basic ").unwrap().to_owned();
-            String::from_utf8(BASE64.decode(encoded.as_bytes()).unwrap()).unwrap()
+            String::from_utf8(BASE64_STANDARD.decode(encoded.as_bytes()).unwrap()).unwrap()
         };
         assert_eq!(user(vec![&hosts[0]]), "a.b:t0k3n");
         assert_eq!(user(vec![&hosts[0], &hosts[1]]), "nic53:t0k3n");
@@ -174,7 +174,7 @@ mod tests {
     fn an_echoed_token_is_not_repeated() {
         let hosts = hosts("[a.b]\nurl = https://gw\ntoken = t0k3n");
         let request = Request { hosts: vec![&hosts[0]], addresses: Addresses::default() };
-        let encoded = BASE64.encode(b"a.b:t0k3n");
+        let encoded = BASE64_STANDARD.encode(b"a.b:t0k3n");
         let body = format!("bad: Basic {encoded}, t0k3n");
         let reply = request.redact(&Reply { status: 200, location: Some("https://x/?t0k3n".to_owned()), body });
         assert_eq!((reply.location.as_deref(), reply.body.as_str()), (Some("https://x/?…"), "bad: Basic …, …"));

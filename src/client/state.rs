@@ -14,7 +14,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use data_encoding::HEXLOWER;
 use http::Uri;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -217,7 +216,8 @@ fn hashed(parts: &[&str]) -> String {
         hash.update(part.as_bytes());
         hash.update([0]);
     }
-    HEXLOWER.encode(&hash.finalize()[..8])
+    let bits = hash.finalize()[..8].iter().fold(0_u64, |bits, octet| bits << 8 | u64::from(*octet));
+    format!("{bits:016x}")
 }
 
 /// The state file, which nobody else has while this lives.

@@ -7,12 +7,12 @@ use subtle::Choice;
 use crate::protocol::{
     hostname::{HostName, NotFqdn},
     reply::{Refusal, ReturnCode},
-    token::{Password, Scope, Secrets},
+    token::{Password, Secrets, scopes},
     update::{MAX_HOSTS, Update},
     zone::{Zone, Zones},
 };
 
-/// Leave to change one host. Only [`Access`] makes one.
+/// Permission to change one host. Only [`Access`] makes one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant<'a> {
     /// The host that may be changed.
@@ -33,7 +33,16 @@ impl<'a> Grant<'a> {
     }
 }
 
-/// How often the tokens minted at a name were revoked (`NIC53_GENERATIONS`); 0 where it is not in.
+/// The decision on an update that is not refused as a whole.
+#[derive(Debug)]
+pub struct Authorized<'a> {
+    /// The one zone that the update may write to.
+    pub zone: &'a Zone,
+    /// The decision on each host, in the order asked. Each grant is in the zone.
+    pub hosts: Vec<Result<Grant<'a>, Refusal>>,
+}
+
+/// How often the tokens minted at a name were revoked (`NIC53_GENERATIONS`); 0 for any other name.
 pub type Generations = HashMap<HostName, u32>;
 
 /// Everything that decides who is let in.
@@ -48,73 +57,62 @@ pub struct Access<'a> {
 }
 
 impl<'a> Access<'a> {
-    /// Decides on each host of an update by itself, in the order asked.
+    /// Decides on each host of an update.
     ///
     /// # Errors
     ///
-    /// The refusal that answers the whole request, once: `badauth`, `numhost` or `notfqdn`.
-    pub fn authorize(self, update: &Update) -> Result<Vec<Result<Grant<'a>, Refusal>>, Refusal> {
-        let refuse = |code, reason| Err(Refusal { code, reason });
+    /// The refusal that answers the whole request, once: `badauth` or `numhost`.
+    pub fn authorize(self, update: &Update) -> Result<Authorized<'a>, Refusal> {
         let claimed = match &update.user {
             None => None,
-            Some(user) => match user.as_ref().map(|user| self.grant(user, &update.password)) {
-                Ok(Ok(grant)) => Some(grant),
-                Ok(Err(_)) | Err(_) => {
-                    return refuse(ReturnCode::BadAuth, "the token does not cover the user name");
-                }
+            Some(user) => match self.decide(user, &update.password) {
+                Ok(grant) => Some(grant),
+                Err(_) => return Err(Refusal::new(ReturnCode::BadAuth, "the token does not cover the user name")),
             },
         };
         if update.hosts.len() > MAX_HOSTS {
-            return refuse(ReturnCode::NumHost, "more than 20 hosts");
+            return Err(Refusal::new(ReturnCode::NumHost, format!("more than {MAX_HOSTS} hosts")));
         }
         let decide = |host: &Result<HostName, NotFqdn>| match &claimed {
-            // As a rule the user name is the host, and was just looked at.
+            // The user name is usually the host, which was just checked.
             Some(claimed) if host.as_ref() == Ok(&claimed.host) => Ok(claimed.clone()),
             _ => self.decide(host, &update.password),
         };
-        let grants: Vec<_> = update.hosts.iter().map(decide).collect();
-        if claimed.is_none() && !grants.iter().any(Result::is_ok) {
-            return refuse(ReturnCode::BadAuth, "the token covers none of the hosts");
-        }
-        if grants.is_empty() {
-            return refuse(ReturnCode::NotFqdn, "no host");
-        }
-        Ok(grants.into_iter().map(|grant| in_zone(grant?, update.zone_id.as_deref())).collect())
+        let hosts: Vec<_> = update.hosts.iter().map(decide).collect();
+        let Some(zone) = claimed.iter().chain(hosts.iter().flatten()).next().map(Grant::zone) else {
+            return Err(Refusal::new(ReturnCode::BadAuth, "the token covers none of the hosts"));
+        };
+        let hosts = hosts.into_iter().map(|host| in_zone(host?, zone, update.zone_id.as_deref())).collect();
+        Ok(Authorized { zone, hosts })
     }
 
-    /// Leave to change this host, where the password is a token that covers it.
+    /// Grants a host if the password is a token that covers it.
     ///
     /// # Errors
     ///
-    /// `nohost`, where it is not or no zone holds the host.
+    /// `nohost` if the token does not cover the host or no zone contains it.
     pub fn grant(self, host: &HostName, password: &Password) -> Result<Grant<'a>, Refusal> {
-        let refusal = |reason| Refusal { code: ReturnCode::NoHost, reason };
-        let zone = self.zones.holding(host).ok_or(refusal("no configured zone holds it"))?;
+        let zone = self.zones.holding(host).ok_or(no_host("no configured zone holds it"))?;
         if bool::from(self.covers(host, zone, password)) {
             Ok(Grant { host: host.clone(), zone })
         } else {
-            Err(refusal("the token does not cover it"))
+            Err(no_host("the token does not cover it"))
         }
     }
 
-    /// Leave to change a host as it was asked for.
+    /// Grants a host as it was asked for.
     fn decide(self, host: &Result<HostName, NotFqdn>, password: &Password) -> Result<Grant<'a>, Refusal> {
         match host {
             Ok(host) => self.grant(host, password),
-            Err(NotFqdn) => Err(Refusal { code: ReturnCode::NotFqdn, reason: "not a fully qualified name" }),
+            Err(NotFqdn) => Err(Refusal::new(ReturnCode::NotFqdn, "not a fully qualified name")),
         }
     }
 
-    /// Whether the password is the host's own token, or a subtree token of the host or of an
-    /// ancestor of it in the zone, under any secret. All of them are compared, always.
+    /// Whether the password is a token that covers the host, under any secret. All tokens that do
+    /// are compared, always: the time says nothing about which of them is near.
     fn covers(self, host: &HostName, zone: &Zone, password: &Password) -> Choice {
-        let own = std::iter::once((Scope::Host, host.clone()));
-        let subtrees = host
-            .ancestry()
-            .filter(|name| name.is_within(&zone.name) && !name.is_wildcard())
-            .map(|name| (Scope::Subtree, name));
         let mut covered = Choice::from(0);
-        for (scope, name) in own.chain(subtrees) {
+        for (scope, name) in scopes(host, zone) {
             let generation = self.generations.get(&name).copied().unwrap_or(0);
             for secret in self.secrets.iter() {
                 covered |= password.is(&secret.mint(scope, &name, zone, generation));
@@ -124,20 +122,28 @@ impl<'a> Access<'a> {
     }
 }
 
-/// The grant, where its zone is the one that the request names, if it names one.
-fn in_zone<'a>(grant: Grant<'a>, zone_id: Option<&str>) -> Result<Grant<'a>, Refusal> {
-    match zone_id {
-        Some(id) if id != grant.zone.id => {
-            Err(Refusal { code: ReturnCode::NoHost, reason: "zoneid names another zone" })
-        }
-        _ => Ok(grant),
+/// The grant if it is in the zone of the update, and that is the zone that the request names, if it
+/// names one.
+fn in_zone<'a>(grant: Grant<'a>, zone: &Zone, zone_id: Option<&str>) -> Result<Grant<'a>, Refusal> {
+    // A token is bound to a zone's id, so this takes two configured zones of one id.
+    if grant.zone != zone {
+        return Err(no_host("it is in another zone than the hosts before it"));
     }
+    if zone_id.is_some_and(|id| id.parse().as_ref() != Ok(&zone.id)) {
+        return Err(no_host("zoneid names another zone"));
+    }
+    Ok(grant)
+}
+
+/// `nohost` for this reason.
+fn no_host(reason: &'static str) -> Refusal {
+    Refusal::new(ReturnCode::NoHost, reason)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::token::Secret;
+    use crate::protocol::token::{Scope, Secret};
 
     const ZONES: &str = "example.org=Z1,home.example.org=Z2,example.com=Z1";
 
@@ -157,8 +163,8 @@ mod tests {
         access.grant(&host.parse().unwrap(), &Password::new(token.reveal()).unwrap()).is_ok()
     }
 
-    /// What a request of the holder of `a.example.org`'s subtree token is told: a word for each host,
-    /// or one for all.
+    /// The decision on a request with the subtree token of `a.example.org`: a word for each host, or
+    /// one for all.
     fn decided(user: Option<&str>, hosts: &[&str], zone_id: Option<&str>) -> String {
         let zones = Zones::parse(ZONES).unwrap();
         let secrets = secrets();
@@ -176,12 +182,13 @@ mod tests {
         let access = Access { zones: &zones, secrets: &secrets, generations: &generations };
         match access.authorize(&update) {
             Err(refusal) => format!("all: {}", refusal.code),
-            Ok(decisions) => {
+            Ok(Authorized { zone, hosts }) => {
+                assert_eq!(zone.name.as_str(), "example.org");
                 let word = |decision: &Result<Grant<'_>, Refusal>| match decision {
                     Ok(grant) => format!("{} in {}", grant.host(), grant.zone().id),
                     Err(refusal) => refusal.code.to_string(),
                 };
-                decisions.iter().map(word).collect::<Vec<_>>().join(", ")
+                hosts.iter().map(word).collect::<Vec<_>>().join(", ")
             }
         }
     }
@@ -200,7 +207,6 @@ mod tests {
             (Some("a.example.org"), &["x.a.example.org", "b.example.org"], None, "x.a.example.org in Z1, nohost"),
             (Some("x.a.example.org"), &["a.example.org"], None, "a.example.org in Z1"),
             (Some("a.example.org"), &["b.example.org"], None, "nohost"),
-            (Some("a.example.org"), &[], None, "all: notfqdn"),
             (Some("b.example.org"), &["a.example.org"], None, "all: badauth"),
             (Some("a..b"), &["a.example.org"], None, "all: badauth"),
             (None, &twenty, None, &all),
@@ -208,10 +214,23 @@ mod tests {
             (Some("b.example.org"), &more, None, "all: badauth"),
             (None, &["a.example.org"], Some("Z1"), "a.example.org in Z1"),
             (None, &["a.example.org"], Some("Z2"), "nohost"),
+            (Some("a.example.org"), &["a.example.org"], Some("/hostedzone/Z1"), "a.example.org in Z1"),
             (Some("a.example.org"), &["a.example.org"], Some("Z2"), "nohost"),
+            (Some("a.example.org"), &["a.example.org"], Some("Z 1"), "nohost"),
         ] {
             assert_eq!(decided(user, hosts, zone_id), expected, "{user:?} {hosts:?} {zone_id:?}");
         }
+    }
+
+    #[test]
+    fn a_grant_of_another_zone_than_the_first_is_nohost() {
+        let zones = Zones::parse(ZONES).unwrap();
+        let [first, other] =
+            ["a.example.org", "a.example.com"].map(|host| zones.holding(&host.parse().unwrap()).unwrap());
+        assert_eq!(first.id, other.id, "the only way to be covered by one token");
+        let grant = Grant { host: "a.example.com".parse().unwrap(), zone: other };
+        assert_eq!(in_zone(grant.clone(), other, None), Ok(grant.clone()));
+        assert_eq!(in_zone(grant, first, None).map_err(|refusal| refusal.code), Err(ReturnCode::NoHost));
     }
 
     #[test]
@@ -245,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn the_previous_secret_and_no_other_is_accepted_beside_the_current() {
+    fn the_current_and_the_previous_secret_are_accepted_and_no_other() {
         let secrets = secrets();
         let foreign = Secret::new(&"c".repeat(40)).unwrap_or_else(|error| panic!("{error}"));
         for (secret, covered) in [(secrets.previous.as_ref().unwrap(), true), (&foreign, false)] {

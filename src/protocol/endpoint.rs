@@ -17,11 +17,23 @@ pub enum Endpoint {
     Health,
 }
 
+/// The paths of an update. `docs/protocol.md` states them, and `protocol-tests/`.
+pub const UPDATE_PATHS: [&str; 4] = ["/nic/update", "/v2/update", "/v3/update", "/update"];
+
+/// The paths of Dyn's page with the caller's address.
+pub const CHECKIP_PATHS: [&str; 2] = ["/nic/checkip", "/checkip"];
+
+/// The paths of the caller's address alone.
+const PLAIN_IP_PATHS: [&str; 2] = ["/ip", "/myip"];
+
+/// The path that says whether we are up.
+const HEALTH_PATH: &str = "/healthz";
+
 impl Endpoint {
     /// The endpoint of a path, if there is one. `asks` says whether a query or a form came with it.
     ///
     /// The path is percent-decoded, repeated and trailing slashes do not count, and one unknown
-    /// first segment, such as a stage, is passed over where a known path follows.
+    /// first segment, such as a stage, is dropped if a known path follows.
     pub fn of(path: &str, asks: bool) -> Option<Self> {
         // A target without it is a host name that a client took for a path.
         let path = parameters::decode(path.strip_prefix('/')?);
@@ -58,13 +70,14 @@ impl Endpoint {
 
     /// The endpoint of the segments of a path, to the letter.
     fn known(segments: &[&str]) -> Option<Self> {
-        match segments {
-            ["nic" | "v2" | "v3", "update"] | ["update"] => Some(Self::Update),
-            ["checkip"] | ["nic", "checkip"] => Some(Self::CheckIp),
-            ["ip" | "myip"] => Some(Self::PlainIp),
-            ["healthz"] => Some(Self::Health),
-            _ => None,
-        }
+        let known = [
+            (&UPDATE_PATHS[..], Self::Update),
+            (&CHECKIP_PATHS, Self::CheckIp),
+            (&PLAIN_IP_PATHS, Self::PlainIp),
+            (&[HEALTH_PATH], Self::Health),
+        ];
+        let is = |path: &&str| path.split('/').skip(1).eq(segments.iter().copied());
+        known.into_iter().find(|(paths, _)| paths.iter().any(is)).map(|(_, endpoint)| endpoint)
     }
 
     /// The endpoint of what follows an unknown first segment.
@@ -120,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn the_log_tells_endpoints_apart() {
+    fn the_log_has_a_word_for_each_endpoint() {
         let words = [Endpoint::Update, Endpoint::CheckIp, Endpoint::PlainIp, Endpoint::Health].map(Endpoint::word);
         assert_eq!(words, ["update", "checkip", "ip", "healthz"]);
     }

@@ -4,24 +4,29 @@ use std::borrow::Cow;
 
 use http::{Method, header::CONTENT_TYPE, request::Parts};
 use percent_encoding::percent_decode_str;
+use serde::Deserialize;
 
-/// The most octets of a form.
+/// The most octets of a form. `docs/protocol.md` states it.
 pub const MAX_FORM: usize = 64 * 1024;
 
 /// The body of a request, as far as it came.
 #[derive(Clone, Copy, Debug)]
 pub enum Body<'a> {
-    /// All of it, or none where there was none.
+    /// All of it; empty if there was none.
     Whole(&'a [u8]),
     /// More than [`MAX_FORM`], and not kept.
     TooLarge,
-    /// It broke off, was not as declared, or did not come in time.
+    /// It was cut short, did not match its declared length, or timed out.
     Broken,
 }
 
 /// Names and values in the order sent. Names are the same in any case.
 #[derive(Debug, Default)]
-pub struct Parameters<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+pub struct Parameters<'a>(Vec<Parameter<'a>>);
+
+/// A name and its value, borrowed if nothing in them is encoded.
+#[derive(Debug, Deserialize)]
+struct Parameter<'a>(#[serde(borrow)] Cow<'a, str>, #[serde(borrow)] Cow<'a, str>);
 
 impl<'a> Parameters<'a> {
     /// Reads the query, then the form of a POST or PUT.
@@ -29,26 +34,21 @@ impl<'a> Parameters<'a> {
     /// Nothing fails: `+` is a space, a broken escape is text, bytes that are not UTF-8 become
     /// U+FFFD, and a piece without a name is dropped.
     pub fn read(parts: &'a Parts, body: &'a [u8]) -> Self {
-        let mut parameters: Vec<_> = pairs(parts.uri.query().unwrap_or_default()).collect();
+        let mut parameters = decode_form(parts.uri.query().unwrap_or_default().as_bytes());
         if has_form(parts) {
-            match String::from_utf8_lossy(body) {
-                Cow::Borrowed(form) => parameters.extend(pairs(form)),
-                Cow::Owned(form) => {
-                    let own = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
-                    parameters.extend(pairs(&form).map(|(name, value)| (own(name), own(value))));
-                }
-            }
+            parameters.extend(decode_form(body));
         }
+        parameters.retain(|Parameter(name, _)| !name.trim().is_empty());
         Self(parameters)
     }
 
     /// These names and values.
     #[cfg(test)]
     pub(crate) fn from_pairs(pairs: &[(&'a str, &'a str)]) -> Self {
-        Self(pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect())
+        Self(pairs.iter().map(|(name, value)| Parameter((*name).into(), (*value).into())).collect())
     }
 
-    /// Whether there is none.
+    /// Whether there are no parameters.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -60,8 +60,8 @@ impl<'a> Parameters<'a> {
 
     /// All values under these names, which are in lower case, in the order sent; each with its name.
     pub fn all<'n>(&self, names: &[&'n str]) -> impl Iterator<Item = (&'n str, &str)> {
-        self.0.iter().filter_map(|(name, value)| {
-            let name = names.iter().find(|known| name.eq_ignore_ascii_case(known))?;
+        self.0.iter().filter_map(|Parameter(name, value)| {
+            let name = names.iter().find(|known| name.trim().eq_ignore_ascii_case(known))?;
             Some((*name, value.as_ref()))
         })
     }
@@ -80,21 +80,10 @@ fn has_form(parts: &Parts) -> bool {
             .is_none_or(|declared| declared.is_empty() || declared.starts_with(b"application/x-www-form-urlencoded"))
 }
 
-/// The names and values of a query or form.
-fn pairs(text: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
-    text.split('&').filter_map(|piece| {
-        let (name, value) = piece.split_once('=').unwrap_or((piece, ""));
-        let name = match decode_form(name) {
-            Cow::Borrowed(name) => Cow::Borrowed(name.trim()),
-            Cow::Owned(name) => Cow::Owned(name.trim().to_owned()),
-        };
-        (!name.is_empty()).then(|| (name, decode_form(value)))
-    })
-}
-
-/// Decodes a part of a form, in which `+` is a space.
-fn decode_form(text: &str) -> Cow<'_, str> {
-    if text.contains('+') { Cow::Owned(decode(&text.replace('+', " ")).into_owned()) } else { decode(text) }
+/// The parameters of a query or form.
+fn decode_form(form: &[u8]) -> Vec<Parameter<'_>> {
+    // Text of this format is never malformed, so there is no error to report.
+    serde_urlencoded::from_bytes(form).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -109,7 +98,7 @@ mod tests {
         }
         let parts = request.body(()).unwrap().into_parts().0;
         let parameters = Parameters::read(&parts, body).0.into_iter();
-        parameters.map(|(name, value)| (name.into_owned(), value.into_owned())).collect()
+        parameters.map(|Parameter(name, value)| (name.trim().to_owned(), value.into_owned())).collect()
     }
 
     #[test]
@@ -140,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn no_parameter_is_none_and_one_without_a_value_is_one() {
+    fn a_parameter_without_a_value_counts_and_one_without_a_name_does_not() {
         for (query, is_empty) in [("", true), ("&", true), ("=x", true), ("a", false), ("a=b", false)] {
             let request = http::Request::get(format!("/?{query}")).body(()).unwrap().into_parts().0;
             assert_eq!(Parameters::read(&request, b"").is_empty(), is_empty, "{query}");

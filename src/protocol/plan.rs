@@ -3,10 +3,11 @@
 use std::net::IpAddr;
 
 use crate::protocol::{
-    address::{ByFamily, Family, Prefix},
+    address::{ByFamily, Family},
+    desired::{Desired, MAX_ADDRESSES},
+    element::Prefix,
     record::{Action, Current, RecordSet},
     reply::ReturnCode,
-    update::{Desired, MAX_ADDRESSES},
 };
 
 /// The bounds of a TTL, in seconds.
@@ -112,7 +113,7 @@ fn moved(prefix: Option<Prefix>, v6: Option<&RecordSet>) -> Vec<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::address::Element;
+    use crate::protocol::element::Element;
 
     const BOUNDS: TtlBounds = TtlBounds { default: 60, min: 60, max: 86400 };
 

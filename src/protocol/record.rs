@@ -7,7 +7,7 @@ use std::{
 
 use crate::protocol::{
     access::Grant,
-    address::{ByFamily, Family, Text},
+    address::{ByFamily, Family},
     zone::Zone,
 };
 
@@ -26,7 +26,7 @@ pub struct RecordSet {
 impl RecordSet {
     /// A record set of these addresses.
     pub fn new(family: Family, ttl: u32, addresses: &[IpAddr]) -> Self {
-        Self { family, ttl, values: addresses.iter().map(|address| Text(*address).to_string()).collect() }
+        Self { family, ttl, values: addresses.iter().map(IpAddr::to_string).collect() }
     }
 
     /// The values that are addresses of this family, in numeric order, each once.

@@ -1,6 +1,7 @@
 //! What is answered: return codes, and the reply they make.
 
 use std::{
+    borrow::Cow,
     fmt::{self, Write as _},
     net::IpAddr,
 };
@@ -10,10 +11,7 @@ use http::{
     header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, WWW_AUTHENTICATE},
 };
 
-use crate::protocol::address::Text;
-
-/// Everything an update may be answered with, and nothing else: the error type of parsing and
-/// deciding too.
+/// The codes that answer an update. They are the errors of parsing and of deciding, too.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReturnCode {
     /// `good`: something changed; the addresses set.
@@ -28,7 +26,7 @@ pub enum ReturnCode {
     NotFqdn,
     /// `numhost`: more than [`MAX_HOSTS`](crate::protocol::update::MAX_HOSTS) hosts.
     NumHost,
-    /// `!donator`: offline, where the deployment does not allow it.
+    /// `!donator`: offline, which the deployment does not allow.
     NotDonator,
     /// `dnserr`: Route 53 refused or did not answer, or there is nothing to set.
     DnsErr,
@@ -52,7 +50,7 @@ impl ReturnCode {
         }
     }
 
-    /// The status that goes with it. 5xx is the only one that no client takes for final.
+    /// The status that goes with it. Only a 5xx makes every client try again.
     fn status(&self) -> StatusCode {
         match self {
             Self::Good(_) | Self::NoChg(_) | Self::NoHost | Self::NotFqdn | Self::NumHost | Self::NotDonator => {
@@ -65,13 +63,13 @@ impl ReturnCode {
 }
 
 impl fmt::Display for ReturnCode {
-    /// The line: the word, then the addresses where there are any.
+    /// The line: the word, then the addresses if there are any.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.word())?;
         if let Self::Good(addresses) | Self::NoChg(addresses) = self {
             for (index, address) in addresses.iter().enumerate() {
                 f.write_str(if index == 0 { " " } else { "," })?;
-                Text(*address).fmt(f)?;
+                address.fmt(f)?;
             }
         }
         Ok(())
@@ -84,10 +82,17 @@ pub struct Refusal {
     /// The code for the client.
     pub code: ReturnCode,
     /// The reason for the log.
-    pub reason: &'static str,
+    pub reason: Cow<'static, str>,
 }
 
-/// The reply to an update: one line a code. Any `dnserr` or `911` among them makes it a 503.
+impl Refusal {
+    /// A code with this reason.
+    pub fn new(code: ReturnCode, reason: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, reason: reason.into() }
+    }
+}
+
+/// The reply to an update: a line for each code. Any `dnserr` or `911` among them makes it a 503.
 pub fn response(codes: &[ReturnCode]) -> Response<String> {
     let status = codes.iter().map(ReturnCode::status).max().unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
     let mut lines = String::with_capacity(64);
@@ -95,7 +100,7 @@ pub fn response(codes: &[ReturnCode]) -> Response<String> {
         if !lines.is_empty() {
             lines.push('\n');
         }
-        // A String takes everything.
+        // Writing to a `String` cannot fail.
         let _ = write!(lines, "{code}");
     }
     let mut response = text(status, lines);
@@ -106,7 +111,7 @@ pub fn response(codes: &[ReturnCode]) -> Response<String> {
     response
 }
 
-/// The caller's own address in the page that Dyn's checkip has, which every client can read.
+/// The caller's own address in the page of Dyn's checkip, which every client can read.
 pub fn checkip(source: IpAddr) -> Response<String> {
     let page =
         format!("<html><head><title>Current IP Check</title></head><body>Current IP Address: {source}</body></html>");
@@ -125,14 +130,14 @@ pub fn not_found() -> Response<String> {
     text(StatusCode::NOT_FOUND, "not found".to_owned())
 }
 
-/// `405`, naming the methods that are.
+/// `405`, with the methods that are allowed.
 pub fn method_not_allowed(allow: &'static str) -> Response<String> {
     let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed".to_owned());
     response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
     response
 }
 
-/// A reply in plain text, with its length, not to be kept by any cache.
+/// A reply in plain text that no cache keeps.
 pub fn text(status: StatusCode, body: String) -> Response<String> {
     let length = HeaderValue::from(body.len());
     let mut response = Response::new(body);
@@ -178,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_not_an_update_has_its_page() {
+    fn every_other_endpoint_has_its_page() {
         let source: IpAddr = "203.0.113.9".parse().unwrap();
         let page =
             "<html><head><title>Current IP Check</title></head><body>Current IP Address: 203.0.113.9</body></html>";

@@ -1,8 +1,7 @@
 //! Tokens: what a host's token is, and the secret that makes them.
 
-use std::{fmt, sync::LazyLock};
+use std::{array, fmt, iter};
 
-use data_encoding::{Encoding, Specification};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::{Choice, ConstantTimeEq};
@@ -13,7 +12,7 @@ use crate::protocol::{hostname::HostName, zone::Zone};
 /// Characters of a token.
 const TOKEN_LENGTH: usize = 24;
 
-/// The fewest characters of a secret.
+/// The fewest characters of a secret. `docs/settings.md` states it.
 pub const MIN_SECRET_LENGTH: usize = 32;
 
 /// A secret that only the gateway knows, as the key it is: its text is not kept, the key is wiped
@@ -26,7 +25,7 @@ impl Secret {
     ///
     /// # Errors
     ///
-    /// What was expected, where it is shorter than [`MIN_SECRET_LENGTH`] or not printable ASCII.
+    /// If it is shorter than [`MIN_SECRET_LENGTH`] or not printable ASCII: what was expected.
     pub fn new(text: &str) -> Result<Self, String> {
         let text = text.trim();
         if text.len() < MIN_SECRET_LENGTH || !text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') {
@@ -41,15 +40,14 @@ impl Secret {
     pub fn mint(&self, scope: Scope, name: &HostName, zone: &Zone, generation: u32) -> Token {
         let mut mac = self.0.clone();
         let generation = generation.to_string();
-        for (index, part) in ["nic53 token 1", scope.word(), name.as_str(), &zone.id, &generation].iter().enumerate() {
+        let parts = ["nic53 token 1", scope.word(), name.as_str(), zone.id.as_str(), &generation];
+        for (index, part) in parts.iter().enumerate() {
             if index > 0 {
                 mac.update(&[0]);
             }
             mac.update(part.as_bytes());
         }
-        let mut token = Zeroizing::new([0; TOKEN_LENGTH]);
-        BASE32.encode_mut(&mac.finalize().into_bytes()[..15], token.as_mut());
-        Token(token)
+        Token(base32(&mac.finalize().into_bytes().into()))
     }
 }
 
@@ -65,12 +63,12 @@ pub struct Secrets {
 impl Secrets {
     /// Current and previous.
     pub fn iter(&self) -> impl Iterator<Item = &Secret> {
-        std::iter::once(&self.current).chain(&self.previous)
+        iter::once(&self.current).chain(&self.previous)
     }
 }
 
 /// What a token covers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scope {
     /// One name.
     Host,
@@ -86,6 +84,13 @@ impl Scope {
             Self::Subtree => "subtree",
         }
     }
+}
+
+/// The scopes of the tokens that cover a host in its zone: its own, and the subtrees of the host and
+/// of its ancestors in the zone.
+pub fn scopes(host: &HostName, zone: &Zone) -> impl Iterator<Item = (Scope, HostName)> {
+    let subtrees = host.ancestry().filter(|name| name.is_within(&zone.name) && !name.is_wildcard());
+    iter::once((Scope::Host, host.clone())).chain(subtrees.map(|name| (Scope::Subtree, name)))
 }
 
 /// A token: 24 characters of lower-case Crockford base32. It has no `Debug` and is wiped when
@@ -106,7 +111,7 @@ pub struct Password(Zeroizing<String>);
 impl Password {
     /// Folds what clients do to a token: white space around it, ddclient's trailing comma, case.
     ///
-    /// `None` where nothing is left: an empty token is never valid.
+    /// `None` if nothing is left: an empty token is never valid.
     pub fn new(text: &str) -> Option<Self> {
         let text = text.trim();
         let text = text.strip_suffix(',').unwrap_or(text).trim();
@@ -131,21 +136,19 @@ impl fmt::Debug for Password {
     }
 }
 
-/// Whether a word has the form of a token, so that it must not be logged whoever's it is.
+/// Whether a word has the form of a token, so that it must not be logged, whosever token it is.
 pub fn looks_like_one(word: &str) -> bool {
-    word.len() == TOKEN_LENGTH && word.bytes().all(|byte| ALPHABET.as_bytes().contains(&byte))
+    word.len() == TOKEN_LENGTH && word.bytes().all(|byte| ALPHABET.contains(&byte))
 }
 
 /// Crockford's base32 alphabet in lower case.
-const ALPHABET: &str = "0123456789abcdefghjkmnpqrstvwxyz";
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
-/// Crockford's base32 in lower case, no padding.
-static BASE32: LazyLock<Encoding> = LazyLock::new(|| {
-    let mut specification = Specification::new();
-    specification.symbols.push_str(ALPHABET);
-    #[expect(clippy::expect_used, reason = "32 distinct symbols are a valid base32 alphabet")]
-    specification.encoding().expect("a valid alphabet")
-});
+/// The first 15 octets of a MAC in base32.
+fn base32(mac: &[u8; 32]) -> Zeroizing<[u8; TOKEN_LENGTH]> {
+    let bits = Zeroizing::new(mac[..15].iter().fold(0_u128, |bits, octet| bits << 8 | u128::from(*octet)));
+    Zeroizing::new(array::from_fn(|place| ALPHABET[(*bits >> (115 - 5 * place) & 31) as usize]))
+}
 
 #[cfg(test)]
 mod tests {
@@ -159,7 +162,7 @@ mod tests {
     fn a_token_is_what_the_design_says() {
         // Computed with Python's hmac and hashlib from the words of docs/design.md.
         let secret = secret("0123456789abcdefghijklmnopqrstuvwxyzABCDEFG");
-        let zone = Zone { name: "example.org".parse().unwrap(), id: "Z0123ABC".to_owned() };
+        let zone = Zone { name: "example.org".parse().unwrap(), id: "Z0123ABC".parse().unwrap() };
         let name = "home.example.org".parse().unwrap();
         for (scope, generation, token) in EXPECTED {
             assert_eq!(secret.mint(scope, &name, &zone, generation).reveal(), token);
@@ -183,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_name_with_the_password_in_it_is_told_by_it() {
+    fn a_host_name_with_the_password_in_it_is_found() {
         let is_in = |password: &str, text: &str| Password::new(password).unwrap().is_in(text);
         assert!(is_in("The-Password", "the-password.example.org"));
         assert!(!is_in("the-password", "the.example.org"));

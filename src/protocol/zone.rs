@@ -1,17 +1,52 @@
 //! The hosted zones that this gateway writes to.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use crate::protocol::hostname::HostName;
 
-/// A hosted zone: its name and its Route 53 id, such as `Z0123ABC` (a free word in the embedded
-/// store).
+/// The id of a hosted zone in Route 53, such as `Z0123ABC`; in the embedded store, any word.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ZoneId(String);
+
+impl ZoneId {
+    /// The id as text, without `/hostedzone/`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The error for text that is not the id of a hosted zone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotZoneId;
+
+impl FromStr for ZoneId {
+    type Err = NotZoneId;
+
+    /// Reads an id, with or without `/hostedzone/`. Its case counts.
+    ///
+    /// # Errors
+    ///
+    /// [`NotZoneId`] if it is not a word of 1 to 32 letters, digits, `-` and `_`.
+    fn from_str(text: &str) -> Result<Self, NotZoneId> {
+        let id = text.strip_prefix('/').unwrap_or(text).strip_prefix("hostedzone/").unwrap_or(text);
+        let is_word = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+        if is_word && (1..=32).contains(&id.len()) { Ok(Self(id.to_owned())) } else { Err(NotZoneId) }
+    }
+}
+
+impl fmt::Display for ZoneId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A hosted zone.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Zone {
     /// The apex.
     pub name: HostName,
-    /// The id, without `/hostedzone/`, its case kept.
-    pub id: String,
+    /// The id.
+    pub id: ZoneId,
 }
 
 /// The configured zones (`NIC53_ZONES`).
@@ -58,20 +93,12 @@ impl fmt::Display for Zones {
     }
 }
 
-/// A zone id as a request or a setting writes it, without `/hostedzone/`.
-pub fn bare_id(id: &str) -> &str {
-    id.strip_prefix('/').unwrap_or(id).strip_prefix("hostedzone/").unwrap_or(id)
-}
-
 /// One `NAME=ZONEID`.
 fn parse_zone(element: &str) -> Option<Zone> {
     let (name, id) = element.split_once('=')?;
     let name: HostName = name.trim().parse().ok()?;
-    let id = bare_id(id.trim());
-    let word = !id.is_empty()
-        && id.len() <= 32
-        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
-    (word && !name.is_wildcard()).then(|| Zone { name, id: id.to_owned() })
+    let id = id.trim().parse().ok()?;
+    (!name.is_wildcard()).then_some(Zone { name, id })
 }
 
 #[cfg(test)]
@@ -123,9 +150,23 @@ mod tests {
     }
 
     #[test]
-    fn a_zone_id_may_carry_its_path() {
-        for given in ["Z1", "/hostedzone/Z1", "hostedzone/Z1"] {
-            assert_eq!(bare_id(given), "Z1", "{given}");
+    fn a_zone_id_is_a_word_that_may_carry_its_path() {
+        let longest = "Z".repeat(32);
+        for (given, id) in [
+            ("Z1", Some("Z1")),
+            ("/hostedzone/Z1", Some("Z1")),
+            ("hostedzone/Z-1_x", Some("Z-1_x")),
+            ("z1", Some("z1")),
+            (&longest, Some(longest.as_str())),
+            ("/Z1", None),
+            ("/hostedzone/", None),
+            ("", None),
+            ("Z 1", None),
+            ("Zé", None),
+            (&format!("{longest}Z"), None),
+        ] {
+            let read = given.parse::<ZoneId>();
+            assert_eq!(read.as_ref().map(ZoneId::as_str).ok(), id, "{given}");
         }
     }
 }

@@ -57,7 +57,7 @@ impl Route53 {
     /// Opens the connection that the first request will need, by reading one record set of a zone.
     /// A failure shows at the first request.
     pub async fn warm_up(&self, zone: &Zone) {
-        let read = self.client.list_resource_record_sets().hosted_zone_id(&zone.id).max_items(1).send();
+        let read = self.client.list_resource_record_sets().hosted_zone_id(zone.id.as_str()).max_items(1).send();
         let _ = tokio::time::timeout(WARM_UP_LIMIT, read).await;
     }
 
@@ -93,7 +93,7 @@ impl Route53 {
     ) -> Result<Page, Problem> {
         self.client
             .list_resource_record_sets()
-            .hosted_zone_id(&grant.zone().id)
+            .hosted_zone_id(grant.zone().id.as_str())
             .start_record_name(escaped(grant.host()))
             .set_start_record_type(from_type)
             .set_start_record_identifier(from_identifier)
@@ -142,7 +142,7 @@ impl Store for Route53 {
         let change = self
             .client
             .change_resource_record_sets()
-            .hosted_zone_id(&batch.zone.id)
+            .hosted_zone_id(batch.zone.id.as_str())
             .change_batch(types::ChangeBatch::builder().set_changes(Some(changes)).build().map_err(incomplete)?)
             .customize()
             .interceptor(calls.clone());

@@ -7,7 +7,7 @@ use crate::support::{
     runtime_api::{Lambda, SecretsManager},
     said as captured,
 };
-use data_encoding::BASE64;
+use base64::prelude::{BASE64_STANDARD, Engine};
 use nic53::protocol::{
     hostname::HostName,
     token::{Scope, Secret},
@@ -49,14 +49,14 @@ async fn lambda_with(secrets: &SecretsManager, route53: &FakeRoute53) -> Lambda 
 
 /// The token of `home.example.org` under a secret.
 fn token(secret: &str) -> String {
-    let zone = Zone { name: "example.org".parse().unwrap(), id: "Z1".to_owned() };
+    let zone = Zone { name: "example.org".parse().unwrap(), id: "Z1".parse().expect("an id") };
     let host: HostName = "home.example.org".parse().unwrap();
     Secret::new(secret).unwrap_or_else(|error| panic!("{error}")).mint(Scope::Host, &host, &zone, 0).reveal().to_owned()
 }
 
 /// An HTTP API event of this query, with a token as the password.
 fn event(query: &str, token: &str) -> Value {
-    let credentials = BASE64.encode(format!("home.example.org:{token}").as_bytes());
+    let credentials = BASE64_STANDARD.encode(format!("home.example.org:{token}").as_bytes());
     captured::secret(&credentials);
     json!({
         "version": "2.0", "routeKey": "$default", "rawPath": "/nic/update", "rawQueryString": query,

@@ -6,6 +6,7 @@ use crate::support::{
     process::{Finished, Nic53, Process, program},
     reverse_proxy::reverse_proxy,
 };
+use base64::prelude::{BASE64_STANDARD, Engine};
 
 // ddclient
 
@@ -93,7 +94,7 @@ fn ddclient_may_take_the_comma_into_its_password() {
 
     let finished = ddclient(&gateway.http, "use=ip, ip=198.51.100.7", &account);
 
-    let sent = data_encoding::BASE64.encode(format!("home.example.com:{token},").as_bytes());
+    let sent = BASE64_STANDARD.encode(format!("home.example.com:{token},").as_bytes());
     assert_says(&finished, &format!("Authorization: Basic {sent}"));
     assert_says(&finished, "home.example.com: good: IP address set to 198.51.100.7");
     assert_eq!(dig(&gateway, "home.example.com", "A"), ["198.51.100.7"]);

@@ -9,7 +9,7 @@ use crate::support::{
     gateway::{gateway, token},
 };
 use aws_config::SdkConfig;
-use data_encoding::BASE64;
+use base64::prelude::{BASE64_STANDARD, Engine};
 use nic53::{
     protocol::{address::Family, hostname::HostName, zone::Zones},
     store::{
@@ -167,7 +167,7 @@ impl Row {
         let mut raw = pieces.next().unwrap_or_default().to_owned();
         for piece in pieces {
             let (pair, rest) = piece.split_once("}}").expect("a closed brace");
-            raw.push_str(&BASE64.encode(pair.as_bytes()));
+            raw.push_str(&BASE64_STANDARD.encode(pair.as_bytes()));
             raw.push_str(rest);
         }
         let request = Request::parse(raw.as_bytes());

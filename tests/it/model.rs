@@ -27,7 +27,7 @@ use crate::support::{
     unreliable::{Event, LATEST, REQUEST, Unreliable},
 };
 use aws_config::SdkConfig;
-use data_encoding::BASE64;
+use base64::prelude::{BASE64_STANDARD, Engine};
 use fastrand::Rng;
 use futures_util::future;
 use http::{Request, header::AUTHORIZATION};
@@ -390,7 +390,7 @@ impl Asked {
         let query = format!("hostname={}&{wish}{ttl}", hosts.join(","));
         let wanted = if let [host] = hosts[..] { format!("host {host}") } else { "subtree example.org".to_owned() };
         let token = gateway::token(&wanted, &Zones::parse(ZONES).expect("zones")).expect("a token");
-        let credentials = BASE64.encode(format!("router:{token}").as_bytes());
+        let credentials = BASE64_STANDARD.encode(format!("router:{token}").as_bytes());
         let request =
             Request::get(format!("/nic/update?{query}")).header(AUTHORIZATION, format!("Basic {credentials}"));
         request.body(()).expect("a request")

@@ -13,7 +13,7 @@ use crate::support::{
     measured::{effort, measured},
 };
 use aws_config::SdkConfig;
-use data_encoding::BASE64;
+use base64::prelude::{BASE64_STANDARD, Engine};
 use http::{Request, header::AUTHORIZATION};
 use ipnet::IpNet;
 use nic53::{
@@ -21,14 +21,15 @@ use nic53::{
     gateway::Gateway,
     protocol::{
         access::{Access, Generations},
-        address::{ByFamily, Element, Family, Prefix, is_publishable},
+        address::{ByFamily, Family, is_publishable},
+        desired::Desired,
+        element::{Element, Prefix},
         hostname::HostName,
         parameters::Body,
         plan::{Plan, TtlBounds},
         record::{Action, Current, RecordSet},
         reply::ReturnCode,
         token::{Password, Scope, Secret, Secrets},
-        update::Desired,
         zone::{Zone, Zones},
     },
     store::route53::Route53,
@@ -139,7 +140,7 @@ fn a_host_is_in_the_longest_zone_that_it_ends_with() {
         // Else hardly any would be in a zone. Without the dot, it is another name.
         let name = if below { format!("{name}.{apex}") } else { format!("{name}{apex}") };
         let parsed = parse_zones(&zones);
-        let found = parsed.holding(&host(&name)).map(|zone| (zone.name.to_string(), zone.id.clone()));
+        let found = parsed.holding(&host(&name)).map(|zone| (zone.name.to_string(), zone.id.to_string()));
         let expected = zone_of(&name, &zones).map(|(name, id)| (name.clone(), id.clone()));
         seen.note(expected.is_some());
         if let Some((zone, _)) = &found {
@@ -181,7 +182,7 @@ struct Minted {
 impl Minted {
     /// The token.
     fn token(&self) -> String {
-        let zone = Zone { name: host("not.looked.at"), id: self.zone_id.clone() };
+        let zone = Zone { name: host("not.looked.at"), id: self.zone_id.parse().expect("an id") };
         secret(self.secret).mint(self.scope, &host(&self.name), &zone, self.generation).reveal().to_owned()
     }
 }
@@ -352,7 +353,7 @@ fn a_token_is_good_for_what_it_was_minted_for_and_nothing_else() {
         prop_assert_eq!(granted.is_ok(), expected, "{} by {:?}", asked, minted);
         if let Ok(grant) = granted {
             prop_assert_eq!(grant.host().as_str(), &asked);
-            prop_assert_eq!((grant.zone().name.as_str(), &grant.zone().id), (zone.as_str(), zone_id));
+            prop_assert_eq!((grant.zone().name.as_str(), grant.zone().id.as_str()), (zone.as_str(), zone_id.as_str()));
         }
         Ok(())
     });
@@ -390,7 +391,7 @@ fn a_token_is_right_in_any_case_with_white_space_and_a_comma_behind_it_and_no_ot
     ];
     let given = (vec(any::<bool>(), 24), [space(), space(), space()], any::<bool>(), prop::option::of(spoil));
     let name = host("home.example.org");
-    let zone = Zone { name: host("example.org"), id: "Z1".to_owned() };
+    let zone = Zone { name: host("example.org"), id: "Z1".parse().expect("an id") };
     let token = secret(0).mint(Scope::Host, &name, &zone, 0);
     let seen = Seen::default();
     holds("folding of tokens", [2_000, 100_000], &given, |(upper, [before, between, after], comma, spoil)| {
@@ -803,7 +804,7 @@ async fn gateway_over(records: &[String], aws: &SdkConfig) -> (FakeRoute53, Gate
 /// The reply to a query, and what rules it broke.
 async fn ask(gateway: &Gateway<Route53>, query: &str) -> (u16, String, Vec<String>) {
     let token = gateway::token("subtree home.example.org", &Zones::parse(ZONES).expect("zones")).expect("a token");
-    let credentials = format!("Basic {}", BASE64.encode(format!("router:{token}").as_bytes()));
+    let credentials = format!("Basic {}", BASE64_STANDARD.encode(format!("router:{token}").as_bytes()));
     let request = Request::get(format!("/nic/update?{query}")).header(AUTHORIZATION, credentials);
     let (parts, ()) = request.body(()).expect("a request").into_parts();
     let response = gateway.answer(&parts, Body::Whole(b""), Some([203, 0, 113, 9].into())).await;

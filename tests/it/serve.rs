@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use crate::support::said;
-use data_encoding::BASE64;
+use base64::prelude::{BASE64_STANDARD, Engine};
 use nic53::{
     gateway::Gateway,
     protocol::token::{Scope, Secret},
@@ -95,7 +95,10 @@ fn authorization() -> String {
     let secret = Secret::new(SECRET).unwrap_or_else(|error| panic!("{error}"));
     let host = "router.home.example".parse().unwrap();
     let token = secret.mint(Scope::Host, &host, zones.holding(&host).unwrap(), 0);
-    format!("Authorization: Basic {}\r\n", BASE64.encode(format!("router.home.example:{}", token.reveal()).as_bytes()))
+    format!(
+        "Authorization: Basic {}\r\n",
+        BASE64_STANDARD.encode(format!("router.home.example:{}", token.reveal()).as_bytes())
+    )
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@
 use std::{env, fs, path::Path, process::Command};
 
 use crate::support::{fake_route53::FakeRoute53, measured::measured, said};
-use data_encoding::BASE64;
+use base64::prelude::{BASE64_STANDARD, Engine};
 use futures_util::FutureExt;
 use http::{Request, Response, request::Parts};
 use nic53::{
@@ -132,7 +132,7 @@ async fn gateway(route53: &FakeRoute53) -> Gateway<Route53> {
 
 /// An update of this host with this password.
 fn request(host: &str, password: &str) -> Parts {
-    let credentials = BASE64.encode(format!("{host}:{password}").as_bytes());
+    let credentials = BASE64_STANDARD.encode(format!("{host}:{password}").as_bytes());
     let request = Request::get(format!("/nic/update?hostname={host}&myip=192.0.2.7"));
     request.header("Authorization", format!("Basic {credentials}")).body(()).expect("a request").into_parts().0
 }

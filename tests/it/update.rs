@@ -17,6 +17,7 @@ use crate::support::{
     said,
     stand_in::{NOBODY, StandIn, connect_proxy, http, tls_gateway, tls_pem},
 };
+use base64::prelude::{BASE64_STANDARD, Engine};
 use tempfile::TempDir;
 
 // With the real gateway
@@ -432,7 +433,7 @@ fn nobody_there_is_tried_again_later() {
 #[test]
 fn a_token_is_in_no_message_and_no_file() {
     let token = "p76tf75ar94am7g7pcjzryjr";
-    let basic = data_encoding::BASE64.encode(format!("a.example.org:{token}").as_bytes());
+    let basic = BASE64_STANDARD.encode(format!("a.example.org:{token}").as_bytes());
     for reply in [
         http(401, "badauth"),
         http(503, "dnserr"),

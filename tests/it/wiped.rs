@@ -136,7 +136,7 @@ fn token() -> String {
 
 /// The zone of it.
 fn zone() -> Zone {
-    Zone { name: "example.org".parse().expect("a name"), id: "Z1".to_owned() }
+    Zone { name: "example.org".parse().expect("a name"), id: "Z1".parse().expect("an id") }
 }
 
 /// A key of HMAC-SHA-256 as it is kept: the state of SHA-256 after its padded block (RFC 2104 §4).

@@ -5,7 +5,7 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-use data_encoding::BASE64;
+use base64::prelude::{BASE64_STANDARD, Engine};
 use tokio::{
     net::{TcpStream, lookup_host},
     time::timeout,
@@ -61,7 +61,7 @@ impl<'a> Request<'a> {
         }
         if let Some((user, token)) = credentials {
             let pair = Zeroizing::new(format!("{user}:{token}"));
-            let basic = Zeroizing::new(BASE64.encode(pair.as_bytes()));
+            let basic = Zeroizing::new(BASE64_STANDARD.encode(pair.as_bytes()));
             text.push_str("Authorization: Basic ");
             text.push_str(&basic);
             text.push_str("\r\n");

@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::said;
-use data_encoding::BASE64;
+use base64::prelude::{BASE64_STANDARD, Engine};
 use ipnet::IpNet;
 use nic53::{
     gateway::Gateway,
@@ -225,7 +225,7 @@ impl Request {
     fn credentials(&self) -> Vec<String> {
         let Some(value) = self.header("Authorization") else { return Vec::new() };
         let encoded = value.rsplit(|byte| *byte == b' ').next().unwrap_or_default();
-        let pair = text(&BASE64.decode(encoded).unwrap_or_default());
+        let pair = text(&BASE64_STANDARD.decode(encoded).unwrap_or_default());
         let password = pair.split_once(':').map(|(_, password)| password.trim().to_owned());
         [text(encoded)].into_iter().chain(password).collect()
     }
@@ -570,7 +570,7 @@ fn with_body(mut event: Value, request: &Request) -> Value {
     if plain && std::str::from_utf8(&request.body).is_ok() {
         event["body"] = text(&request.body).into();
     } else if !request.body.is_empty() {
-        event["body"] = BASE64.encode(&request.body).into();
+        event["body"] = BASE64_STANDARD.encode(&request.body).into();
         event["isBase64Encoded"] = true.into();
     }
     event

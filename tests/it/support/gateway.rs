@@ -72,8 +72,8 @@ pub(crate) fn token(wanted: &str, zones: &Zones) -> Result<String, String> {
             "previous" => secret = PREVIOUS_SECRET,
             "zone" => {
                 let id = value()?;
-                let configured = zones.iter().find(|zone| zone.id == id).cloned();
-                zone = configured.or_else(|| zone.map(|zone| Zone { id: id.to_owned(), ..zone }));
+                let configured = zones.iter().find(|zone| zone.id.as_str() == id).cloned();
+                zone = configured.or_else(|| zone.map(|zone| Zone { id: id.parse().expect("an id"), ..zone }));
             }
             _ => return Err(format!("`{word}`: expected generation, previous or zone")),
         }

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use data_encoding::BASE64;
+use base64::prelude::{BASE64_STANDARD, Engine};
 use hickory_server::proto::{
     op::{Message, MessageType, OpCode, Query, ResponseCode},
     rr::{Name, RData, RecordType},
@@ -26,7 +26,7 @@ pub(crate) fn authorization(secret: &str, zones: &str, name: &str) -> String {
     let zones = Zones::parse(zones).expect("zones");
     let host = name.parse().expect("a host name");
     let token = secret.mint(Scope::Subtree, &host, zones.holding(&host).expect("a zone of it"), 0);
-    format!("Authorization: Basic {}\r\n", BASE64.encode(format!("{name}:{}", token.reveal()).as_bytes()))
+    format!("Authorization: Basic {}\r\n", BASE64_STANDARD.encode(format!("{name}:{}", token.reveal()).as_bytes()))
 }
 
 /// A connection that requests are sent over.

@@ -4,7 +4,7 @@
 use std::{fmt, net::IpAddr, str::FromStr};
 
 use aws_config::SdkConfig;
-use data_encoding::BASE64;
+use base64::prelude::{BASE64_STANDARD, Engine};
 use nic53::{protocol::zone::Zones, store::route53::Route53};
 
 use super::{
@@ -309,7 +309,7 @@ fn encoded(value: Vec<u8>) -> Vec<u8> {
     let Some(space) = value.iter().position(|byte| *byte == b' ') else { return value };
     let (scheme, pair) = value.split_at(space + 1);
     if scheme.eq_ignore_ascii_case(b"Basic ") && pair.contains(&b':') {
-        [scheme, BASE64.encode(pair).as_bytes()].concat()
+        [scheme, BASE64_STANDARD.encode(pair).as_bytes()].concat()
     } else {
         value
     }
