@@ -17,6 +17,8 @@ over https, ddupdate. All others do. For those clients, either
 SWITCH = """\
   - or run ./deploy --challenge-mapping{flags}, which has API Gateway write the header once more. That has not been
     tried on a real account: if the deployment fails, the stack stays as it was."""
+OTHER_DOOR = """\
+  - or run ./deploy --front-door http-api{flags}. That changes the address in every router."""
 MAPPED = """\
 The switch --challenge-mapping is on and does not help; ./deploy --no-challenge-mapping{flags} takes it back."""
 
@@ -63,7 +65,11 @@ def findings(url, status, headers, parameters, flags):
         found = f"arrives as {RENAMED} instead of {NAME}" if RENAMED in headers else f"is missing: there is no {NAME}"
         yield f"The challenge {found}."
         yield AFFECTED.format(url=url)
-        if parameters.get("ChallengeMapping") == "true":
-            yield MAPPED.format(flags=flags)
-        elif parameters.get("FrontDoor") != "FunctionUrl":
-            yield SWITCH.format(flags=flags)
+        yield next_step(parameters).format(flags=flags)
+
+
+def next_step(parameters):
+    """What else can be done about it with these parameters."""
+    if parameters.get("FrontDoor") == "FunctionUrl":
+        return OTHER_DOOR
+    return MAPPED if parameters.get("ChallengeMapping") == "true" else SWITCH

@@ -147,7 +147,7 @@ class AfterDeploying(unittest.TestCase):
             (401, {RENAMED: realm, NAME: realm}, {}, ["The challenge arrives as WWW-Authenticate"], [affected]),
             (401, {RENAMED: realm}, {}, [f"arrives as {RENAMED} instead of", affected, f"{switch} --stack two"], []),
             (401, {}, {}, ["is missing", affected, "?hostname=HOST&username=HOST&password=TOKEN", switch], []),
-            (401, {RENAMED: realm}, {"FrontDoor": "FunctionUrl"}, [affected], [switch]),
+            (401, {RENAMED: realm}, {"FrontDoor": "FunctionUrl"}, [affected, "--front-door http-api --stack two"], [switch]),
             (401, {}, {"ChallengeMapping": "true"}, [affected, "--no-challenge-mapping --stack two"], [switch]),
             (500, {}, {}, ["answered 500", "401 was expected"], [affected]),
             (302, {"Location": "http://example.org/"}, {}, ["answered 302"], [affected]),

@@ -259,6 +259,8 @@ class Deployment(unittest.TestCase):
             self.assertEqual(response[1], body, headers)
         apis = self.cloud.client("apigatewayv2").get_apis()["Items"]
         self.assertEqual([api["DisableExecuteApiEndpoint"] for api in apis], [True])
+        live = self.cloud.client("cloudfront").list_functions(Stage="LIVE")["FunctionList"]["Items"]
+        self.assertEqual([function["Name"] for function in live], ["nic53-challenge"])
         # Its secret is nowhere printed, and stays with the next deployment.
         self.assertNotIn(header["HeaderValue"], output)
         self.assertIn("Nothing to change.", self.cloud.deploy("--plain-http"))
@@ -465,6 +467,15 @@ class Words(unittest.TestCase):
         self.assertEqual(dropped, {"Zones": "example.org=Z1", "ZoneIds": "Z1", "RecordNames": "a.example.org"})
         revoked = self.wanted("--revoke", "home.example.org", "--revoke", "two.example.org", **zone, RecordNames="")
         self.assertEqual(revoked["Generations"], "home.example.org=3,two.example.org=1")
+
+    def test_a_switch_is_a_parameter(self):
+        zone = {"Zones": "example.org=Z1", "RecordNames": "home.example.org"}
+        for flag, parameter in (("challenge-mapping", "ChallengeMapping"), ("family-names", "FamilyNames")):
+            with self.subTest(flag):
+                self.assertEqual(self.wanted(f"--{flag}", **zone)[parameter], "true")
+                self.assertEqual(self.wanted(f"--no-{flag}", **zone)[parameter], "false")
+                # Without it, whatever was there stays.
+                self.assertNotIn(parameter, self.wanted("--host", "home.example.org", **zone))
 
     def test_the_names_of_the_role_are_the_grants_again(self):
         grants = {"home.example.org": "host", "dyn.example.org": "subtree", "*.wild.example.org": "host"}
