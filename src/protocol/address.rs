@@ -5,6 +5,8 @@ use std::{
     ops::{Index, IndexMut},
 };
 
+use serde::{Deserialize, Serialize};
+
 /// The address families, which are also the record types that nic53 writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Family {
@@ -52,7 +54,8 @@ impl Family {
 }
 
 /// One value for IPv4 and one for IPv6.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ByFamily<T> {
     /// The value for IPv4.
     pub v4: T,
