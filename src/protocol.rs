@@ -10,6 +10,7 @@ pub mod desired;
 pub mod element;
 pub mod endpoint;
 pub mod hostname;
+pub mod meaning;
 pub mod parameters;
 pub mod plan;
 pub mod record;
