@@ -36,7 +36,7 @@ enum Command {
     Token(token::Token),
     Setup(setup::Setup),
     Check(check::Check),
-    Update(update::Update),
+    Update(update::UpdateCommand),
     Export(export::Export),
     Man(man::Man),
     Completions(man::Completions),

@@ -1,170 +1,181 @@
 //! The client of `nic53 update`, without its command line.
 //!
-//! A round goes through the hosts of the configuration ([`config`], in the format of [`ini`]). Those
-//! that the [`state`] file does not hold back get their [`addresses`] looked up; those whose addresses
-//! changed are put into as few [`request`]s as can be and sent by [`http`]. The [`reply`] says what
-//! came of each host: that is its [`outcome`], and what the state file remembers.
+//! A round goes through the hosts of the configuration ([`config`], in the format of [`ini`], makes
+//! [`host`]s). The addresses of those that the [`state`] does not hold back are looked up ([`lookup`])
+//! where their [`sources`] say. The hosts whose [`addresses`] changed go into as few [`request`]s as
+//! possible, which [`http`] sends. From the [`reply`] comes the [`outcome`] of each host, which the
+//! state remembers in a file ([`state_file`]).
 
 pub mod addresses;
+pub mod basic;
 pub mod command;
 pub mod config;
 pub mod gateway_url;
+pub mod host;
 pub mod http;
 pub mod ini;
 pub mod interface;
+pub mod lookup;
 pub mod outcome;
 pub mod reply;
 pub mod request;
+pub mod roots;
+pub mod sources;
 pub mod state;
+pub mod state_file;
 
 use std::collections::HashMap;
 
 use self::{
-    addresses::{Addresses, Found, Lookups},
-    config::Host,
+    addresses::HostAddresses,
+    host::Host,
     http::Http,
-    outcome::{Happened, Outcome, Verdict, verdict},
-    request::{Request, together},
-    state::{Longest, State, Trouble},
+    lookup::{FoundAddresses, Lookups},
+    outcome::{ExitStatus, HostOutcome, Status, exit_status},
+    request::{UpdateRequest, together},
+    state::{ClientState, HostTrouble, MaxWait},
 };
 use crate::protocol::{hostname::HostName, reply::ReturnCode};
 
 /// What a round may do.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
-    /// Ask though nothing changed, or a wait or a refusal holds.
+    /// Ask although nothing changed, or a wait or a refusal holds.
     pub force: bool,
-    /// Say what would be asked, and change nothing.
+    /// Report what would be asked, and change nothing.
     pub dry_run: bool,
-    /// The seconds after which a host is asked for though nothing changed.
+    /// The seconds after which a host is asked for although nothing changed.
     pub max_age: u64,
 }
 
-/// Updates these hosts where there is need, and says what came of each, in order.
-pub async fn round(hosts: &[Host], state: &mut State, http: &Http, rules: Rules, now: u64) -> Vec<Outcome> {
+/// Updates these hosts if there is need. Returns the outcome of each, in order.
+pub async fn round(hosts: &[Host], state: &mut ClientState, http: &Http, rules: Rules, now: u64) -> Vec<HostOutcome> {
     let mut lookups = Lookups::new(http, rules.force);
-    let mut results: Vec<(&Host, Happened)> = Vec::new();
-    let mut wanted: Vec<(&Host, Addresses)> = Vec::new();
-    let mut lacking: HashMap<&HostName, String> = HashMap::new();
+    let mut results: Vec<(&Host, Status)> = Vec::new();
+    let mut wanted: Vec<(&Host, HostAddresses)> = Vec::new();
+    let mut missing: HashMap<&HostName, String> = HashMap::new();
     for host in hosts {
-        match want(host, &mut lookups, state, rules, now).await {
+        match find(host, &mut lookups, state, rules, now).await {
             Ok(found) => {
-                lacking.extend(found.lacking.map(|lacking| (&host.name, lacking)));
+                missing.extend(found.missing.map(|missing| (&host.name, missing)));
                 match unchanged(host, &found.addresses, state, rules, now) {
                     Some(unchanged) => results.push((host, unchanged)),
                     None => wanted.push((host, found.addresses)),
                 }
             }
-            Err(result) => results.push((host, result)),
+            Err(status) => results.push((host, status)),
         }
     }
     for request in together(wanted) {
         results.extend(ask(&request, state, http, rules, now).await);
     }
-    let place = |host: &Host| hosts.iter().position(|other| other.name == host.name);
-    results.sort_by_key(|(host, _)| place(host));
-    let outcome =
-        |(host, result): (&Host, _)| Outcome { host: host.name.clone(), result, lacking: lacking.remove(&host.name) };
+    let position = |host: &Host| hosts.iter().position(|other| other.name == host.name);
+    results.sort_by_key(|(host, _)| position(host));
+    let outcome = |(host, status): (&Host, _)| HostOutcome {
+        host: host.name.clone(),
+        status,
+        missing: missing.remove(&host.name),
+    };
     results.into_iter().map(outcome).collect()
 }
 
-/// What a host is to have now, or why it is not asked for.
-async fn want(
+/// The addresses that a host should have now, or why it is not asked for.
+async fn find(
     host: &Host,
     lookups: &mut Lookups<'_>,
-    state: &mut State,
+    state: &mut ClientState,
     rules: Rules,
     now: u64,
-) -> Result<Found, Happened> {
+) -> Result<FoundAddresses, Status> {
     match state.trouble(host, now) {
-        Some(Trouble::Refused { code }) if !rules.force => return Err(Happened::StillRefused(code.clone())),
-        Some(Trouble::Failed { until, reason, .. }) if !rules.force => {
-            return Err(Happened::StillWaiting(reason.clone(), until.saturating_sub(now)));
+        Some(HostTrouble::Refused { code }) if !rules.force => return Err(Status::StillRefused(code.clone())),
+        Some(HostTrouble::Failed { until, reason, .. }) if !rules.force => {
+            return Err(Status::StillWaiting(reason.clone(), until.saturating_sub(now)));
         }
         Some(_) | None => {}
     }
-    lookups.addresses(host, state, now).await.map_err(|missing| {
+    lookups.addresses(host, state, now).await.map_err(|none| {
         // An interface or a command of this machine may be asked again at any time, and a dry run
         // remembers nothing.
-        let waits = missing.at_gateway && !rules.dry_run;
-        let wait = waits.then(|| state.failed(host, &missing.reason, Longest::FiveMinutes, now) - now);
-        Happened::Failed { reason: missing.reason, wait }
+        let waits = none.at_gateway && !rules.dry_run;
+        let wait = waits.then(|| state.failed(host, &none.reason, MaxWait::Unreachable, now) - now);
+        Status::Failed { reason: none.reason, wait }
     })
 }
 
-/// That a host is not asked for, as it has these addresses.
-fn unchanged(host: &Host, addresses: &Addresses, state: &State, rules: Rules, now: u64) -> Option<Happened> {
+/// The status of a host that is not asked for, because it has these addresses.
+fn unchanged(host: &Host, addresses: &HostAddresses, state: &ClientState, rules: Rules, now: u64) -> Option<Status> {
     let (held, since) = state.unchanged(host, addresses, rules.max_age, now).filter(|_| !rules.force)?;
-    let passed_over = held.passed_over(addresses);
-    Some(Happened::Unchanged { addresses: held, passed_over, age: now.saturating_sub(since) })
+    let unpublished = held.unpublished(addresses);
+    Some(Status::Unchanged { addresses: held, unpublished, age: now.saturating_sub(since) })
 }
 
-/// Asks for the hosts of a request, and remembers and tells what came of each.
+/// Asks for the hosts of a request. Remembers and returns the status of each.
 async fn ask<'a>(
-    request: &Request<'a>,
-    state: &mut State,
+    request: &UpdateRequest<'a>,
+    state: &mut ClientState,
     http: &Http,
     rules: Rules,
     now: u64,
-) -> Vec<(&'a Host, Happened)> {
+) -> Vec<(&'a Host, Status)> {
     let hosts = request.hosts.iter().copied();
     if rules.dry_run {
         let url = request.url().map_or_else(|problem| problem, |url| url.to_string());
-        return hosts.map(|host| (host, Happened::WouldAsk(url.clone()))).collect();
+        return hosts.map(|host| (host, Status::WouldAsk(url.clone()))).collect();
     }
     for host in hosts.clone() {
         state.asking(host);
     }
-    let codes: Vec<Result<ReturnCode, Failure>> = match send(request, http).await {
+    let codes: Vec<Result<ReturnCode, SendError>> = match send(request, http).await {
         Ok(codes) => codes.into_iter().map(Ok).collect(),
-        Err(failure) => vec![Err(failure); request.hosts.len()],
+        Err(error) => vec![Err(error); request.hosts.len()],
     };
-    let happened = |(host, code)| match code {
+    let status = |(host, code)| match code {
         Ok(code) => (host, answered(host, code, &request.addresses, state, now)),
-        Err(Failure { reason, longest }) => {
-            let wait = Some(state.failed(host, &reason, longest, now) - now);
-            (host, Happened::Failed { reason, wait })
+        Err(SendError { reason, max }) => {
+            let wait = Some(state.failed(host, &reason, max, now) - now);
+            (host, Status::Failed { reason, wait })
         }
     };
-    hosts.zip(codes).map(happened).collect()
+    hosts.zip(codes).map(status).collect()
 }
 
-/// Why a request had no reply of the protocol.
+/// Why a request got no reply of the protocol.
 #[derive(Clone)]
-struct Failure {
+struct SendError {
     /// What happened.
     reason: String,
     /// The longest wait that it is worth.
-    longest: Longest,
+    max: MaxWait,
 }
 
-/// Sends a request: the code of each of its hosts.
-async fn send(request: &Request<'_>, http: &Http) -> Result<Vec<ReturnCode>, Failure> {
-    let unreached = |reason| Failure { reason, longest: Longest::FiveMinutes };
-    let url = request.url().map_err(unreached)?;
-    let authorization = request.authorization().map_err(unreached)?;
-    let reply = http.get(&url, Some(authorization), None).await.map_err(unreached)?;
+/// Sends a request. Returns the code of each of its hosts.
+async fn send(request: &UpdateRequest<'_>, http: &Http) -> Result<Vec<ReturnCode>, SendError> {
+    let unreachable = |reason| SendError { reason, max: MaxWait::Unreachable };
+    let url = request.url().map_err(unreachable)?;
+    let authorization = request.authorization().map_err(unreachable)?;
+    let reply = http.get(&url, Some(authorization), None).await.map_err(unreachable)?;
     reply::read(&reply, request.hosts.len()).ok_or_else(|| {
         let server = url.authority().map_or("", |authority| authority.as_str());
-        let seen = request.redact(&reply).seen();
-        let reason = format!("{server} answers {seen}: expected a line such as `good 203.0.113.9` for each host");
-        Failure { reason, longest: Longest::OneHour }
+        let summary = request.redact(&reply).summary();
+        let reason = format!("{server} answers {summary}: expected a line such as `good 203.0.113.9` for each host");
+        SendError { reason, max: MaxWait::Refusing }
     })
 }
 
-/// Remembers and tells what a gateway says of a host.
-fn answered(host: &Host, code: ReturnCode, asked: &Addresses, state: &mut State, now: u64) -> Happened {
+/// Remembers and returns the status of a host that a gateway answered for.
+fn answered(host: &Host, code: ReturnCode, asked: &HostAddresses, state: &mut ClientState, now: u64) -> Status {
     let mut wait = None;
-    let mut passed_over = Vec::new();
-    match (verdict(&code), &code) {
+    let mut unpublished = Vec::new();
+    match (exit_status(&code), &code) {
         (_, ReturnCode::Good(addresses) | ReturnCode::NoChg(addresses)) => {
             state.updated(host, asked, addresses, now);
-            let mut held = Addresses::default();
+            let mut held = HostAddresses::default();
             held.answer(asked, addresses);
-            passed_over = held.passed_over(asked);
+            unpublished = held.unpublished(asked);
         }
-        (Verdict::Later, _) => wait = Some(state.failed(host, code.word(), Longest::OneHour, now) - now),
-        (Verdict::Well | Verdict::Refused, _) => state.refused(host, code.word()),
+        (ExitStatus::Later, _) => wait = Some(state.failed(host, code.word(), MaxWait::Refusing, now) - now),
+        (ExitStatus::Well | ExitStatus::Refused, _) => state.refused(host, code.word()),
     }
-    Happened::Answered { passed_over, code, wait }
+    Status::Answered { unpublished, code, wait }
 }

@@ -5,17 +5,18 @@ use std::{fmt::Write as _, path::Path};
 use nic53::{
     client::{
         config::Config,
-        ini::{self, Section},
+        gateway_url::GatewayUrl,
+        ini::{self, IniSection},
     },
-    protocol::hostname::HostName,
+    protocol::{hostname::HostName, zone::ZoneId},
 };
 
 use super::input;
 
-/// What `{token}` stands for.
+/// The token that `{token}` in a seed becomes.
 const TOKEN: &str = "fxb4n9azc0vc2d067krm4d0r";
 
-/// Takes all of it for a file.
+/// Reads all of the input as a file.
 pub fn run(data: &[u8]) {
     let data = input::expand(data, TOKEN);
     let Ok(text) = std::str::from_utf8(&data) else { return };
@@ -31,18 +32,18 @@ pub fn run(data: &[u8]) {
     well_formed(&sections, count);
     let printed = print(&sections);
     let again = ini::parse(&printed).unwrap_or_else(|error| panic!("{error}:\n{printed}"));
-    assert_eq!(said(&again), said(&sections), "printed and read again:\n{printed}");
+    assert_eq!(named(&again), named(&sections), "printed and read again:\n{printed}");
     hosts(text, &sections);
 }
 
 /// Names are in lower case, nothing has white space around it, and lines count up.
-fn well_formed(sections: &[Section], count: usize) {
+fn well_formed(sections: &[IniSection], count: usize) {
     let mut last = 0;
     for section in sections {
         assert!(!section.name.is_empty() && section.name.trim() == section.name, "[{}]", section.name);
         assert!((last + 1..=count).contains(&section.line));
         last = section.line;
-        for setting in &section.settings {
+        for setting in &section.entries {
             assert!(!setting.name.is_empty() && setting.name == setting.name.to_ascii_lowercase());
             assert_eq!(setting.value.trim(), *setting.value);
             assert!(!setting.value.contains('\n'));
@@ -53,11 +54,11 @@ fn well_formed(sections: &[Section], count: usize) {
 }
 
 /// The sections as a file.
-fn print(sections: &[Section]) -> String {
+fn print(sections: &[IniSection]) -> String {
     let mut file = String::new();
     for section in sections {
         let _ = writeln!(file, "[{}]", section.name);
-        for setting in &section.settings {
+        for setting in &section.entries {
             let _ = writeln!(file, "{} = {}", setting.name, *setting.value);
         }
     }
@@ -65,28 +66,28 @@ fn print(sections: &[Section]) -> String {
 }
 
 /// A section's name, and the names and values of its settings.
-type Said<'a> = (&'a str, Vec<(&'a str, &'a str)>);
+type Named<'a> = (&'a str, Vec<(&'a str, &'a str)>);
 
 /// Names and values without their lines.
-fn said(sections: &[Section]) -> Vec<Said<'_>> {
+fn named(sections: &[IniSection]) -> Vec<Named<'_>> {
     sections
         .iter()
         .map(|section| {
-            let pairs = section.settings.iter().map(|setting| (setting.name.as_str(), setting.value.as_str()));
+            let pairs = section.entries.iter().map(|setting| (setting.name.as_str(), setting.value.as_str()));
             (section.name.as_str(), pairs.collect())
         })
         .collect()
 }
 
-/// The hosts that the sections make: each once, what its own section says before what all are told,
-/// and no token in what is said of a mistake.
-fn hosts(text: &str, sections: &[Section]) {
+/// The hosts that the sections make: each once, the settings of its own section before those for all,
+/// and no token in the report of a mistake.
+fn hosts(text: &str, sections: &[IniSection]) {
     let config = match Config::parse(Path::new("x.conf"), text) {
         Ok(config) => config,
         Err(problem) => {
-            // The only thing left to be wrong is a section's name, which is repeated.
-            let wrong = |section: &Section| section.name != "DEFAULT" && section.name.parse::<HostName>().is_err();
-            let wrong = sections.iter().find(|section| wrong(section)).expect("a name that is none");
+            // Only the name of a section can be wrong now, and the error repeats it.
+            let wrong = |section: &IniSection| section.name != "DEFAULT" && section.name.parse::<HostName>().is_err();
+            let wrong = sections.iter().find(|section| wrong(section)).expect("a section that is not a host name");
             let expected = format!("x.conf: line {}: [{}]: ", wrong.line, wrong.name);
             return assert!(problem.starts_with(&expected), "{problem}");
         }
@@ -103,26 +104,27 @@ fn hosts(text: &str, sections: &[Section]) {
         assert!(warning.starts_with("x.conf: line "), "{warning}");
         let in_name = sections.iter().any(|section| section.name.contains(TOKEN));
         let in_setting =
-            sections.iter().flat_map(|section| &section.settings).any(|setting| setting.name.contains(TOKEN));
+            sections.iter().flat_map(|section| &section.entries).any(|setting| setting.name.contains(TOKEN));
         assert!(in_name || in_setting || !warning.contains(TOKEN), "{warning}");
     }
     for name in &names {
-        let word = |setting: &str| said_of(sections, name, setting);
-        match config.wording(name).host(name.clone()) {
+        let value = |setting: &str| value_of(sections, name, setting);
+        match config.settings(name).host(name.clone()) {
             Ok(host) => {
                 assert_eq!(host.name, *name);
-                assert_eq!(Some(host.token.reveal()), word("token"));
-                assert_eq!(host.ttl, word("ttl").map(|ttl| ttl.parse().expect("seconds")));
-                let id = word("zoneid").map(|id| id.rsplit('/').next().expect("a last piece"));
-                assert_eq!(host.zone_id.as_deref(), id);
-                let url: http::Uri = word("url").expect("a host has one").parse().expect("a URL");
+                assert_eq!(Some(host.token.reveal()), value("token"));
+                assert_eq!(host.ttl, value("ttl").map(|ttl| ttl.parse().expect("seconds")));
+                let id = value("zoneid").map(|id| id.rsplit('/').next().expect("a last piece"));
+                assert_eq!(host.zone_id.as_ref().map(ZoneId::as_str), id);
+                let url: GatewayUrl = value("url").expect("a host has one").parse().expect("a URL");
                 assert_eq!(host.url, url);
-                assert_eq!(host.url.to_string().parse::<http::Uri>().expect("printed and read again"), host.url);
+                assert_eq!(host.url.to_string().parse::<GatewayUrl>().expect("printed and read again"), host.url);
                 assert!(!host.url.to_string().contains(['@', '?', '#']));
             }
             Err(problem) => {
                 let elsewhere = ["url", "ttl", "zoneid", "ipv4", "ipv6", "interface", "command"];
-                let elsewhere = elsewhere.iter().any(|setting| word(setting).is_some_and(|said| said.contains(TOKEN)));
+                let elsewhere =
+                    elsewhere.iter().any(|setting| value(setting).is_some_and(|value| value.contains(TOKEN)));
                 let in_name = name.as_str().contains(TOKEN);
                 assert!(elsewhere || in_name || !problem.contains(TOKEN), "{problem}");
             }
@@ -130,16 +132,16 @@ fn hosts(text: &str, sections: &[Section]) {
     }
 }
 
-/// What is said of a host: the first of its first section, else the first of the first that speaks
-/// of all.
-fn said_of<'a>(sections: &'a [Section], name: &HostName, setting: &str) -> Option<&'a str> {
+/// The value of a host's setting: the first of its first section, else the first of the first section
+/// for all hosts.
+fn value_of<'a>(sections: &'a [IniSection], name: &HostName, setting: &str) -> Option<&'a str> {
     let own = sections.iter().find(|section| section.name.parse().is_ok_and(|other: HostName| other == *name));
     let all = sections.iter().find(|section| section.name == "DEFAULT");
-    let said = |section: &'a Section| {
-        let mut said = section.settings.iter().filter(|other| other.name == setting && !other.value.is_empty());
-        said.next().map(|setting| setting.value.as_str())
+    let first = |section: &'a IniSection| {
+        let mut values = section.entries.iter().filter(|other| other.name == setting && !other.value.is_empty());
+        values.next().map(|setting| setting.value.as_str())
     };
-    own.and_then(said).or_else(|| all.and_then(said))
+    own.and_then(first).or_else(|| all.and_then(first))
 }
 
 /// Files of every sort.

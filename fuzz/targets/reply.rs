@@ -1,9 +1,9 @@
-//! What a gateway answers, as the client reads it.
+//! A gateway's reply, as the client reads it.
 
 use std::net::IpAddr;
 
 use nic53::{
-    client::{self, http::Reply},
+    client::{self, http::HttpReply},
     protocol::reply::{self, ReturnCode},
 };
 
@@ -16,7 +16,7 @@ pub fn run(data: &[u8]) {
     let hosts = usize::from(hosts % 21);
     let status = [200, 200, 401, 503, 503, 404, 302, 100 + u16::from(status)][usize::from(status % 8)];
     let body = String::from_utf8_lossy(body).into_owned();
-    if let Some(codes) = client::reply::read(&Reply { status, location: None, body: body.clone() }, hosts) {
+    if let Some(codes) = client::reply::read(&HttpReply { status, location: None, body: body.clone() }, hosts) {
         assert_eq!(codes.len(), hosts);
         let words = ["good", "nochg", "badauth", "nohost", "notfqdn", "numhost", "!donator", "dnserr", "911"];
         for code in &codes {
@@ -36,14 +36,14 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// The client reads of a gateway's reply what the gateway said.
+/// The client reads the codes that the gateway wrote.
 fn round_trip(codes: &[ReturnCode]) {
     let reply = reply::response(codes);
     oracle::keeps_its_form(&reply);
-    // A body may say what is said once only once.
+    // A body may have a code of the whole request only once.
     let (status, body) = (reply.status().as_u16(), reply.body().clone());
-    let read = client::reply::read(&Reply { status, location: None, body: body.clone() }, codes.len());
-    // A refusal of all, beside anything else, is nothing that a gateway says.
+    let read = client::reply::read(&HttpReply { status, location: None, body: body.clone() }, codes.len());
+    // A gateway never mixes a refusal of the whole request with another code.
     let mixed = codes.contains(&ReturnCode::BadAuth) && codes.iter().any(|code| *code != ReturnCode::BadAuth);
     if !mixed {
         assert_eq!(read.as_deref(), Some(codes), "{status} {body:?}");

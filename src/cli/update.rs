@@ -20,39 +20,43 @@ use super::{
 use crate::{
     client::{
         self, Rules,
-        config::{Config, Host, Said, Unreadable, Wording, open_to_others},
+        config::{Config, ConfigError, open_to_others},
         gateway_url::host,
+        host::{Host, HostSettings, Setting},
         http::Http,
-        outcome::{Outcome, Verdict},
-        state::{self, State, StateFile},
+        outcome::{ExitStatus, HostOutcome},
+        state::ClientState,
+        state_file::{self, StateFile},
     },
     protocol::hostname::HostName,
 };
 
 /// Move hosts to where they are now: the client of a gateway
 ///
-/// Without a host, all hosts of the configuration file: --config, else
-/// $XDG_CONFIG_HOME/nic53/nic53.conf, /etc/dyndns.conf or /usr/local/etc/dyndns.conf, the first
-/// that is there. The token is better kept in it, in --token-file, in $NIC53_TOKEN or given on standard
-/// input (--token -) than on the command line, where everyone on this machine can read it.
+/// Without a host, all hosts of the configuration file are updated. That is --config, or else the
+/// first that exists of $XDG_CONFIG_HOME/nic53/nic53.conf, /etc/dyndns.conf and
+/// /usr/local/etc/dyndns.conf.
 ///
-/// Exit codes: 0 all is well; 1 a host was refused, and will be until something is changed; 2 a mistake
-/// in the flags or the file; 75 not now, try again later.
+/// Keep the token in that file, in --token-file or in $NIC53_TOKEN, or give it on standard input
+/// (--token -). Everyone on this machine can read the command line.
+///
+/// Exit codes: 0 all is well; 1 a host was refused, and stays so until something is changed; 2 a
+/// mistake in the flags or the file; 75 it failed for now and is worth another try.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 #[expect(clippy::doc_markdown, reason = "clap shows it to a person as it stands")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
-pub(super) struct Update {
+pub(super) struct UpdateCommand {
     /// The hosts to move
     #[arg(value_name = "FQDN", value_parser = host)]
     hosts: Vec<HostName>,
     /// The configuration file
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The gateway's update URL
+    /// The gateway's URL
     #[arg(long, value_name = "https://…/nic/update")]
     url: Option<String>,
-    /// The token, where the configuration file has none.
+    /// The token, if the configuration file has none.
     #[command(flatten)]
     token: TokenArgs,
     /// The id of the hosted zone that must hold the hosts
@@ -61,34 +65,34 @@ pub(super) struct Update {
     /// The TTL to ask for
     #[arg(long, value_name = "SECONDS")]
     ttl: Option<String>,
-    /// The IPv4 addresses, `auto` for what the gateway sees, `no` to leave them alone
+    /// The IPv4 addresses; `auto` is the one that the gateway sees, `no` leaves them alone
     #[arg(long, value_name = "ADDR,…|auto|no", help_heading = "Addresses (neither given: auto)")]
     ipv4: Option<String>,
-    /// The IPv6 addresses, or a prefix to move the present ones under; `auto`, `no`
+    /// The IPv6 addresses, or a prefix for those that are there; `auto`, `no`
     #[arg(long, value_name = "ADDR,…|auto|no", help_heading = "Addresses (neither given: auto)")]
     ipv6: Option<String>,
-    /// The global, lasting addresses of this interface, for a family not given
+    /// Use the lasting global addresses of this interface for a family without its own flag
     #[arg(long, value_name = "NAME", conflicts_with = "command", help_heading = "Addresses (neither given: auto)")]
     interface: Option<String>,
-    /// The addresses that this shell command prints, for a family not given
+    /// Use the addresses that this shell command prints for a family without its own flag
     #[arg(long, value_name = "COMMAND", help_heading = "Addresses (neither given: auto)")]
     command: Option<String>,
-    /// Ask again after so long, though nothing changed
+    /// Ask again after this time although nothing changed
     #[arg(long, value_name = "TIME", default_value = "1d")]
-    max_age: Span,
-    /// Ask now: nothing that was remembered counts
+    max_age: TimeArg,
+    /// Ask now, whatever is remembered
     #[arg(long)]
     force: bool,
-    /// Go on, a round each time; only the first one says what did not change
+    /// Go on with a round each time; later rounds print only what changed or failed
     #[arg(long, value_name = "TIME")]
-    every: Option<Span>,
-    /// Say only what changed or failed, for cron
+    every: Option<TimeArg>,
+    /// Print only what changed or failed, for cron
     #[arg(long, short)]
     quiet: bool,
-    /// One JSON object a host, a line each
+    /// Print one JSON object for each host, one a line
     #[arg(long)]
     json: bool,
-    /// Say what would be asked, and change nothing
+    /// Print what would be asked, and change nothing
     #[arg(long)]
     dry_run: bool,
     /// Trust the certificates in this PEM file instead of the system's
@@ -105,61 +109,61 @@ const EXAMPLES: &str = "Examples:
   nic53 update --every 5m
   nic53 update --quiet                            (from cron: only changes and failures)";
 
-impl Update {
-    /// One round, or one after the other for as long as we live.
+impl UpdateCommand {
+    /// One round, or one after the other until the process is ended.
     pub(super) async fn run(self) -> Result<ExitCode, Failure> {
         let mut token = self.token()?;
-        let verdict = self.round(&token, self.quiet).await?;
-        let Some(every) = &self.every else { return Ok(ExitCode::from(verdict.exit_code())) };
+        let status = self.round(&token, self.quiet).await?;
+        let Some(every) = &self.every else { return Ok(ExitCode::from(status.exit_code())) };
         loop {
             tokio::time::sleep(jittered(every.0)).await;
             // A file that is being edited will be whole in the next round.
             if let Err(failure) = self.next_round(&mut token).await {
-                complain(&failure.to_string());
+                warn(&failure.to_string());
             }
         }
     }
 
     /// A round with the token as it is now: it may have been replaced.
-    async fn next_round(&self, token: &mut Given) -> Result<Verdict, Failure> {
+    async fn next_round(&self, token: &mut TokenSetting) -> Result<ExitStatus, Failure> {
         if token.again {
             *token = self.token()?;
         }
         self.round(token, true).await
     }
 
-    /// Reads the configuration, updates what has to be, and says what came of it.
-    async fn round(&self, token: &Given, quiet: bool) -> Result<Verdict, Failure> {
+    /// Reads the configuration, updates the hosts that need it, and prints the outcomes.
+    async fn round(&self, token: &TokenSetting, quiet: bool) -> Result<ExitStatus, Failure> {
         let (hosts, mut warnings) = self.hosts(token)?;
         let http = Http::new(self.cacert.as_deref())?;
         let rules = Rules { force: self.force, dry_run: self.dry_run, max_age: self.max_age.0.as_secs() };
-        let folder = state::folder();
+        let folder = state_file::folder();
         let mut file = None;
         let state = if self.dry_run {
-            folder.and_then(|folder| state::peek(&folder))
+            folder.and_then(|folder| state_file::peek(&folder))
         } else {
-            file = noted(folder.and_then(|folder| StateFile::take(&folder)), &mut warnings);
-            file.as_ref().map_or(Ok(State::default()), StateFile::read)
+            file = or_warn(folder.and_then(|folder| StateFile::take(&folder)), &mut warnings);
+            file.as_ref().map_or(Ok(ClientState::default()), StateFile::read)
         };
-        let mut state = noted(state, &mut warnings).unwrap_or_default();
+        let mut state = or_warn(state, &mut warnings).unwrap_or_default();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let outcomes = client::round(&hosts, &mut state, &http, rules, now).await;
         if let Some(file) = file {
-            noted(file.write(&state), &mut warnings);
+            or_warn(file.write(&state), &mut warnings);
         }
-        self.say(&outcomes, &warnings, quiet);
-        Ok(outcomes.iter().map(Outcome::verdict).max().unwrap_or_default())
+        self.print(&outcomes, &warnings, quiet);
+        Ok(outcomes.iter().map(HostOutcome::exit_status).max().unwrap_or_default())
     }
 
-    /// The hosts to update, and what should be mended.
-    fn hosts(&self, token: &Given) -> Result<(Vec<Host>, Vec<String>), Failure> {
-        let flags = self.wording(token);
+    /// The hosts to update, and warnings.
+    fn hosts(&self, token: &TokenSetting) -> Result<(Vec<Host>, Vec<String>), Failure> {
+        let flags = self.settings(token);
         let enough = !self.hosts.is_empty() && flags.url.is_some() && flags.token.is_some();
         let config = match self.config_file() {
             Some(path) => match Config::read(&path) {
-                // The file of the whole machine may be none of this user's business.
-                Err(Unreadable::File(..)) if enough && self.config.is_none() => Config::default(),
-                read => read.map_err(|unreadable| unreadable.to_string())?,
+                // The machine's own file may not be for this user.
+                Err(ConfigError::Unreadable(..)) if enough && self.config.is_none() => Config::default(),
+                read => read.map_err(|error| error.to_string())?,
             },
             None => Config::default(),
         };
@@ -176,33 +180,37 @@ impl Update {
         let mut hosts: Vec<Host> = Vec::new();
         for name in names {
             if !hosts.iter().any(|host| host.name == name) {
-                hosts.push(flags.clone().or(&config.wording(&name)).host(name)?);
+                hosts.push(flags.clone().or(&config.settings(&name)).host(name)?);
             }
         }
         let warnings = config.warnings.iter().chain(&token.warning).cloned().collect();
         Ok((hosts, warnings))
     }
 
-    /// What the flags say of all hosts.
-    fn wording(&self, token: &Given) -> Wording {
-        let said = |text: &Option<String>, flag: &str| text.as_ref().map(|text| Said::new(text, flag));
-        Wording {
-            url: said(&self.url, "--url"),
-            token: token.said.clone(),
-            zone_id: said(&self.zoneid, "--zoneid"),
-            ttl: said(&self.ttl, "--ttl"),
-            ipv4: said(&self.ipv4, "--ipv4"),
-            ipv6: said(&self.ipv6, "--ipv6"),
-            interface: said(&self.interface, "--interface"),
-            command: said(&self.command, "--command"),
+    /// The settings for all hosts that the flags give.
+    fn settings(&self, token: &TokenSetting) -> HostSettings {
+        let setting = |text: &Option<String>, flag: &str| text.as_ref().map(|text| Setting::new(text, flag));
+        HostSettings {
+            url: setting(&self.url, "--url"),
+            token: token.setting.clone(),
+            zone_id: setting(&self.zoneid, "--zoneid"),
+            ttl: setting(&self.ttl, "--ttl"),
+            ipv4: setting(&self.ipv4, "--ipv4"),
+            ipv6: setting(&self.ipv6, "--ipv6"),
+            interface: setting(&self.interface, "--interface"),
+            command: setting(&self.command, "--command"),
         }
     }
 
     /// The token outside the configuration file.
-    fn token(&self) -> Result<Given, Failure> {
-        let Some(GivenToken { text, place, file }) = self.token.read()? else { return Ok(Given::default()) };
+    fn token(&self) -> Result<TokenSetting, Failure> {
+        let Some(GivenToken { text, place, file }) = self.token.read()? else { return Ok(TokenSetting::default()) };
         let again = file.as_deref().is_some_and(Path::is_file);
-        Ok(Given { said: Some(Said { text, place }), warning: file.as_deref().and_then(open_to_others), again })
+        Ok(TokenSetting {
+            setting: Some(Setting { text, origin: place }),
+            warning: file.as_deref().and_then(open_to_others),
+            again,
+        })
     }
 
     /// The configuration file to read, if there is one.
@@ -216,50 +224,50 @@ impl Update {
         files.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" or ")
     }
 
-    /// Says what came of each host: what is well on standard output, what is not on standard error.
-    /// JSON is all on standard output.
-    fn say(&self, outcomes: &[Outcome], warnings: &[String], quiet: bool) {
-        let told: Vec<&Outcome> = outcomes.iter().filter(|outcome| !quiet || outcome.is_news()).collect();
-        if quiet && told.is_empty() {
+    /// Prints the outcome of each host: successes to standard output, the rest to standard error.
+    /// JSON goes to standard output only.
+    fn print(&self, outcomes: &[HostOutcome], warnings: &[String], quiet: bool) {
+        let shown: Vec<&HostOutcome> = outcomes.iter().filter(|outcome| !quiet || outcome.is_news()).collect();
+        if quiet && shown.is_empty() {
             return;
         }
         for warning in warnings {
-            complain(warning);
+            warn(warning);
         }
         let mut out = String::new();
-        for outcome in told {
-            // Writing to a string does not fail.
-            let _ = match outcome.verdict() {
+        for outcome in shown {
+            // Writing to a `String` cannot fail.
+            let _ = match outcome.exit_status() {
                 _ if self.json => writeln!(out, "{}", outcome.json()),
-                Verdict::Well if io::stdout().is_terminal() => writeln!(out, "{outcome:#}"),
-                Verdict::Well => writeln!(out, "{outcome}"),
-                Verdict::Later | Verdict::Refused => {
-                    complain(&outcome.to_string());
+                ExitStatus::Well if io::stdout().is_terminal() => writeln!(out, "{outcome:#}"),
+                ExitStatus::Well => writeln!(out, "{outcome}"),
+                ExitStatus::Later | ExitStatus::Refused => {
+                    warn(&outcome.to_string());
                     Ok(())
                 }
             };
         }
-        // Nobody reading is no reason to fail.
+        // A reader that is gone is not a failure.
         let _ = io::stdout().write_all(out.as_bytes()).and_then(|()| io::stdout().flush());
     }
 }
 
-/// A token, and what should be mended about where it is.
+/// The token of the flags or the environment.
 #[derive(Default)]
-struct Given {
-    /// The token.
-    said: Option<Said>,
-    /// What should be mended.
+struct TokenSetting {
+    /// The token, if there is one.
+    setting: Option<Setting>,
+    /// What should be corrected about where it is.
     warning: Option<String>,
-    /// Whether it can be read again: standard input and pipes give it once.
+    /// Whether it can be read again: standard input and pipes can be read only once.
     again: bool,
 }
 
 /// A time such as `90s`, `5m`, `12h` or `1d`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Span(Duration);
+struct TimeArg(Duration);
 
-impl FromStr for Span {
+impl FromStr for TimeArg {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -294,14 +302,14 @@ fn jittered(every: Duration) -> Duration {
     every + every.mul_f64(share / 10.0)
 }
 
-/// What was meant to be, where it is; else a warning.
-fn noted<T>(result: Result<T, String>, warnings: &mut Vec<String>) -> Option<T> {
+/// The value, or else a warning.
+fn or_warn<T>(result: Result<T, String>, warnings: &mut Vec<String>) -> Option<T> {
     result.map_err(|problem| warnings.push(problem)).ok()
 }
 
 /// A line on standard error.
-#[expect(clippy::print_stderr, reason = "what is not well is said there, as of every command")]
-fn complain(line: &str) {
+#[expect(clippy::print_stderr, reason = "a person reads problems there, as of every command")]
+fn warn(line: &str) {
     eprintln!("nic53: {line}");
 }
 
@@ -328,7 +336,7 @@ mod tests {
             ("99999999999999999999d", None),
             ("99999999999999999d", None),
         ] {
-            assert_eq!(text.parse::<Span>().ok().map(|span| span.0.as_secs()), seconds, "{text}");
+            assert_eq!(text.parse::<TimeArg>().ok().map(|span| span.0.as_secs()), seconds, "{text}");
         }
     }
 

@@ -15,15 +15,15 @@ const LIMIT: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 ///
-/// Where it does not succeed in time or prints anything but addresses that can be published.
+/// If it does not succeed in time, or prints anything but addresses that can be published.
 pub async fn addresses(command: &str) -> Result<Vec<IpAddr>, String> {
     let printed = run(command, LIMIT).await.map_err(|problem| format!("`{command}`: {problem}"))?;
     read(&printed).map_err(|word| {
-        format!("`{command}` prints `{word}`: expected addresses that can stand in DNS, white space or commas between")
+        format!("`{command}` prints `{word}`: expected addresses that can be published in DNS, with white space or commas between")
     })
 }
 
-/// What a command prints. Where it takes too long, it is ended with all that it started.
+/// The output of a command. If it takes too long, it is ended with all that it started.
 async fn run(command: &str, limit: Duration) -> Result<String, String> {
     let child = Command::new("/bin/sh")
         .args(["-c", command])
@@ -35,7 +35,7 @@ async fn run(command: &str, limit: Duration) -> Result<String, String> {
         .map_err(|error| error.to_string())?;
     let group = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
     let Ok(output) = timeout(limit, child.wait_with_output()).await else {
-        // All that it started too. An error here means that it ended this very moment.
+        // An error here means that it ended this very moment.
         let _ = group.map(|group| kill_process_group(group, Signal::KILL));
         return Err(format!("not done within {} s", limit.as_secs()));
     };
@@ -43,10 +43,10 @@ async fn run(command: &str, limit: Duration) -> Result<String, String> {
     if !output.status.success() {
         return Err(format!("{}: expected it to succeed", output.status));
     }
-    String::from_utf8(output.stdout).map_err(|_| "prints what is not UTF-8: expected addresses".to_owned())
+    String::from_utf8(output.stdout).map_err(|_| "prints text that is not UTF-8: expected addresses".to_owned())
 }
 
-/// The addresses in a text, or the first word that is none.
+/// The addresses in a text, or the first word that is not one.
 fn read(printed: &str) -> Result<Vec<IpAddr>, String> {
     let words = printed.split([',', ' ', '\t', '\r', '\n']).filter(|word| !word.is_empty());
     let address = |word: &str| match Element::parse(word) {
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_printed_is_addresses_or_told() {
+    fn output_is_addresses_or_the_first_wrong_word() {
         for (printed, expected) in [
             ("192.0.2.1\n", Ok("192.0.2.1")),
             ("2001:DB8::7, 192.0.2.1\r\n\r\n192.0.2.1", Ok("192.0.2.1 2001:db8::7")),
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_command_that_fails_or_hangs_is_told() {
+    async fn a_command_that_fails_or_hangs_is_reported() {
         for (command, problem) in [
             ("exit 3", "exit status: 3"),
             ("echo 192.0.2.1; exit 1", "exit status: 1"),
@@ -90,7 +90,7 @@ mod tests {
             let error = run(command, Duration::from_millis(300)).await.unwrap_err();
             assert!(error.contains(problem), "{command}: {error}");
         }
-        // Who goes on in the background with the pipe in hand would hold us up too.
+        // A process in the background that keeps the pipe open would hold us up too.
         assert!(run("echo 192.0.2.1; sleep 600 &", Duration::from_millis(300)).await.is_err());
     }
 }

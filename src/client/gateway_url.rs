@@ -1,4 +1,4 @@
-//! What a person says of a gateway: its URL, taken apart, and the hosts that it moves.
+//! The URL of a gateway, taken apart, and the name of a host.
 
 use std::{
     fmt,
@@ -20,9 +20,9 @@ pub struct GatewayUrl {
     pub https: bool,
     /// The name or address of the server; IPv6 without brackets.
     pub host: String,
-    /// The port, the scheme's own where none is given.
+    /// The port; the scheme's own if none is given.
     pub port: u16,
-    /// What stands before `/nic/update`, such as `/prod`; empty as a rule.
+    /// The path before `/nic/update`, such as `/prod`; usually empty.
     pub prefix: String,
 }
 
@@ -37,8 +37,8 @@ impl GatewayUrl {
         self.port == if self.https { 443 } else { 80 }
     }
 
-    /// The server as a URL or `Host` has it: in brackets where it is IPv6, with the port where that is not the
-    /// scheme's own.
+    /// The server as a URL or `Host` has it: in brackets if it is an IPv6 address, with the port
+    /// unless that is the scheme's own.
     pub fn authority(&self) -> String {
         let host = match self.host.parse::<Ipv6Addr>() {
             Ok(address) => format!("[{address}]"),
@@ -69,8 +69,8 @@ impl FromStr for GatewayUrl {
         if authority.as_str().contains('@') {
             return Err(format!("{expected}: without user name and password"));
         }
-        if uri.query().is_some() {
-            return Err(format!("{expected}: without `?` and what follows"));
+        if uri.query().is_some() || text.contains('#') {
+            return Err(format!("{expected}: without `?` or `#` and what follows"));
         }
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
         if host.is_empty() {
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_url_of_a_gateway_says_what_was_expected() {
+    fn what_is_not_the_url_of_a_gateway_is_refused_with_what_was_expected() {
         for given in [
             "",
             "dyn.example.org",
@@ -141,6 +141,7 @@ mod tests {
             "https:///nic/update",
             "https://user:token@dyn.example.org",
             "https://dyn.example.org/nic/update?hostname=a.b",
+            "https://dyn.example.org/#top",
             "https://dyn example.org",
         ] {
             let error = given.parse::<GatewayUrl>().unwrap_err();

@@ -1,5 +1,5 @@
-//! HTTP as the client speaks it: one GET on a connection of its own, of one address family where
-//! that matters, through the proxy that the environment names, no redirect followed.
+//! HTTP as the client speaks it: one GET on a connection of its own, over one address family if that
+//! matters, through the proxy that the environment names. No redirect is followed.
 
 use std::{env, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
@@ -20,14 +20,10 @@ use tokio::{
 };
 use tokio_rustls::{
     TlsConnector,
-    rustls::{
-        ClientConfig, RootCertStore,
-        crypto::ring,
-        pki_types::{CertificateDer, ServerName, pem::PemObject},
-    },
+    rustls::{ClientConfig, RootCertStore, crypto::ring, pki_types::ServerName},
 };
 
-use super::addresses::name;
+use super::roots::roots;
 use crate::{aws::causes, protocol::address::Family};
 
 /// How long connecting to one address may take.
@@ -36,26 +32,26 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// How long a request may take in all. A Lambda that was asleep answers within two seconds.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// The most of a body that is read. Twenty lines are less than 2 KiB.
+/// The longest body that is read, in bytes. Twenty lines are less than 2 KiB.
 const BODY_LIMIT: usize = 64 * 1024;
 
-/// Who we are. Dyn: "Company - Device - Version", of our own.
+/// The name of this client. Dyn asks for "Company - Device - Version".
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("nic53/", env!("CARGO_PKG_VERSION")));
 
 /// A client of HTTP.
 pub struct Http {
-    /// Which requests go by a proxy.
+    /// Which requests go through a proxy.
     proxies: Matcher,
     /// TLS, or why there is none.
     tls: Result<TlsConnector, String>,
 }
 
-/// What came back.
+/// A reply.
 #[derive(Debug)]
-pub struct Reply {
+pub struct HttpReply {
     /// The status.
     pub status: u16,
-    /// Where a redirect leads to.
+    /// The target of a redirect.
     pub location: Option<String>,
     /// The body.
     pub body: String,
@@ -66,11 +62,12 @@ impl Http {
     ///
     /// # Errors
     ///
-    /// Where that file holds none.
+    /// If that file holds none.
     pub fn new(cacert: Option<&Path>) -> Result<Self, String> {
-        let roots = match cacert {
-            Some(path) => Ok(roots_of(path)?),
-            None => roots_of_system(),
+        let roots = match roots(cacert) {
+            Err(problem) if cacert.is_some() => return Err(problem),
+            // Without TLS, a gateway at http:// works all the same.
+            roots => roots,
         };
         Ok(Self { proxies: proxies(|name| env::var(name).ok()), tls: roots.and_then(tls) })
     }
@@ -79,24 +76,24 @@ impl Http {
     ///
     /// # Errors
     ///
-    /// Why there is no reply, as one line.
+    /// If there is no reply: why, as one line.
     pub async fn get(
         &self,
         url: &Uri,
         authorization: Option<HeaderValue>,
         family: Option<Family>,
-    ) -> Result<Reply, String> {
+    ) -> Result<HttpReply, String> {
         let reply = timeout(LIMIT, self.exchange(url, authorization, family)).await;
         reply.unwrap_or_else(|_| Err(format!("{} does not answer within {} s", at(url), LIMIT.as_secs())))
     }
 
-    /// Connects, asks and listens.
+    /// Connects, sends the request and reads the reply.
     async fn exchange(
         &self,
         url: &Uri,
         authorization: Option<HeaderValue>,
         family: Option<Family>,
-    ) -> Result<Reply, String> {
+    ) -> Result<HttpReply, String> {
         let proxy = self.proxies.intercept(url);
         let mut stream = self.connect(proxy.as_ref().map_or(url, Intercept::uri), family).await?;
         let mut request = Request::get(url).header(HOST, at(url)).header(USER_AGENT, AGENT).header(CONNECTION, "close");
@@ -115,7 +112,7 @@ impl Http {
         answer(stream, request).await.map_err(|problem| format!("{}: {problem}", at(url)))
     }
 
-    /// Connects to a server or a proxy, with TLS where its URL says so.
+    /// Connects to a server or a proxy, with TLS if its URL says so.
     async fn connect(&self, to: &Uri, family: Option<Family>) -> Result<Stream, String> {
         if !matches!(to.scheme_str(), Some("http" | "https")) {
             return Err(format!("the proxy {to}: expected http:// or https://"));
@@ -134,9 +131,10 @@ impl Http {
     }
 }
 
-impl Reply {
-    /// What was seen, for a person: the status and the first of the body, or where it leads.
-    pub fn seen(&self) -> String {
+impl HttpReply {
+    /// What was answered, for a person: the status and the start of the body, or the target of the
+    /// redirect.
+    pub fn summary(&self) -> String {
         let body = excerpt(&self.body, 60);
         match &self.location {
             Some(location) => format!("{} to {}", self.status, excerpt(location, 200)),
@@ -146,8 +144,8 @@ impl Reply {
     }
 }
 
-/// Which requests go by a proxy, as curl has it: of each variable the lower-case name counts first, and
-/// of `http_proxy` no other, as a CGI program finds what a caller sends as `Proxy:` in `HTTP_PROXY`.
+/// Which requests go through a proxy, as curl decides it: the lower-case name of each variable counts
+/// first. `HTTP_PROXY` never counts, because a CGI program finds a caller's `Proxy:` header in it.
 fn proxies(variable: impl Fn(&str) -> Option<String>) -> Matcher {
     let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
     let either = |lower: &str| variable(lower).or_else(|| variable(&lower.to_ascii_uppercase())).unwrap_or_default();
@@ -159,7 +157,7 @@ fn proxies(variable: impl Fn(&str) -> Option<String>) -> Matcher {
         .build()
 }
 
-/// The first of a text, on one line and without what a terminal would obey.
+/// The start of a text, on one line and without what a terminal would obey.
 fn excerpt(text: &str, most: usize) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     line.chars().filter(|character| !character.is_control()).take(most).collect()
@@ -168,19 +166,19 @@ fn excerpt(text: &str, most: usize) -> String {
 /// A connection, with or without TLS.
 type Stream = Box<dyn Connection>;
 
-/// What a connection can do.
+/// A connection as a trait object.
 trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Connection for T {}
 
-/// Connects to the first address of a host that takes it.
+/// Connects to the first address of a host that accepts.
 async fn reach(to: &Uri, family: Option<Family>) -> Result<TcpStream, String> {
     let host = bare_host(to);
     let port = to.port_u16().unwrap_or(if is_secure(to) { 443 } else { 80 });
     let found = lookup_host((host, port)).await.map_err(|error| format!("{host}: {error}"))?;
     let addresses = of_family(found, family);
     let mut problem = match family {
-        Some(family) => format!("{host} has no {} address", name(family)),
+        Some(family) => format!("{host} has no {} address", family.name()),
         None => format!("{host} has no address"),
     };
     for address in addresses {
@@ -198,7 +196,7 @@ fn of_family(addresses: impl Iterator<Item = SocketAddr>, family: Option<Family>
     addresses.filter(|address| family.is_none_or(|family| Family::of(address.ip()) == family)).collect()
 }
 
-/// Has a proxy lead us to the server.
+/// Opens a tunnel through the proxy (CONNECT).
 async fn tunnel(stream: Stream, url: &Uri, proxy: &Intercept) -> Result<Stream, String> {
     let target = format!("{}:{}", url.host().unwrap_or_default(), url.port_u16().unwrap_or(443));
     let problem = |problem: &str| format!("the proxy {}: {problem}", at(proxy.uri()));
@@ -214,21 +212,21 @@ async fn tunnel(stream: Stream, url: &Uri, proxy: &Intercept) -> Result<Stream, 
     Ok(Box::new(TokioIo::new(stream)))
 }
 
-/// Sends a request and reads all of its reply.
-async fn answer(stream: Stream, request: Request<Empty<&'static [u8]>>) -> Result<Reply, String> {
+/// Sends a request and reads the whole reply.
+async fn answer(stream: Stream, request: Request<Empty<&'static [u8]>>) -> Result<HttpReply, String> {
     let mut sender = start(stream).await?;
     let response = sender.send_request(request).await.map_err(|error| causes(&error))?;
     let status = response.status().as_u16();
     let location =
         response.headers().get(LOCATION).map(|location| String::from_utf8_lossy(location.as_bytes()).into_owned());
     let body = Limited::new(response.into_body(), BODY_LIMIT).collect().await.map_err(|error| causes(&*error))?;
-    Ok(Reply { status, location, body: String::from_utf8_lossy(&body.to_bytes()).into_owned() })
+    Ok(HttpReply { status, location, body: String::from_utf8_lossy(&body.to_bytes()).into_owned() })
 }
 
-/// Starts HTTP/1.1 on a connection, which ends when nobody needs it any more.
+/// Starts HTTP/1.1 on a connection, which ends when the sender is dropped.
 async fn start(stream: Stream) -> Result<SendRequest<Empty<&'static [u8]>>, String> {
     let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(|error| causes(&error))?;
-    // What goes wrong with it, the one who sends is told.
+    // Its errors reach the sender.
     tokio::spawn(connection.with_upgrades());
     Ok(sender)
 }
@@ -256,29 +254,6 @@ fn tls(roots: RootCertStore) -> Result<TlsConnector, String> {
         .with_root_certificates(roots)
         .with_no_client_auth();
     Ok(TlsConnector::from(Arc::new(config)))
-}
-
-/// The roots in a PEM file.
-fn roots_of(path: &Path) -> Result<RootCertStore, String> {
-    let expected = "expected a file of PEM certificates";
-    let problem = |problem: &dyn std::fmt::Display| format!("--cacert {}: {problem}: {expected}", path.display());
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| problem(&error))? {
-        let certificate = certificate.map_err(|error| problem(&error))?;
-        roots.add(certificate).map_err(|error| problem(&error))?;
-    }
-    if roots.is_empty() { Err(problem(&"no certificate in it")) } else { Ok(roots) }
-}
-
-/// The system's roots, those that can be read.
-fn roots_of_system() -> Result<RootCertStore, String> {
-    let mut roots = RootCertStore::empty();
-    let found = rustls_native_certs::load_native_certs();
-    roots.add_parsable_certificates(found.certs);
-    if roots.is_empty() {
-        return Err("this system has no root certificates: install ca-certificates, or give --cacert".to_owned());
-    }
-    Ok(roots)
 }
 
 #[cfg(test)]
@@ -323,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_seen_is_one_short_line() {
+    fn a_summary_is_one_short_line() {
         for (status, location, body, seen) in [
             (200, None, "good 192.0.2.1", "200 `good 192.0.2.1`"),
             (502, None, "<html>\r\n  <h1>Bad\u{7} gateway</h1>", "502 `<html> <h1>Bad gateway</h1>`"),
@@ -331,8 +306,8 @@ mod tests {
             (301, Some("https://x/"), "moved", "301 to https://x/"),
             (200, None, &"x".repeat(100), &format!("200 `{}`", "x".repeat(60))),
         ] {
-            let reply = Reply { status, location: location.map(ToOwned::to_owned), body: body.to_owned() };
-            assert_eq!(reply.seen(), seen);
+            let reply = HttpReply { status, location: location.map(ToOwned::to_owned), body: body.to_owned() };
+            assert_eq!(reply.summary(), seen);
         }
     }
 }

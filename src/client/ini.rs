@@ -1,43 +1,43 @@
 //! The configuration file's format: INI, in the dialect of Python's `configparser`.
 //!
-//! A section is a name in brackets; what follows is `name = value` or `name: value`, a line each,
-//! indented or not. A line that starts with `#` or `;` is a comment, and so is what stands behind a
-//! value after white space and one of the two. Nothing is substituted and nothing is unquoted.
+//! A section is a name in brackets. After it comes `name = value` or `name: value`, one a line. A line
+//! that starts with `#` or `;` is a comment, and so is the rest of a line after white space and one of
+//! the two. Nothing is substituted, and quotes are part of a value.
 
 use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// A section, as it stands in the file.
-pub struct Section {
-    /// What is in the brackets.
+/// A section of a file.
+pub struct IniSection {
+    /// The name in the brackets.
     pub name: String,
-    /// Where the brackets are, counted from 1.
+    /// The line of the brackets, counted from 1.
     pub line: usize,
-    /// Its settings, in order.
-    pub settings: Vec<Setting>,
+    /// Its entries, in order.
+    pub entries: Vec<IniEntry>,
 }
 
 /// One `name = value`.
-pub struct Setting {
+pub struct IniEntry {
     /// In lower case.
     pub name: String,
-    /// Without white space around it and without a comment; it may be empty, and it may be a token.
+    /// Without white space around it and without a comment. It may be empty, and it may be a token.
     pub value: Zeroizing<String>,
-    /// Where it stands, counted from 1.
+    /// Its line, counted from 1.
     pub line: usize,
 }
 
-/// A line that makes no sense. What it says is not repeated: it may be a token.
+/// A line that makes no sense. It is not repeated: it may be a token.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Error {
-    /// Which line, counted from 1.
+pub struct IniError {
+    /// The line, counted from 1.
     pub line: usize,
     /// What was expected there.
     pub problem: &'static str,
 }
 
-impl fmt::Display for Error {
+impl fmt::Display for IniError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "line {}: {}", self.line, self.problem)
     }
@@ -47,29 +47,29 @@ impl fmt::Display for Error {
 ///
 /// # Errors
 ///
-/// The first line that makes no sense.
-pub fn parse(text: &str) -> Result<Vec<Section>, Error> {
-    let mut sections: Vec<Section> = Vec::new();
+/// If a line makes no sense: the first such line.
+pub fn parse(text: &str) -> Result<Vec<IniSection>, IniError> {
+    let mut sections: Vec<IniSection> = Vec::new();
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     for (index, line) in text.lines().enumerate() {
-        let error = |problem| Error { line: index + 1, problem };
+        let error = |problem| IniError { line: index + 1, problem };
         let content = line.trim();
         if content.is_empty() || content.starts_with(['#', ';']) {
             continue;
         }
         if content.starts_with('[') {
             let name = section_name(content).ok_or(error("expected `[` a host name `]`"))?;
-            sections.push(Section { name: name.to_owned(), line: index + 1, settings: Vec::new() });
+            sections.push(IniSection { name: name.to_owned(), line: index + 1, entries: Vec::new() });
             continue;
         }
         let (name, value) = setting(content).ok_or(error("expected NAME = VALUE"))?;
         let section = sections.last_mut().ok_or(error("expected a section such as [home.example.org] before it"))?;
-        section.settings.push(Setting { name, value: Zeroizing::new(value.to_owned()), line: index + 1 });
+        section.entries.push(IniEntry { name, value: Zeroizing::new(value.to_owned()), line: index + 1 });
     }
     Ok(sections)
 }
 
-/// What is in the brackets.
+/// The name in the brackets.
 fn section_name(content: &str) -> Option<&str> {
     let (name, rest) = content.strip_prefix('[')?.split_once(']')?;
     let (name, rest) = (name.trim(), rest.trim_start());
@@ -82,12 +82,12 @@ fn setting(content: &str) -> Option<(String, &str)> {
     let name = name.trim_end().to_ascii_lowercase();
     let named = name.starts_with(|first: char| first.is_ascii_lowercase())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
-    // To a shell, both characters mean something.
+    // Both characters mean something to a shell.
     let value = if name == "command" { value } else { without_comment(value) };
     named.then(|| (name, value.trim()))
 }
 
-/// The value up to a `#` or `;` behind white space.
+/// The value up to a `#` or `;` after white space.
 fn without_comment(value: &str) -> &str {
     let starts = |(at, mark): &(usize, char)| {
         matches!(mark, '#' | ';') && value[..*at].chars().next_back().is_none_or(char::is_whitespace)
@@ -102,8 +102,8 @@ mod tests {
     /// Sections and settings with their lines, as one text.
     fn shown(text: &str) -> String {
         let sections = parse(text).unwrap_or_else(|error| panic!("{error}"));
-        let section = |section: &Section| {
-            let settings = section.settings.iter().map(|s| format!(" {}:{}={}", s.line, s.name, *s.value));
+        let section = |section: &IniSection| {
+            let settings = section.entries.iter().map(|s| format!(" {}:{}={}", s.line, s.name, *s.value));
             format!("{}:[{}]{}", section.line, section.name, settings.collect::<String>())
         };
         sections.iter().map(section).collect::<Vec<_>>().join(" ")
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_makes_no_sense_is_told_by_its_number_and_not_repeated() {
+    fn a_line_that_makes_no_sense_is_reported_by_its_number_and_not_repeated() {
         for (text, line) in [
             ("url = https://x/", 1),
             ("[a.b]\n\nsecret", 3),

@@ -13,7 +13,7 @@ use crate::protocol::address::is_publishable;
 ///
 /// # Errors
 ///
-/// Where the interfaces could not be read, or where there is none of that name.
+/// If the interfaces cannot be read, or if there is none of that name.
 pub fn addresses(name: &str) -> Result<Vec<IpAddr>, String> {
     let interfaces = if_addrs::get_if_addrs().map_err(|error| format!("could not read the interfaces: {error}"))?;
     let of_name = interfaces.iter().filter(|interface| interface.name == name);
@@ -21,8 +21,8 @@ pub fn addresses(name: &str) -> Result<Vec<IpAddr>, String> {
         IfAddr::V4(address) => Some(IpAddr::V4(address.ip)),
         IfAddr::V6(_) => None,
     });
-    // Which IPv6 addresses are temporary, only the system's own table tells. Without IPv6 there is
-    // none.
+    // Only the system's own table says which IPv6 addresses are temporary. A system without IPv6 has
+    // no such table.
     let table = fs::read_to_string("/proc/net/if_inet6").unwrap_or_default();
     let v6 = stable(&table, name).into_iter().map(IpAddr::V6);
     let mut addresses: Vec<IpAddr> = v4.chain(v6).filter(|address| is_publishable(*address, false)).collect();
@@ -34,9 +34,8 @@ pub fn addresses(name: &str) -> Result<Vec<IpAddr>, String> {
     Ok(addresses)
 }
 
-/// The IPv6 addresses of an interface that are neither temporary nor on their way in or out, from
-/// Linux's table: address, index, prefix length, scope, flags and name, in hexadecimal but for the
-/// name.
+/// The lasting IPv6 addresses of an interface, from Linux's table: address, index, prefix length,
+/// scope, flags and name, all in hexadecimal but the name.
 fn stable(table: &str, name: &str) -> Vec<Ipv6Addr> {
     let address = |line: &str| {
         let [address, _, _, _, flags, of] = line.split_whitespace().collect::<Vec<_>>().try_into().ok()?;
@@ -98,7 +97,7 @@ not a line of it
     }
 
     #[test]
-    fn an_interface_that_is_not_there_is_told_with_those_that_are() {
+    fn a_missing_interface_is_reported_with_those_that_are_there() {
         let error = addresses("no-such0").unwrap_err();
         assert!(error.contains("there is no interface no-such0") && error.contains("lo"), "{error}");
     }

@@ -1,15 +1,15 @@
-//! What a gateway's reply says of each host.
+//! The code of each host in a gateway's reply.
 
 use std::net::IpAddr;
 
-use super::http::Reply;
+use super::http::HttpReply;
 use crate::protocol::reply::ReturnCode;
 
-/// Reads a reply to an update of that many hosts: the code of each, in order. `None` where it is no
-/// reply of the protocol: nobody knows then what became of the hosts.
-pub fn read(reply: &Reply, hosts: usize) -> Option<Vec<ReturnCode>> {
+/// Reads a reply to an update of that many hosts: the code of each, in order. `None` if it is not a
+/// reply of the protocol: what became of the hosts is then unknown.
+pub fn read(reply: &HttpReply, hosts: usize) -> Option<Vec<ReturnCode>> {
     if reply.status == 401 {
-        // Whoever says it, and in whatever words (RFC 9110 §15.5.2).
+        // Whatever the body is, and whoever answers (RFC 9110 §15.5.2).
         return Some(vec![ReturnCode::BadAuth; hosts]);
     }
     let lines: Vec<ReturnCode> =
@@ -23,7 +23,7 @@ pub fn read(reply: &Reply, hosts: usize) -> Option<Vec<ReturnCode>> {
     }
 }
 
-/// The code of a line: a word, and behind `good` and `nochg` the addresses.
+/// The code of a line: a word, and after `good` and `nochg` the addresses.
 fn code(line: &str) -> Option<ReturnCode> {
     let (word, addresses) = line.split_once(' ').unwrap_or((line, ""));
     let addresses = addresses.split(',').filter(|address| !address.is_empty());
@@ -36,7 +36,7 @@ fn code(line: &str) -> Option<ReturnCode> {
     Some(code)
 }
 
-/// The codes that are a word and nothing else.
+/// The codes that are a word alone.
 const BARE: [ReturnCode; 7] = [
     ReturnCode::BadAuth,
     ReturnCode::NoHost,
@@ -47,7 +47,7 @@ const BARE: [ReturnCode; 7] = [
     ReturnCode::ServerError,
 ];
 
-/// The status that these lines come with: 5xx where any of them is worth another try.
+/// The status that these lines come with: 503 if any of them is worth another try.
 fn expected_status(lines: &[ReturnCode]) -> u16 {
     let again = |code: &ReturnCode| matches!(code, ReturnCode::DnsErr | ReturnCode::ServerError);
     if lines.iter().any(again) { 503 } else { 200 }
@@ -72,7 +72,7 @@ mod tests {
 
     /// The codes that a reply gives to that many hosts, as text.
     fn codes(status: u16, body: &str, hosts: usize) -> Option<Vec<String>> {
-        let reply = Reply { status, location: None, body: body.to_owned() };
+        let reply = HttpReply { status, location: None, body: body.to_owned() };
         read(&reply, hosts).map(|codes| codes.iter().map(ToString::to_string).collect())
     }
 
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_of_the_protocol_is_no_reply() {
+    fn what_is_not_of_the_protocol_is_not_a_reply() {
         for (status, body, hosts) in [
             (200, "", 1),
             (200, "GOOD 192.0.2.1", 1),

@@ -1,37 +1,35 @@
-//! The requests of a round: hosts that go together, and how they are asked for.
+//! The requests of a round: which hosts go together, and what is sent.
 
-use base64::prelude::{BASE64_STANDARD, Engine};
 use http::{HeaderValue, Uri};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use zeroize::Zeroizing;
 
-use super::{addresses::Addresses, config::Host, http::Reply};
-use crate::protocol::{address::Family, update::MAX_HOSTS};
+use super::{addresses::HostAddresses, basic::basic, host::Host, http::HttpReply};
+use crate::protocol::{address::Family, update::MAX_HOSTS, zone::ZoneId};
 
-/// One request: hosts of one gateway, token, zone and TTL that are to have the same addresses.
-pub struct Request<'a> {
+/// One request: hosts of one gateway, token, zone and TTL that should have the same addresses.
+pub struct UpdateRequest<'a> {
     /// At least one host.
     pub hosts: Vec<&'a Host>,
-    /// What they are to have.
-    pub addresses: Addresses,
+    /// The addresses that they should have.
+    pub addresses: HostAddresses,
 }
 
-/// The fewest requests that ask for all of it, in order.
-pub fn together<'a>(wanted: Vec<(&'a Host, Addresses)>) -> Vec<Request<'a>> {
-    let mut requests: Vec<Request<'a>> = Vec::new();
+/// The fewest requests that ask for all of this, in order.
+pub fn together<'a>(wanted: Vec<(&'a Host, HostAddresses)>) -> Vec<UpdateRequest<'a>> {
+    let mut requests: Vec<UpdateRequest<'a>> = Vec::new();
     for (host, addresses) in wanted {
-        let joins = |request: &&mut Request<'_>| request.takes(host, &addresses);
+        let joins = |request: &&mut UpdateRequest<'_>| request.takes(host, &addresses);
         match requests.iter_mut().find(joins) {
             Some(request) => request.hosts.push(host),
-            None => requests.push(Request { hosts: vec![host], addresses }),
+            None => requests.push(UpdateRequest { hosts: vec![host], addresses }),
         }
     }
     requests
 }
 
-impl Request<'_> {
+impl UpdateRequest<'_> {
     /// Whether a host can be one more in it.
-    fn takes(&self, host: &Host, addresses: &Addresses) -> bool {
+    fn takes(&self, host: &Host, addresses: &HostAddresses) -> bool {
         let first = self.hosts[0];
         self.hosts.len() < MAX_HOSTS
             && self.addresses == *addresses
@@ -41,58 +39,57 @@ impl Request<'_> {
             && first.ttl == host.ttl
     }
 
-    /// What is asked, under the names of the native request (docs/protocol.md). It holds no secret.
+    /// The URL of the request, with the native names of the parameters (docs/protocol.md). It holds
+    /// no secret.
     ///
     /// # Errors
     ///
-    /// Where that makes no URL.
+    /// If that is not a URL.
     pub fn url(&self) -> Result<Uri, String> {
         let first = self.hosts[0];
         let hosts: Vec<&str> = self.hosts.iter().map(|host| host.name.as_str()).collect();
         let mut query = vec![("fqdn", hosts.join(","))];
-        query.extend(first.zone_id.clone().map(|id| ("zoneid", id)));
+        query.extend(first.zone_id.as_ref().map(|id| ("zoneid", ZoneId::as_str(id).to_owned())));
         query.extend(first.ttl.map(|ttl| ("ttl", ttl.to_string())));
         for (name, family) in [("ipv4", Family::V4), ("ipv6", Family::V6)] {
             let addresses = self.addresses.of_family(family);
             query.extend((!addresses.is_empty()).then(|| (name, addresses.join(","))));
         }
         let query: Vec<_> = query.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
-        let mut parts = first.url.clone().into_parts();
-        let target = format!("{}?{}", first.url.path(), query.join("&"));
-        parts.path_and_query = Some(target.parse().map_err(|error| format!("{target}: {error}"))?);
-        Uri::from_parts(parts).map_err(|error| format!("{target}: {error}"))
+        let url = format!("{}/nic/update?{}", first.url, query.join("&"));
+        url.parse().map_err(|error| format!("{url}: {error}"))
     }
 
     /// The credentials: the host as the user, its token as the password (RFC 7617).
     ///
     /// # Errors
     ///
-    /// Where they make no header.
+    /// If they cannot be in a header.
     pub fn authorization(&self) -> Result<HeaderValue, String> {
         let user = match self.hosts.as_slice() {
             [host] => host.name.as_str(),
-            // A user name without a dot claims nothing, so that the token is checked against each
-            // host alone: named here, one that it does not cover would be `badauth` for all of them.
+            // A user name without a dot claims no host, so the token is checked against each host
+            // alone. If a host were named here, and the token did not cover it, all of them would
+            // get `badauth`.
             _ => "nic53",
         };
-        let pair = Zeroizing::new(format!("{user}:{}", self.hosts[0].token.reveal()));
-        let basic = Zeroizing::new(format!("Basic {}", BASE64_STANDARD.encode(pair.as_bytes())));
-        let mut value = HeaderValue::from_str(&basic).map_err(|error| error.to_string())?;
+        let credentials = basic(user, self.hosts[0].token.reveal());
+        let mut value = HeaderValue::from_str(&credentials).map_err(|error| error.to_string())?;
         value.set_sensitive(true);
         Ok(value)
     }
 
-    /// A reply without the token, should it have been echoed, as it is or as it was sent.
-    pub fn redact(&self, reply: &Reply) -> Reply {
+    /// A reply without the token, if it was echoed as it is or as it was sent.
+    pub fn redact(&self, reply: &HttpReply) -> HttpReply {
         let token = self.hosts[0].token.reveal();
         let credentials = self.authorization().ok();
         let sent = credentials.as_ref().and_then(|value| value.to_str().ok()?.strip_prefix("Basic "));
         let redact = |text: &String| text.replace(sent.unwrap_or(token), "…").replace(token, "…");
-        Reply { status: reply.status, location: reply.location.as_ref().map(redact), body: redact(&reply.body) }
+        HttpReply { status: reply.status, location: reply.location.as_ref().map(redact), body: redact(&reply.body) }
     }
 }
 
-/// A value in a query; what lists and IPv6 addresses are made of stays readable.
+/// A value in a query. The characters of lists and of IPv6 addresses stay readable.
 fn encode(value: &str) -> String {
     const RESERVED: &AsciiSet =
         &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'*').remove(b',').remove(b':').remove(b'/');
@@ -103,17 +100,19 @@ fn encode(value: &str) -> String {
 mod tests {
     use std::path::Path;
 
+    use base64::prelude::{BASE64_STANDARD, Engine};
+
     use super::{super::config::Config, *};
 
     /// The hosts of a file.
     fn hosts(text: &str) -> Vec<Host> {
         let config = Config::parse(Path::new("x.conf"), text).unwrap_or_else(|error| panic!("{error}"));
-        let host = |name: &crate::protocol::hostname::HostName| config.wording(name).host(name.clone());
+        let host = |name: &crate::protocol::hostname::HostName| config.settings(name).host(name.clone());
         config.names().map(|name| host(name).unwrap_or_else(|error| panic!("{error}"))).collect()
     }
 
     /// Addresses as a state file has them.
-    fn addresses(json: &str) -> Addresses {
+    fn addresses(json: &str) -> HostAddresses {
         serde_json::from_str(json).unwrap()
     }
 
@@ -133,7 +132,7 @@ mod tests {
                 "https://gw/nic/update?fqdn=a.b,*.c.b,h.b&ipv4=192.0.2.1&ipv6=2001:db8::7,2001:db8::8",
                 "https://gw/nic/update?fqdn=d.b&ipv4=192.0.2.1&ipv6=2001:db8::7,2001:db8::8",
                 "https://gw/nic/update?fqdn=e.b&ttl=90&ipv4=192.0.2.1&ipv6=2001:db8::7,2001:db8::8",
-                "https://other/?fqdn=f.b&ipv4=192.0.2.1&ipv6=2001:db8::7,2001:db8::8",
+                "https://other/nic/update?fqdn=f.b&ipv4=192.0.2.1&ipv6=2001:db8::7,2001:db8::8",
                 "https://gw/nic/update?fqdn=g.b&zoneid=Z1&ipv4=192.0.2.1&ipv6=2001:db8::7,2001:db8::8",
             ]
         );
@@ -145,7 +144,10 @@ mod tests {
         let wanted = [&hosts[0], &hosts[1]].into_iter().zip([r#"{"v4":["192.0.2.1"]}"#, r#"{"v6":["2001:db8::/64"]}"#]);
         let requests = together(wanted.map(|(host, json)| (host, addresses(json))).collect());
         let urls: Vec<_> = requests.iter().map(|request| request.url().unwrap().to_string()).collect();
-        assert_eq!(urls, ["https://gw/?fqdn=a.b&ipv4=192.0.2.1", "https://gw/?fqdn=c.b&ipv6=2001:db8::/64"]);
+        assert_eq!(
+            urls,
+            ["https://gw/nic/update?fqdn=a.b&ipv4=192.0.2.1", "https://gw/nic/update?fqdn=c.b&ipv6=2001:db8::/64"]
+        );
     }
 
     #[test]
@@ -160,11 +162,11 @@ mod tests {
     fn one_host_is_its_own_user_and_several_claim_no_name() {
         let hosts = hosts("[DEFAULT]\nurl = https://gw\ntoken = t0k3n\n[a.b]\n[c.b]");
         let user = |hosts: Vec<&Host>| {
-            let request = Request { hosts, addresses: Addresses::default() };
+            let request = UpdateRequest { hosts, addresses: HostAddresses::default() };
             let value = request.authorization().unwrap();
             assert!(value.is_sensitive());
             let encoded = value.to_str().unwrap().strip_prefix("Basic ").unwrap().to_owned();
-            String::from_utf8(BASE64_STANDARD.decode(encoded.as_bytes()).unwrap()).unwrap()
+            String::from_utf8(BASE64_STANDARD.decode(encoded).unwrap()).unwrap()
         };
         assert_eq!(user(vec![&hosts[0]]), "a.b:t0k3n");
         assert_eq!(user(vec![&hosts[0], &hosts[1]]), "nic53:t0k3n");
@@ -173,10 +175,10 @@ mod tests {
     #[test]
     fn an_echoed_token_is_not_repeated() {
         let hosts = hosts("[a.b]\nurl = https://gw\ntoken = t0k3n");
-        let request = Request { hosts: vec![&hosts[0]], addresses: Addresses::default() };
-        let encoded = BASE64_STANDARD.encode(b"a.b:t0k3n");
+        let request = UpdateRequest { hosts: vec![&hosts[0]], addresses: HostAddresses::default() };
+        let encoded = BASE64_STANDARD.encode("a.b:t0k3n");
         let body = format!("bad: Basic {encoded}, t0k3n");
-        let reply = request.redact(&Reply { status: 200, location: Some("https://x/?t0k3n".to_owned()), body });
+        let reply = request.redact(&HttpReply { status: 200, location: Some("https://x/?t0k3n".to_owned()), body });
         assert_eq!((reply.location.as_deref(), reply.body.as_str()), (Some("https://x/?…"), "bad: Basic …, …"));
     }
 }

@@ -1,5 +1,5 @@
 //! `nic53 update` and `nic53 token` as a person runs them: against the real gateway, and against a
-//! stand-in that answers as no gateway should.
+//! fake server that answers as no gateway should.
 
 use std::{
     fs,
@@ -12,10 +12,10 @@ use std::{
 
 use crate::support::{
     dig::dig,
+    fake_server::{FakeServer, NOBODY, connect_proxy, http, tls_gateway, tls_pem},
     process::{Nic53, program},
     reverse_proxy::reverse_proxy,
     said,
-    stand_in::{NOBODY, StandIn, connect_proxy, http, tls_gateway, tls_pem},
 };
 use base64::prelude::{BASE64_STANDARD, Engine};
 use tempfile::TempDir;
@@ -70,7 +70,7 @@ fn the_original_configuration_file_works_as_it_stands() {
 }
 
 #[test]
-fn hosts_of_one_token_learn_each_for_itself_what_came_of_it() {
+fn hosts_of_one_token_each_have_their_own_line() {
     let gateway = gateway(&[]);
     let token = gateway.token(&["lab.example.com", "--subtree"]);
     let home = Home::new();
@@ -130,11 +130,11 @@ fn a_gateway_on_this_machine_sees_nothing_that_could_be_published() {
 
     let run = Home::new().run(&["home.example.com", "--url", &url], &[TOKEN], "");
     assert_eq!(run.code, Some(75), "{run:?}");
-    assert!(run.stderr.contains("sees 127.0.0.1, which can stand in no DNS: expected --ipv4"), "{run:?}");
+    assert!(run.stderr.contains("sees 127.0.0.1, which cannot be published in DNS: expected --ipv4"), "{run:?}");
 }
 
 #[test]
-fn a_private_address_that_the_gateway_passes_over_is_told() {
+fn a_private_address_that_the_gateway_does_not_publish_is_reported() {
     let gateway = gateway(&[]);
     let token = gateway.token(&["home.example.com"]);
     let url = format!("http://{}", gateway.http);
@@ -153,32 +153,32 @@ fn a_private_address_that_the_gateway_passes_over_is_told() {
     assert!(json.contains("\"addresses\":[\"2001:db8::1\"]") && json.contains(note.trim_end()), "{json}");
 }
 
-// What is asked
+// Requests
 
 #[test]
 fn the_request_names_host_and_addresses_and_carries_the_token_in_its_header_alone() {
-    let standin = StandIn::new(&[http(200, "good 198.51.100.7"), http(200, "good 198.51.100.7\ngood 198.51.100.7")]);
+    let server = FakeServer::new(&[http(200, "good 198.51.100.7"), http(200, "good 198.51.100.7\ngood 198.51.100.7")]);
     let home = Home::new();
     home.config(&format!(
         "[DEFAULT]\nurl = {}/prod\nipv4 = 198.51.100.7\n\
          [a.example.org]\ntoken = one\nttl = 300\nzoneid = /hostedzone/Z1\n\
          [b.example.org]\ntoken = two\n[*.c.example.org]\ntoken = two\nipv6 = no\n",
-        standin.url
+        server.url
     ));
 
     assert_eq!(home.run(&[], &[], "").code, Some(0));
     let agent = concat!("nic53/", env!("CARGO_PKG_VERSION"));
-    let authority = standin.url.strip_prefix("http://").unwrap();
+    let authority = server.url.strip_prefix("http://").unwrap();
     assert_eq!(
-        standin.asked(),
+        server.asked(),
         [
             format!(
-                "GET /prod?fqdn=a.example.org&zoneid=Z1&ttl=300&ipv4=198.51.100.7 HTTP/1.1\n\
+                "GET /prod/nic/update?fqdn=a.example.org&zoneid=Z1&ttl=300&ipv4=198.51.100.7 HTTP/1.1\n\
                  host: {authority}\nuser-agent: {agent}\nconnection: close\n\
                  authorization: Basic YS5leGFtcGxlLm9yZzpvbmU=\n"
             ),
             format!(
-                "GET /prod?fqdn=b.example.org,*.c.example.org&ipv4=198.51.100.7 HTTP/1.1\n\
+                "GET /prod/nic/update?fqdn=b.example.org,*.c.example.org&ipv4=198.51.100.7 HTTP/1.1\n\
                  host: {authority}\nuser-agent: {agent}\nconnection: close\n\
                  authorization: Basic bmljNTM6dHdv\n"
             ),
@@ -194,38 +194,38 @@ fn checkip_is_asked_for_the_address_and_not_again_within_ten_minutes() {
         http(200, "203.0.113.10"),
         http(200, "good 203.0.113.10"),
     ];
-    let standin = StandIn::new(&replies);
+    let server = FakeServer::new(&replies);
     let home = Home::new();
-    home.config(&format!("[a.example.org]\nurl = {}/nic/update\ntoken = t0k3n\n", standin.url));
+    home.config(&format!("[a.example.org]\nurl = {}/nic/update\ntoken = t0k3n\n", server.url));
 
     assert_eq!(home.run(&[], &[], ""), finished(0, "a.example.org: good 203.0.113.9\n", ""));
     assert_eq!(home.run(&[], &[], ""), finished(0, "a.example.org: unchanged 203.0.113.9\n", ""));
-    assert_eq!(standin.targets(), ["/nic/checkip", "/nic/update?fqdn=a.example.org&ipv4=203.0.113.9"]);
+    assert_eq!(server.targets(), ["/checkip", "/nic/update?fqdn=a.example.org&ipv4=203.0.113.9"]);
 
     assert_eq!(home.run(&["--force"], &[], ""), finished(0, "a.example.org: good 203.0.113.10\n", ""));
-    assert_eq!(standin.targets(), ["/nic/checkip", "/nic/update?fqdn=a.example.org&ipv4=203.0.113.10"]);
+    assert_eq!(server.targets(), ["/checkip", "/nic/update?fqdn=a.example.org&ipv4=203.0.113.10"]);
 }
 
 #[test]
 fn an_address_over_ipv6_is_asked_for_over_ipv6() {
-    let standin = StandIn::on("[::1]:0", &[http(200, "2001:db8::7"), http(200, "good 2001:db8::7")]);
+    let server = FakeServer::on("[::1]:0", &[http(200, "2001:db8::7"), http(200, "good 2001:db8::7")]);
     let home = Home::new();
-    home.config(&format!("[a.example.org]\nurl = {}\ntoken = t0k3n\n", standin.url));
+    home.config(&format!("[a.example.org]\nurl = {}\ntoken = t0k3n\n", server.url));
 
     assert_eq!(home.run(&[], &[], ""), finished(0, "a.example.org: good 2001:db8::7\n", ""));
-    assert_eq!(standin.targets(), ["/checkip", "/?fqdn=a.example.org&ipv6=2001:db8::7"]);
+    assert_eq!(server.targets(), ["/checkip", "/nic/update?fqdn=a.example.org&ipv6=2001:db8::7"]);
 }
 
 #[test]
-fn a_command_says_the_addresses_and_does_not_get_the_token() {
-    let standin = StandIn::new(&[http(200, "good 198.51.100.7,2001:db8::7")]);
+fn a_command_prints_the_addresses_and_does_not_get_the_token() {
+    let server = FakeServer::new(&[http(200, "good 198.51.100.7,2001:db8::7")]);
     let home = Home::new();
     let command = "test -z \"$NIC53_TOKEN\" && echo 2001:db8::7 && echo 198.51.100.7";
-    let flags = ["a.example.org", "--url", &standin.url, "--command", command];
+    let flags = ["a.example.org", "--url", &server.url, "--command", command];
 
     let run = home.run(&flags, &[TOKEN], "");
     assert_eq!(run, finished(0, "a.example.org: good 198.51.100.7,2001:db8::7\n", ""));
-    assert_eq!(standin.targets(), ["/?fqdn=a.example.org&ipv4=198.51.100.7&ipv6=2001:db8::7"]);
+    assert_eq!(server.targets(), ["/nic/update?fqdn=a.example.org&ipv4=198.51.100.7&ipv6=2001:db8::7"]);
 
     let failing = [&flags[..4], &["exit 3", "--force"]].concat();
     let run = home.run(&failing, &[TOKEN], "");
@@ -233,24 +233,26 @@ fn a_command_says_the_addresses_and_does_not_get_the_token() {
         run,
         finished(75, "", "nic53: a.example.org: failed: `exit 3`: exit status: 3: expected it to succeed\n")
     );
-    assert_eq!(standin.targets(), [""; 0]);
+    assert_eq!(server.targets(), [""; 0]);
 }
 
 #[test]
-fn an_interface_without_a_global_address_is_told_and_nothing_is_asked() {
-    let standin = StandIn::new(&[]);
+fn an_interface_without_a_global_address_is_reported_and_nothing_is_asked() {
+    let server = FakeServer::new(&[]);
     let home = Home::new();
-    let flags = ["a.example.org", "--url", &standin.url, "--interface"];
-    for (interface, told) in [("lo", "lo has no global address"), ("no-such0", "there is no interface no-such0")] {
+    let flags = ["a.example.org", "--url", &server.url, "--interface"];
+    for (interface, told) in
+        [("lo", "lo has no lasting global address"), ("no-such0", "there is no interface no-such0")]
+    {
         let run = home.run(&[&flags[..], &[interface]].concat(), &[TOKEN], "");
         assert_eq!(run.code, Some(75), "{run:?}");
         assert!(run.stderr.contains(told) && !run.stderr.contains("again in"), "{run:?}");
     }
-    assert_eq!(standin.targets(), [""; 0]);
+    assert_eq!(server.targets(), [""; 0]);
 }
 
 #[test]
-fn a_family_whose_source_fails_is_told_and_the_other_is_updated() {
+fn a_family_whose_source_fails_is_reported_and_the_other_is_updated() {
     let home = Home::new();
     for (sources, address, told) in [
         (&["--ipv4", "192.0.2.60", "--command", "exit 3"][..], "192.0.2.60", "IPv6 failed: `exit 3`: exit status: 3: "),
@@ -263,14 +265,14 @@ fn a_family_whose_source_fails_is_told_and_the_other_is_updated() {
     ] {
         let checkip = if sources.contains(&"auto") { vec![http(500, "no")] } else { Vec::new() };
         let good = http(200, &format!("good {address}"));
-        let standin = StandIn::new(&[&checkip[..], &[good], &checkip[..], &checkip[..]].concat());
-        let flags = [&["a.example.org", "--url", &standin.url], sources].concat();
+        let server = FakeServer::new(&[&checkip[..], &[good], &checkip[..], &checkip[..]].concat());
+        let flags = [&["a.example.org", "--url", &server.url], sources].concat();
 
         let first = home.run(&flags, &[TOKEN], "");
         assert_eq!((first.code, first.stdout.as_str()), (Some(75), ""), "{first:?}");
         let line = format!("nic53: a.example.org: good {address}: {told}");
         assert!(first.stderr.starts_with(&line) && first.stderr.lines().count() == 1, "{line}: {first:?}");
-        assert!(standin.targets().last().is_some_and(|target| target.ends_with(address)), "{sources:?}");
+        assert!(server.targets().last().is_some_and(|target| target.ends_with(address)), "{sources:?}");
 
         let second = home.run(&[&flags[..], &["--json"]].concat(), &[TOKEN], "");
         assert_eq!((second.code, second.stderr.as_str()), (Some(75), ""), "{second:?}");
@@ -289,12 +291,12 @@ fn a_family_that_a_source_has_nothing_of_is_left_alone() {
         &["--ipv4", "192.0.2.60", "--command", "true"],
         &["--ipv4", "192.0.2.60", "--interface", "lo"],
     ] {
-        let standin = StandIn::new(&[http(200, "good 192.0.2.60")]);
-        let run = Home::new().run(&[&["a.example.org", "--url", &standin.url], sources].concat(), &[TOKEN], "");
+        let server = FakeServer::new(&[http(200, "good 192.0.2.60")]);
+        let run = Home::new().run(&[&["a.example.org", "--url", &server.url], sources].concat(), &[TOKEN], "");
         assert_eq!(run, finished(0, "a.example.org: good 192.0.2.60\n", ""), "{sources:?}");
     }
     for (sources, told) in [
-        (&["--command", "true"][..], "`true` prints no address: expected one that can stand in DNS"),
+        (&["--command", "true"][..], "`true` prints no address: expected one that can be published in DNS"),
         (&["--command", "echo 192.0.2.60", "--ipv4", "no"], "`echo 192.0.2.60` prints no IPv6 address: expected"),
     ] {
         let run = Home::new().run(&[&["a.example.org", "--url", "http://x"], sources].concat(), &[TOKEN], "");
@@ -303,15 +305,16 @@ fn a_family_that_a_source_has_nothing_of_is_left_alone() {
     }
 }
 
-// What is answered
+// Replies
 
 #[test]
 fn a_refusal_is_final_until_the_configuration_changes() {
     for code in ["nohost", "notfqdn", "numhost", "!donator"] {
-        let standin = StandIn::new(&[http(200, code), http(200, "good 198.51.100.7"), http(200, "nochg 198.51.100.7")]);
+        let server =
+            FakeServer::new(&[http(200, code), http(200, "good 198.51.100.7"), http(200, "nochg 198.51.100.7")]);
         let home = Home::new();
         let config = |zone: &str| {
-            let url = &standin.url;
+            let url = &server.url;
             home.config(&format!(
                 "[a.example.org]\nurl = {url}\ntoken = t0k3n\nzoneid = {zone}\nipv4 = 198.51.100.7\n"
             ));
@@ -322,7 +325,7 @@ fn a_refusal_is_final_until_the_configuration_changes() {
         assert!(first.stderr.starts_with(&format!("nic53: a.example.org: {code}: ")), "{first:?}");
         let second = home.run(&["--ipv4", "198.51.100.8"], &[], "");
         assert_eq!(second.code, Some(1), "{second:?}");
-        assert_eq!(standin.targets().len(), 1, "{code}");
+        assert_eq!(server.targets().len(), 1, "{code}");
         config("Z2");
         assert_eq!(home.run(&[], &[], ""), finished(0, "a.example.org: good 198.51.100.7\n", ""));
         config("Z1");
@@ -332,18 +335,23 @@ fn a_refusal_is_final_until_the_configuration_changes() {
 
 #[test]
 fn a_failure_is_tried_again_after_waits_that_grow() {
-    let standin =
-        StandIn::new(&[http(503, "dnserr"), http(503, "911"), http(200, "good 198.51.100.7"), http(503, "911")]);
+    let server =
+        FakeServer::new(&[http(503, "dnserr"), http(503, "911"), http(200, "good 198.51.100.7"), http(503, "911")]);
     let home = Home::new();
-    home.config(&format!("[a.example.org]\nurl = {}\ntoken = t0k3n\nipv4 = 198.51.100.7\n", standin.url));
+    home.config(&format!("[a.example.org]\nurl = {}\ntoken = t0k3n\nipv4 = 198.51.100.7\n", server.url));
 
     for (flags, exit, told) in [
-        (&[][..], 75, "dnserr: the gateway could not change the records; its log says why; again in 60 s\n"),
+        (
+            &[][..],
+            75,
+            "dnserr: The record could not be changed, or there is no address to publish. Wait: the client tries again. \
+             If it stays, check that the client sends a public address, and ask the operator; again in 60 s\n",
+        ),
         (&[], 75, "waiting: dnserr; again in "),
-        (&["--force"], 75, "911: the gateway is in trouble; its log says why; again in 2 min\n"),
+        (&["--force"], 75, "911: The gateway itself has a fault. Wait, and tell the operator; again in 2 min\n"),
         (&["--quiet"], 75, ""),
         (&["--force"], 0, "good 198.51.100.7\n"),
-        (&["--force"], 75, "911: the gateway is in trouble; its log says why; again in 60 s\n"),
+        (&["--force"], 75, "911: The gateway itself has a fault. Wait, and tell the operator; again in 60 s\n"),
     ] {
         let run = home.run(flags, &[], "");
         assert_eq!(run.code, Some(exit), "{run:?}");
@@ -351,21 +359,21 @@ fn a_failure_is_tried_again_after_waits_that_grow() {
         let told = if told.is_empty() { String::new() } else { format!("a.example.org: {told}") };
         assert!(if told.ends_with('\n') { said == told } else { said.starts_with(&told) }, "{told}: {said}");
     }
-    assert_eq!(standin.targets().len(), 4);
+    assert_eq!(server.targets().len(), 4);
 }
 
 #[test]
-fn a_wait_ends_where_the_addresses_are_to_come_from_elsewhere() {
+fn a_wait_ends_if_the_addresses_come_from_elsewhere() {
     for (replies, wrong) in [
         (vec![http(503, "dnserr"), http(200, "good 198.51.100.7")], &["--ipv4", "10.1.1.1"][..]),
         (vec![http(500, "no"), http(200, "good 198.51.100.7")], &["--ipv4", "auto"]),
         (vec![http(500, "no"), http(200, "good 198.51.100.7")], &[]),
     ] {
         for right in [&["--ipv4", "198.51.100.7"][..], &["--command", "echo 198.51.100.7"]] {
-            let standin = StandIn::new(&replies);
+            let server = FakeServer::new(&replies);
             let home = Home::new();
             let run = |sources: &[&str]| {
-                home.run(&[&["a.example.org", "--url", &standin.url], sources].concat(), &[TOKEN], "")
+                home.run(&[&["a.example.org", "--url", &server.url], sources].concat(), &[TOKEN], "")
             };
             let first = run(wrong);
             assert!(first.code == Some(75) && first.stderr.contains("again in 60 s"), "{first:?}");
@@ -373,13 +381,13 @@ fn a_wait_ends_where_the_addresses_are_to_come_from_elsewhere() {
             assert!(second.stderr.starts_with("nic53: a.example.org: waiting: "), "{second:?}");
             assert!(second.stderr.ends_with(" s; --force asks all the same\n"), "{second:?}");
             assert_eq!(run(right), finished(0, "a.example.org: good 198.51.100.7\n", ""), "{wrong:?}");
-            assert_eq!(standin.targets().len(), 2, "{wrong:?}");
+            assert_eq!(server.targets().len(), 2, "{wrong:?}");
         }
     }
 }
 
 #[test]
-fn a_reply_that_is_not_of_the_protocol_is_told_as_it_was_seen() {
+fn a_reply_that_is_not_of_the_protocol_is_shown() {
     for (reply, seen) in [
         (http(200, "<html>good</html>"), "answers 200 `<html>good</html>`: expected a line such as"),
         (http(200, ""), "answers 200 with an empty body"),
@@ -392,8 +400,8 @@ fn a_reply_that_is_not_of_the_protocol_is_told_as_it_was_seen() {
         (String::new(), "connection closed before message completed"),
         ("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\ngood".to_owned(), "end of file before message length reached"),
     ] {
-        let standin = StandIn::new(&[reply]);
-        let flags = ["a.example.org", "--url", &standin.url, "--ipv4", "198.51.100.7"];
+        let server = FakeServer::new(&[reply]);
+        let flags = ["a.example.org", "--url", &server.url, "--ipv4", "198.51.100.7"];
         let run = Home::new().run(&flags, &[TOKEN], "");
         assert_eq!((run.code, run.stdout.as_str()), (Some(75), ""), "{run:?}");
         assert!(
@@ -405,11 +413,11 @@ fn a_reply_that_is_not_of_the_protocol_is_told_as_it_was_seen() {
 
 #[test]
 fn a_redirect_is_not_followed() {
-    let elsewhere = StandIn::new(&[]);
+    let elsewhere = FakeServer::new(&[]);
     let location = format!("{}/nic/update", elsewhere.url);
     let reply = format!("HTTP/1.1 301 Moved Permanently\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n");
-    let standin = StandIn::new(&[reply]);
-    let flags = ["a.example.org", "--url", &standin.url, "--ipv4", "198.51.100.7"];
+    let server = FakeServer::new(&[reply]);
+    let flags = ["a.example.org", "--url", &server.url, "--ipv4", "198.51.100.7"];
 
     let run = Home::new().run(&flags, &[TOKEN], "");
     assert_eq!(run.code, Some(75));
@@ -418,7 +426,7 @@ fn a_redirect_is_not_followed() {
 }
 
 #[test]
-fn nobody_there_is_tried_again_later() {
+fn an_unreachable_gateway_is_tried_again_later() {
     let home = Home::new();
     let url = format!("http://{NOBODY}");
     let run = home.run(&["a.example.org", "--url", &url, "--ipv4", "198.51.100.7"], &[TOKEN], "");
@@ -442,9 +450,9 @@ fn a_token_is_in_no_message_and_no_file() {
         http(200, &format!("you sent {basic}")),
         format!("HTTP/1.1 302 Found\r\nLocation: http://x/?{token}\r\nContent-Length: 0\r\n\r\n"),
     ] {
-        let standin = StandIn::new(&[reply.clone(), reply]);
+        let server = FakeServer::new(&[reply.clone(), reply]);
         let home = Home::new();
-        home.config(&format!("[a.example.org]\nurl = {}\ntoken = {token}\nipv4 = 198.51.100.7\n", standin.url));
+        home.config(&format!("[a.example.org]\nurl = {}\ntoken = {token}\nipv4 = 198.51.100.7\n", server.url));
         for flags in [&["--dry-run"][..], &[], &["--force", "--json"], &[]] {
             let run = home.run(flags, &[], "");
             let written = format!("{run:?} {}", home.state());
@@ -453,13 +461,14 @@ fn a_token_is_in_no_message_and_no_file() {
     }
 }
 
-// What is said, and what is remembered
+// Output and memory
 
 #[test]
 fn quiet_speaks_of_changes_and_failures_only() {
-    let standin = StandIn::new(&[http(200, "good 198.51.100.7"), http(200, "nochg 198.51.100.7"), http(200, "nohost")]);
+    let server =
+        FakeServer::new(&[http(200, "good 198.51.100.7"), http(200, "nochg 198.51.100.7"), http(200, "nohost")]);
     let home = Home::new();
-    home.config(&format!("[a.example.org]\nurl = {}\ntoken = t0k3n\nipv4 = 198.51.100.7\nx = y\n", standin.url));
+    home.config(&format!("[a.example.org]\nurl = {}\ntoken = t0k3n\nipv4 = 198.51.100.7\nx = y\n", server.url));
 
     let changed = home.run(&["--quiet"], &[], "");
     assert_eq!(changed.stdout, "a.example.org: good 198.51.100.7\n");
@@ -474,11 +483,11 @@ fn quiet_speaks_of_changes_and_failures_only() {
 
 #[test]
 fn json_is_an_object_a_host() {
-    let standin = StandIn::new(&[http(503, "good 198.51.100.7\ndnserr")]);
+    let server = FakeServer::new(&[http(503, "good 198.51.100.7\ndnserr")]);
     let home = Home::new();
     home.config(&format!(
         "[DEFAULT]\nurl = {}\ntoken = t0k3n\nipv4 = 198.51.100.7\n[a.example.org]\n[b.example.org]\n",
-        standin.url
+        server.url
     ));
     let run = home.run(&["--json"], &[], "");
     assert_eq!(
@@ -487,7 +496,8 @@ fn json_is_an_object_a_host() {
             75,
             "{\"host\":\"a.example.org\",\"result\":\"good\",\"addresses\":[\"198.51.100.7\"],\"exit\":0}\n\
              {\"host\":\"b.example.org\",\"result\":\"dnserr\",\"addresses\":[],\"exit\":75,\
-             \"message\":\"the gateway could not change the records; its log says why\",\"wait\":60}\n",
+             \"message\":\"The record could not be changed, or there is no address to publish. Wait: the client tries again. \
+             If it stays, check that the client sends a public address, and ask the operator\",\"wait\":60}\n",
             ""
         )
     );
@@ -495,12 +505,12 @@ fn json_is_an_object_a_host() {
 
 #[test]
 fn a_dry_run_asks_for_nothing_and_remembers_nothing() {
-    let standin = StandIn::new(&[http(200, "203.0.113.9")]);
+    let server = FakeServer::new(&[http(200, "203.0.113.9")]);
     let home = Home::new();
-    let run = home.run(&["a.example.org", "--url", &standin.url, "--dry-run"], &[TOKEN], "");
-    let url = format!("{}/?fqdn=a.example.org&ipv4=203.0.113.9", standin.url);
+    let run = home.run(&["a.example.org", "--url", &server.url, "--dry-run"], &[TOKEN], "");
+    let url = format!("{}/nic/update?fqdn=a.example.org&ipv4=203.0.113.9", server.url);
     assert_eq!(run, finished(0, &format!("a.example.org: would-ask: {url}\n"), ""));
-    assert_eq!(standin.targets(), ["/checkip"]);
+    assert_eq!(server.targets(), ["/checkip"]);
     assert_eq!(home.state(), "");
 
     let run = home.run(&["a.example.org", "--url", &format!("http://{NOBODY}"), "--dry-run"], &[TOKEN], "");
@@ -512,12 +522,12 @@ fn a_dry_run_asks_for_nothing_and_remembers_nothing() {
 
 #[test]
 fn what_is_older_than_max_age_is_asked_for_again() {
-    let standin = StandIn::new(&[http(200, "good 198.51.100.7"), http(200, "nochg 198.51.100.7")]);
+    let server = FakeServer::new(&[http(200, "good 198.51.100.7"), http(200, "nochg 198.51.100.7")]);
     let home = Home::new();
-    let flags = ["a.example.org", "--url", &standin.url, "--ipv4", "198.51.100.7", "--max-age", "12h"];
+    let flags = ["a.example.org", "--url", &server.url, "--ipv4", "198.51.100.7", "--max-age", "12h"];
     home.run(&flags, &[TOKEN], "");
     home.run(&flags, &[TOKEN], "");
-    assert_eq!(standin.targets().len(), 1);
+    assert_eq!(server.targets().len(), 1);
 
     let (before, after) = {
         let state = home.state();
@@ -531,25 +541,25 @@ fn what_is_older_than_max_age_is_asked_for_again() {
 }
 
 #[test]
-fn a_damaged_state_file_is_told_and_begun_anew() {
-    let standin = StandIn::new(&[http(200, "good 198.51.100.7"), http(200, "nochg 198.51.100.7")]);
+fn a_damaged_state_file_is_reported_and_replaced() {
+    let server = FakeServer::new(&[http(200, "good 198.51.100.7"), http(200, "nochg 198.51.100.7")]);
     let home = Home::new();
-    let flags = ["a.example.org", "--url", &standin.url, "--ipv4", "198.51.100.7"];
+    let flags = ["a.example.org", "--url", &server.url, "--ipv4", "198.51.100.7"];
     home.run(&flags, &[TOKEN], "");
     fs::write(home.state_file(), "{\"gateways\"").expect("room for a file");
 
     let run = home.run(&flags, &[TOKEN], "");
     assert_eq!((run.code, run.stdout.as_str()), (Some(0), "a.example.org: nochg 198.51.100.7\n"));
-    assert!(run.stderr.contains("update.json: ") && run.stderr.contains("it is begun anew"), "{run:?}");
+    assert!(run.stderr.contains("update.json: ") && run.stderr.contains("it starts again from nothing"), "{run:?}");
     assert_eq!(home.run(&flags, &[TOKEN], ""), finished(0, "a.example.org: unchanged 198.51.100.7\n", ""));
 }
 
 #[test]
 fn without_a_folder_for_state_hosts_move_all_the_same() {
-    let standin = StandIn::new(&[http(200, "good 198.51.100.7")]);
+    let server = FakeServer::new(&[http(200, "good 198.51.100.7")]);
     let home = Home::new();
     fs::write(home.folder.path().join("state"), "a file, where a folder should be").expect("room for a file");
-    let flags = ["a.example.org", "--url", &standin.url, "--ipv4", "198.51.100.7"];
+    let flags = ["a.example.org", "--url", &server.url, "--ipv4", "198.51.100.7"];
     let run = home.run(&flags, &[TOKEN], "");
     assert_eq!((run.code, run.stdout.as_str()), (Some(0), "a.example.org: good 198.51.100.7\n"));
     assert!(run.stderr.ends_with("expected a folder that you may write, or another $XDG_STATE_HOME\n"), "{run:?}");
@@ -558,26 +568,27 @@ fn without_a_folder_for_state_hosts_move_all_the_same() {
 
 #[test]
 fn every_goes_on_and_speaks_of_what_changes() {
-    let standin = StandIn::new(&[http(200, "nochg 198.51.100.7"), http(200, "good 198.51.100.7"), http(503, "dnserr")]);
+    let server =
+        FakeServer::new(&[http(200, "nochg 198.51.100.7"), http(200, "good 198.51.100.7"), http(503, "dnserr")]);
     let home = Home::new();
     let state = home.folder.path().join("state");
     let process = program(env!("CARGO_BIN_EXE_nic53"))
         .settings(&[TOKEN, ("XDG_STATE_HOME", state.to_str().expect("a path of ours"))])
-        .args(&["update", "a.example.org", "--url", &standin.url, "--ipv4", "198.51.100.7", "--force", "--every", "1s"])
+        .args(&["update", "a.example.org", "--url", &server.url, "--ipv4", "198.51.100.7", "--force", "--every", "1s"])
         .start();
     process.wait_for("a failure", |said| said.stderr.contains("a.example.org: dnserr: ").then_some(()));
     assert_eq!(process.said().stdout, "a.example.org: nochg 198.51.100.7\na.example.org: good 198.51.100.7\n");
-    assert!(standin.targets().len() >= 3);
+    assert!(server.targets().len() >= 3);
 }
 
 #[test]
 fn every_reads_the_token_file_again_and_standard_input_once() {
-    let standin = StandIn::new(&[http(401, "badauth"), http(200, "good 198.51.100.7")]);
+    let server = FakeServer::new(&[http(401, "badauth"), http(200, "good 198.51.100.7")]);
     let home = Home::new();
     let (state, token) = (home.folder.path().join("state"), home.folder.path().join("token"));
     fs::write(&token, "wrong\n").expect("room for a file");
     let path = token.to_str().expect("a path of ours");
-    let flags = ["update", "a.example.org", "--url", &standin.url, "--ipv4", "198.51.100.7", "--every", "1s"];
+    let flags = ["update", "a.example.org", "--url", &server.url, "--ipv4", "198.51.100.7", "--every", "1s"];
     let process = program(env!("CARGO_BIN_EXE_nic53"))
         .settings(&[("XDG_STATE_HOME", state.to_str().expect("a path of ours"))])
         .args(&[&flags[..], &["--token-file", path]].concat())
@@ -587,15 +598,15 @@ fn every_reads_the_token_file_again_and_standard_input_once() {
     process.wait_for("a file", |said| said.stderr.contains("could not read the token").then_some(()));
     fs::write(&token, "t0k3n\n").expect("room for a file");
     process.wait_for("a success", |said| said.stdout.contains("a.example.org: good 198.51.100.7\n").then_some(()));
-    let asked = standin.asked();
+    let asked = server.asked();
     assert_eq!(asked.len(), 2, "{asked:?}");
     assert!(asked[1].contains("authorization: Basic YS5leGFtcGxlLm9yZzp0MGszbg=="), "{asked:?}");
 
-    let standin = StandIn::new(&[http(200, "nochg 198.51.100.7"), http(200, "good 198.51.100.7")]);
+    let server = FakeServer::new(&[http(200, "nochg 198.51.100.7"), http(200, "good 198.51.100.7")]);
     let script = format!(
         "echo t0k3n | timeout 5 {} update a.example.org --url {} --ipv4 198.51.100.7 --every 1s --force --token -",
         env!("CARGO_BIN_EXE_nic53"),
-        standin.url
+        server.url
     );
     let state = home.folder.path().join("other");
     let process = program("sh")
@@ -603,20 +614,20 @@ fn every_reads_the_token_file_again_and_standard_input_once() {
         .args(&["-c", &script])
         .start();
     process.wait_for("another round", |said| said.stdout.contains("a.example.org: good 198.51.100.7\n").then_some(()));
-    assert!(standin.asked()[1].contains("authorization: Basic YS5leGFtcGxlLm9yZzp0MGszbg=="), "the same token");
+    assert!(server.asked()[1].contains("authorization: Basic YS5leGFtcGxlLm9yZzp0MGszbg=="), "the same token");
 }
 
 // Flags, files and the environment
 
 #[test]
-fn a_mistake_is_told_with_what_was_expected() {
+fn a_mistake_is_reported_with_what_was_expected() {
     let home = Home::new();
     home.config("[a.example.org]\nurl = https://gateway.example.org\ntoken = t0k3n\nttl = soon\n");
     for (arguments, told) in [
         (&[][..], "nic53.conf: line 4: ttl = soon: expected seconds, such as 300"),
         (&["b.example.org"], "b.example.org: no url: expected it in a section [b.example.org], or --url"),
         (&["a.example.org", "--ttl", "60", "--ipv4", "here"], "--ipv4 = here: expected IPv4 addresses with commas"),
-        (&["a.example.org", "--ttl", "60", "--url", "gateway"], "--url = gateway: expected the gateway's URL"),
+        (&["a.example.org", "--ttl", "60", "--url", "gateway"], "--url = gateway: expected the URL of a gateway"),
         (&["home"], "invalid value 'home' for '[FQDN]...': expected a fully qualified host name"),
         (&["--every", "often"], "invalid value 'often' for '--every <TIME>': expected a number of seconds to days"),
         (&["--interface", "eth0", "--command", "ip"], "cannot be used with"),
@@ -635,20 +646,20 @@ fn a_mistake_is_told_with_what_was_expected() {
 
 #[test]
 fn a_file_that_everyone_may_read_is_warned_about() {
-    let standin = StandIn::new(&[http(200, "good 198.51.100.7"), http(200, "nochg 198.51.100.7")]);
+    let server = FakeServer::new(&[http(200, "good 198.51.100.7"), http(200, "nochg 198.51.100.7")]);
     let home = Home::new();
     let token = home.folder.path().join("token");
     fs::write(&token, "t0k3n\n").expect("room for a file");
     fs::set_permissions(&token, fs::Permissions::from_mode(0o644)).expect("our own file");
     let path = token.to_str().expect("a path of ours");
-    let flags = ["a.example.org", "--url", &standin.url, "--ipv4", "198.51.100.7"];
+    let flags = ["a.example.org", "--url", &server.url, "--ipv4", "198.51.100.7"];
     let run = home.run(&[&flags[..], &["--token-file", path]].concat(), &[("NIC53_TOKEN", "other")], "");
     assert_eq!(run.code, Some(0), "{run:?}");
     let warning = format!("nic53: {path}: everyone on this machine may read the tokens in it: chmod 600 {path}\n");
     assert_eq!(run.stderr, warning);
-    assert!(standin.asked()[0].contains("authorization: Basic YS5leGFtcGxlLm9yZzp0MGszbg=="), "the file's token");
+    assert!(server.asked()[0].contains("authorization: Basic YS5leGFtcGxlLm9yZzp0MGszbg=="), "the file's token");
 
-    home.config(&format!("[a.example.org]\nurl = {}\ntoken = t0k3n\nipv4 = 198.51.100.7\n", standin.url));
+    home.config(&format!("[a.example.org]\nurl = {}\ntoken = t0k3n\nipv4 = 198.51.100.7\n", server.url));
     fs::set_permissions(home.config_file(), fs::Permissions::from_mode(0o604)).expect("our own file");
     let run = home.run(&[], &[], "");
     assert!(run.stderr.contains("nic53.conf: everyone on this machine may read"), "{run:?}");
@@ -690,7 +701,7 @@ fn a_proxy_of_the_environment_leads_to_https_and_sees_no_token() {
 
 #[test]
 fn a_proxy_of_the_environment_is_asked_for_http_and_not_for_what_no_proxy_names() {
-    let proxy = StandIn::new(&[http(200, "good 198.51.100.7")]);
+    let proxy = FakeServer::new(&[http(200, "good 198.51.100.7")]);
     let home = Home::new();
     let url = format!("http://{NOBODY}/nic/update");
     let flags = ["a.example.org", "--url", &url, "--ipv4", "198.51.100.7", "--force"];
@@ -775,10 +786,10 @@ fn gateway(more: &[(&str, &str)]) -> Nic53 {
     Nic53::serve(&[&settings, more].concat(), &["--dns", "127.0.0.1:0"])
 }
 
-/// A token that no gateway here looks at.
+/// A token that the fake servers do not check.
 const TOKEN: (&str, &str) = ("NIC53_TOKEN", "p76tf75ar94am7g7pcjzryjr");
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Debug, PartialEq, Eq)]
 struct Run {
     code: Option<i32>,
@@ -786,7 +797,7 @@ struct Run {
     stderr: String,
 }
 
-/// What a run should have come to.
+/// The result that a run should have.
 fn finished(code: i32, stdout: &str, stderr: &str) -> Run {
     Run { code: Some(code), stdout: stdout.to_owned(), stderr: stderr.to_owned() }
 }
@@ -817,7 +828,7 @@ impl Home {
         self.folder.path().join("state/nic53/update.json")
     }
 
-    /// What is remembered; empty where there is nothing.
+    /// The text of the state file; empty if there is none.
     fn state(&self) -> String {
         fs::read_to_string(self.state_file()).unwrap_or_default()
     }
@@ -848,7 +859,7 @@ impl Home {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the program under test");
-        // Who does not read has ended already.
+        // A program that does not read has ended already.
         let _ = child.stdin.take().expect("a pipe").write_all(stdin.as_bytes());
         let output = child.wait_with_output().expect("an end");
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
@@ -861,5 +872,5 @@ impl Home {
     }
 }
 
-/// How long what must come may take.
+/// How long to wait for what must come.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -5,7 +5,6 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-use base64::prelude::{BASE64_STANDARD, Engine};
 use tokio::{
     net::{TcpStream, lookup_host},
     time::timeout,
@@ -17,7 +16,7 @@ use super::{
     report::Step,
     tls::{self, Tls},
 };
-use crate::client::gateway_url::GatewayUrl;
+use crate::client::{basic::basic, gateway_url::GatewayUrl};
 
 /// A gateway, and how to reach it.
 pub(super) struct Gateway {
@@ -60,10 +59,8 @@ impl<'a> Request<'a> {
             text.push_str("Accept: */*\r\nConnection: close\r\n");
         }
         if let Some((user, token)) = credentials {
-            let pair = Zeroizing::new(format!("{user}:{token}"));
-            let basic = Zeroizing::new(BASE64_STANDARD.encode(pair.as_bytes()));
-            text.push_str("Authorization: Basic ");
-            text.push_str(&basic);
+            text.push_str("Authorization: ");
+            text.push_str(&basic(user, token));
             text.push_str("\r\n");
         }
         text.push_str("\r\n");

@@ -6,20 +6,21 @@ use std::{
 };
 
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, ProtocolVersion, RootCertStore, SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, ProtocolVersion, SignatureScheme,
     SupportedProtocolVersion,
     client::{
         WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     },
     crypto::{CryptoProvider, ring},
-    pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
+    pki_types::{CertificateDer, ServerName, UnixTime},
     version::{TLS12, TLS13},
 };
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::exchange::Trouble;
+use crate::client::roots::roots;
 
 /// What it takes to ask over TLS.
 #[derive(Clone)]
@@ -43,28 +44,7 @@ pub(super) struct Seen {
 impl Tls {
     /// Trusts the system's roots, or those of a file.
     pub(super) fn new(file: Option<&Path>) -> Result<Self, String> {
-        let mut roots = RootCertStore::empty();
-        match file {
-            Some(path) => {
-                let problem = |error: &dyn std::fmt::Display| {
-                    format!("--cacert {}: {error}: expected certificates as PEM", path.display())
-                };
-                let certificates = CertificateDer::pem_file_iter(path).map_err(|error| problem(&error))?;
-                for certificate in certificates {
-                    roots.add(certificate.map_err(|error| problem(&error))?).map_err(|error| problem(&error))?;
-                }
-                if roots.is_empty() {
-                    return Err(problem(&"no certificate in it"));
-                }
-            }
-            None => {
-                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            }
-        }
-        if roots.is_empty() {
-            return Err("this system has no root certificates: expected the package ca-certificates, or --cacert FILE"
-                .to_owned());
-        }
+        let roots = roots(file)?;
         let provider = Arc::new(ring::default_provider());
         let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
             .build()

@@ -2,6 +2,7 @@
 
 pub(crate) mod dig;
 pub(crate) mod fake_route53;
+pub(crate) mod fake_server;
 pub(crate) mod front_end;
 pub(crate) mod gateway;
 pub(crate) mod history;
@@ -14,7 +15,6 @@ pub(crate) mod raw;
 pub(crate) mod reverse_proxy;
 pub(crate) mod runtime_api;
 pub(crate) mod said;
-pub(crate) mod stand_in;
 pub(crate) mod transcript;
 pub(crate) mod unreliable;
 pub(crate) mod xml;

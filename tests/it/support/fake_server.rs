@@ -1,5 +1,5 @@
-//! Stand-ins for a gateway: they answer as they are told, or as no gateway should, and keep what
-//! they were asked.
+//! Fake gateways: they give scripted replies, also those that no gateway gives, and keep what they
+//! were asked.
 
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
@@ -17,14 +17,14 @@ use tokio_rustls::rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 
-/// A server that gives the answers it is told to, one a connection, and keeps what it was asked.
-pub struct StandIn {
+/// A server that gives scripted replies, one a connection, and keeps what it was asked.
+pub struct FakeServer {
     /// `http://` and its address.
     pub url: String,
     asked: Receiver<String>,
 }
 
-impl StandIn {
+impl FakeServer {
     pub fn new(replies: &[String]) -> Self {
         Self::on("127.0.0.1:0", replies)
     }
@@ -44,12 +44,12 @@ impl StandIn {
         Self { url, asked }
     }
 
-    /// What it was asked since the last time, header by header.
+    /// The requests since the last call, header by header.
     pub fn asked(&self) -> Vec<String> {
         self.asked.try_iter().collect()
     }
 
-    /// The targets of what it was asked since the last time.
+    /// The targets of the requests since the last call.
     pub fn targets(&self) -> Vec<String> {
         let target = |head: String| head.split(' ').nth(1).unwrap_or_default().to_owned();
         self.asked().into_iter().map(target).collect()
@@ -60,7 +60,7 @@ impl StandIn {
 fn answer(stream: impl Read + Write, reply: &str, asked: &Sender<String>) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
     let head = read_head(&mut stream)?;
-    // Nobody is listening any more where the test is over.
+    // Nobody listens any more if the test is over.
     let _ = asked.send(head);
     stream.get_mut().write_all(reply.as_bytes())?;
     stream.get_mut().flush()
@@ -87,7 +87,7 @@ pub fn http(status: u16, body: &str) -> String {
 /// the system chooses.
 pub const NOBODY: &str = "127.0.0.1:1";
 
-/// A stand-in behind TLS that always gives the same answer, and its port. It is `localhost` and
+/// A fake server behind TLS that always gives the same reply, and its port. It is `localhost` and
 /// `gateway.example.org` to those who trust the certificate of [`tls_pem`].
 pub fn tls_gateway(body: &str) -> u16 {
     let certificate = CertificateDer::from_pem_file(tls_pem()).expect("a certificate");

@@ -1,0 +1,168 @@
+//! A host that is to be updated, and the settings that make it.
+//!
+//! A setting stays text, with its origin ([`Setting`]), until a host is made of it: what makes no
+//! sense is reported with its line or its flag.
+
+use zeroize::Zeroizing;
+
+use super::{gateway_url::GatewayUrl, sources::AddressSources};
+use crate::protocol::{hostname::HostName, zone::ZoneId};
+
+/// A host that is to be updated.
+#[derive(Clone)]
+pub struct Host {
+    /// The name.
+    pub name: HostName,
+    /// The gateway that updates it.
+    pub url: GatewayUrl,
+    /// The host's token.
+    pub token: HostToken,
+    /// The zone that must hold it, if one is named.
+    pub zone_id: Option<ZoneId>,
+    /// The TTL to ask for, in seconds.
+    pub ttl: Option<u32>,
+    /// Where its addresses come from.
+    pub sources: AddressSources,
+}
+
+/// A token as it was given to us. It is wiped when dropped and has no `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HostToken(Zeroizing<String>);
+
+impl HostToken {
+    /// Reads a token, white space around it trimmed; `None` if it cannot be one.
+    pub fn new(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let word = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+        word.then(|| Self(Zeroizing::new(text.to_owned())))
+    }
+
+    /// The token's text, for the gateway.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The settings of a host, from a section or from flags.
+#[derive(Clone, Default)]
+pub struct HostSettings {
+    /// The gateway's update URL.
+    pub url: Option<Setting>,
+    /// The token.
+    pub token: Option<Setting>,
+    /// The zone's id.
+    pub zone_id: Option<Setting>,
+    /// The TTL.
+    pub ttl: Option<Setting>,
+    /// Where the IPv4 addresses come from.
+    pub ipv4: Option<Setting>,
+    /// Where the IPv6 addresses come from.
+    pub ipv6: Option<Setting>,
+    /// The interface that gives the addresses of a family without a setting of its own.
+    pub interface: Option<Setting>,
+    /// The command that prints them.
+    pub command: Option<Setting>,
+}
+
+impl HostSettings {
+    /// The names of all settings.
+    pub const NAMES: &str = "url, token, zoneid, ttl, ipv4, ipv6, interface, command";
+
+    /// These, and the other's for what these leave open.
+    pub fn or(self, other: &Self) -> Self {
+        let or = |own: Option<Setting>, other: &Option<Setting>| own.or_else(|| other.clone());
+        // An interface or a command replaces all that another place says of addresses.
+        let nothing = Self::default();
+        let addresses = if self.interface.is_some() || self.command.is_some() { &nothing } else { other };
+        Self {
+            url: or(self.url, &other.url),
+            token: or(self.token, &other.token),
+            zone_id: or(self.zone_id, &other.zone_id),
+            ttl: or(self.ttl, &other.ttl),
+            ipv4: or(self.ipv4, &addresses.ipv4),
+            ipv6: or(self.ipv6, &addresses.ipv6),
+            interface: or(self.interface, &addresses.interface),
+            command: or(self.command, &addresses.command),
+        }
+    }
+
+    /// The host of this name with these settings.
+    ///
+    /// # Errors
+    ///
+    /// If a setting is missing or makes no sense: which one, and what was expected.
+    pub fn host(&self, name: HostName) -> Result<Host, String> {
+        let missing = |what: &str| format!("{name}: no {what}: expected it in a section [{name}], or --{what}");
+        let url = self.url.as_ref().ok_or_else(|| missing("url"))?;
+        let token = self.token.as_ref().ok_or_else(|| missing("token"))?;
+        Ok(Host {
+            url: parse_url(url)?,
+            // The value is not repeated: it may be a token but for one character.
+            token: HostToken::new(&token.text)
+                .ok_or_else(|| format!("{}: expected letters and digits without white space", token.origin))?,
+            zone_id: self.zone_id.as_ref().map(|setting| setting.parse(parse_zone_id)).transpose()?,
+            ttl: self.ttl.as_ref().map(|setting| setting.parse(parse_ttl)).transpose()?,
+            sources: AddressSources::of(self).map_err(|problem| format!("{name}: {problem}"))?,
+            name,
+        })
+    }
+
+    /// The setting of this name; `None` if there is no such setting.
+    pub fn field_mut(&mut self, name: &str) -> Option<&mut Option<Setting>> {
+        Some(match name {
+            "url" => &mut self.url,
+            "token" => &mut self.token,
+            "zoneid" => &mut self.zone_id,
+            "ttl" => &mut self.ttl,
+            "ipv4" => &mut self.ipv4,
+            "ipv6" => &mut self.ipv6,
+            "interface" => &mut self.interface,
+            "command" => &mut self.command,
+            _ => return None,
+        })
+    }
+}
+
+/// The text of a setting, and where it comes from.
+#[derive(Clone)]
+pub struct Setting {
+    /// The text, which may be a token.
+    pub text: Zeroizing<String>,
+    /// The flag, or the file, the line and the name.
+    pub origin: String,
+}
+
+impl Setting {
+    /// A text and its origin.
+    pub fn new(text: &str, origin: &str) -> Self {
+        Self { text: Zeroizing::new(text.to_owned()), origin: origin.to_owned() }
+    }
+
+    /// Reads the text. Not for a token, as the error repeats it.
+    ///
+    /// # Errors
+    ///
+    /// If it makes no sense: the origin, the text and what was expected.
+    pub fn parse<T>(&self, parse: impl Fn(&str) -> Result<T, String>) -> Result<T, String> {
+        parse(self.text.trim()).map_err(|expected| format!("{} = {}: {expected}", self.origin, *self.text))
+    }
+}
+
+/// Reads the gateway's URL. The error does not repeat a text that may hold a secret.
+fn parse_url(setting: &Setting) -> Result<GatewayUrl, String> {
+    let text = setting.text.trim();
+    text.parse().map_err(|expected| {
+        let shown = if text.contains(['@', '?', '#']) { String::new() } else { format!(" = {text}") };
+        format!("{}{shown}: {expected}", setting.origin)
+    })
+}
+
+/// Reads a hosted zone's id.
+fn parse_zone_id(text: &str) -> Result<ZoneId, String> {
+    text.parse().map_err(|_| "expected a hosted zone's id, such as Z0123ABC".to_owned())
+}
+
+/// Reads a TTL.
+fn parse_ttl(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| "expected seconds, such as 300".to_owned())
+}
