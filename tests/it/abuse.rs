@@ -18,9 +18,9 @@ use std::{
 };
 
 use crate::support::{
-    measured::{effort, measured},
     process::{Nic53, program},
     raw::{Connection, addresses, ask, authorization, question},
+    results::{iterations, record},
 };
 use hickory_server::proto::{
     op::{Edns, Message, ResponseCode},
@@ -123,7 +123,7 @@ impl Watched {
         let (peak, now) = (self.memory("VmHWM"), self.memory("VmRSS"));
         assert!(peak <= MEMORY, "{attack}: {peak} MiB");
         let found = if found.is_empty() { String::new() } else { format!("{found}; ") };
-        measured(
+        record(
             HEADING,
             attack,
             &format!(
@@ -193,7 +193,7 @@ fn until_closed(stream: &mut TcpStream) -> (usize, String) {
 fn idle_connections_keep_nobody_out() {
     let watched = Watched::start(1024);
     let attacker = Attacker::of(&watched.server.http);
-    let count = effort(1500, 10_000) as usize;
+    let count = iterations(1500, 10_000) as usize;
     let mut idle = Vec::new();
     let mut right = 1;
     while idle.len() < count {
@@ -229,7 +229,7 @@ fn who_runs_out_of_descriptors_does_not_keep_them_for_the_idle() {
 fn who_sends_an_octet_at_a_time_is_not_waited_for() {
     let watched = Watched::start(1024);
     let attacker = Attacker::of(&watched.server.http);
-    let count = effort(100, 400);
+    let count = iterations(100, 400);
     let head = |n: u32| {
         format!("GET /nic/update?hostname=right.e.x&myip=192.0.2.{} HTTP/1.1\r\nX: {}", n % 256, "x".repeat(4096))
     };
@@ -285,7 +285,7 @@ fn what_does_not_end_is_not_read_to_the_end() {
     let attacker = Attacker::of(&watched.server.http);
     let post = "POST /nic/update HTTP/1.1\r\n";
     let chunk = [b"2000\r\n".as_slice(), &[b'x'; 0x2000], b"\r\n"].concat();
-    let rounds = effort(3, 40);
+    let rounds = iterations(3, 40);
     let mut taken = 0;
     for _ in 0..rounds {
         for (head, more) in [
@@ -305,7 +305,7 @@ fn what_does_not_end_is_not_read_to_the_end() {
         }
     }
     // Many at once: all that one may have in memory, and then no more of it.
-    let mut forms = attacker.connect_many(effort(200, 600));
+    let mut forms = attacker.connect_many(iterations(200, 600));
     for stream in &mut forms {
         let _ = stream.write_all(format!("{post}Content-Length: 65536\r\n\r\n{}", "x".repeat(65_535)).as_bytes());
     }
@@ -315,7 +315,7 @@ fn what_does_not_end_is_not_read_to_the_end() {
     // The same in chunks of one octet, each of which is a message of its own to the HTTP library.
     let chunks =
         [format!("{post}Transfer-Encoding: chunked\r\n\r\n").into_bytes(), b"1\r\nx\r\n".repeat(65_535)].concat();
-    let mut forms = attacker.connect_many(effort(200, 600));
+    let mut forms = attacker.connect_many(iterations(200, 600));
     for stream in &mut forms {
         let _ = stream.write_all(&chunks);
     }
@@ -333,7 +333,7 @@ fn who_does_not_read_the_replies_is_not_answered_without_end() {
     let attacker = Attacker::of(&watched.server.http);
     let request = b"GET /nic/update?hostname=right.e.x HTTP/1.1\r\nHost: x\r\n\r\n";
     // Who reads gets all of it.
-    let requests = effort(2000, 20_000) as usize;
+    let requests = iterations(2000, 20_000) as usize;
     let mut reader = attacker.connect();
     let mut writer = reader.try_clone().expect("a descriptor");
     let sent = request.repeat(requests);
@@ -350,7 +350,7 @@ fn who_does_not_read_the_replies_is_not_answered_without_end() {
 
     // Who does not is not read from any more.
     let many = request.repeat(4000);
-    let mut deaf = attacker.connect_many(effort(20, 200));
+    let mut deaf = attacker.connect_many(iterations(20, 200));
     let mut written = 0;
     for stream in &mut deaf {
         stream.set_nonblocking(true).expect("a socket");
@@ -385,7 +385,7 @@ fn half_closed_connections_and_what_is_not_http_are_closed() {
     // A ClientHello: record, handshake, version, random, session, ciphers, and what is left of it.
     let mut hello = vec![0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3];
     hello.extend((0..506_u32).map(|n| u8::try_from(n * 7 % 256).expect("an octet")));
-    let count = effort(20, 400);
+    let count = iterations(20, 400);
     let mut open = Vec::new();
     for _ in 0..count {
         for (sent, closes_half, answer) in [
@@ -428,7 +428,7 @@ fn latency(mut times: Vec<Duration>) -> (f64, f64) {
 #[test]
 fn a_flood_of_wrong_tokens_does_not_change_a_right_answer() {
     let watched = Watched::start(1024);
-    let right = effort(20, 400);
+    let right = iterations(20, 400);
     let mut number = 1;
     let mut trickle = || {
         let times = (0..right).map(|_| {
@@ -489,7 +489,7 @@ fn a_flood_of_wrong_tokens_does_not_change_a_right_answer() {
 fn a_log_that_nobody_reads_stops_nothing() {
     // A pipe that stays open, is full after 64 KiB, and that nobody reads.
     let watched = Watched::start_by(r#"mkfifo "$NIC53_DATA/log"; exec 3<>"$NIC53_DATA/log""#, "2>&3");
-    let count = effort(3000, 30_000) as usize;
+    let count = iterations(3000, 30_000) as usize;
     let hosts = ["one-of-twenty-hosts.right.e.x"; 20].join(",");
     let request = format!("GET /nic/update?hostname={hosts} HTTP/1.1\r\nHost: x\r\nAuthorization: Basic eDp5\r\n\r\n");
     for _ in 0..count / 1000 {
@@ -592,7 +592,7 @@ fn dns_answers_are_no_larger_than_they_may_be() {
 fn no_datagram_stops_the_dns_server() {
     let watched = Watched::start(1024);
     set_many(&watched, "a.e.x");
-    let packets = effort(6000, 100_000);
+    let packets = iterations(6000, 100_000);
     let mut random = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let socket = UdpSocket::bind(("127.0.0.1", 0)).expect("a port");
     socket.connect(watched.dns()).expect("an address");
@@ -679,7 +679,7 @@ fn silent_dns_connections_keep_no_datagram_out() {
     let watched = Watched::start(1024);
     let attacker = Attacker::of(watched.dns());
     // More than are served at a time; the rest waits in the system's queue.
-    let count = effort(400, 1000);
+    let count = iterations(400, 1000);
     let mut silent = attacker.connect_many(count);
     for (n, stream) in silent.iter_mut().enumerate() {
         // Nothing, half a length, a length and half a message, the largest length.

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::support::{
+    captured,
     fake_route53::FakeRoute53,
     runtime_api::{Lambda, SecretsManager},
-    said as captured,
 };
 use base64::prelude::{BASE64_STANDARD, Engine};
 use nic53::protocol::{

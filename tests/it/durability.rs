@@ -14,9 +14,9 @@ use std::{
 };
 
 use crate::support::{
-    measured::{effort, measured},
     process::{Finished, Nic53, program},
     raw::{Connection, addresses, authorization, serial},
+    results::{iterations, record},
 };
 use hickory_server::proto::rr::RecordType;
 use proptest::{
@@ -166,7 +166,7 @@ fn may_have(found: u32, before: u32, changes: &[Change]) -> bool {
 
 #[test]
 fn whatever_moment_it_is_killed_what_was_acknowledged_is_there() {
-    let kills = effort(8, 200);
+    let kills = iterations(8, 200);
     let mut random = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let folder = tempfile::tempdir().expect("a temporary folder");
     let data = folder.path();
@@ -237,7 +237,7 @@ fn whatever_moment_it_is_killed_what_was_acknowledged_is_there() {
         assert!(*number == 0 || zone.stdout.contains(&lines), "{lines}: {zone:?}");
     }
     assert!(acknowledged > 0);
-    measured(
+    record(
         "The embedded store",
         &format!("`kill -9` under the load of {CLIENTS} clients {kills} times, and {starting} times while it started"),
         &format!(

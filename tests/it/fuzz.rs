@@ -3,7 +3,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::support::measured::{effort, measured};
+use crate::support::results::{iterations, record};
 use crate::targets::{TARGETS, Target, finds};
 
 #[test]
@@ -65,13 +65,13 @@ fn play(name: &str, each: usize, changed: u32) {
         attempt(target, input, &format!("seed {index}"));
     }
     let mut random = Random(0x6e69_6335_3366_757a);
-    let rounds = effort(changed, changed * 20);
+    let rounds = iterations(changed, changed * 20);
     for round in 0..rounds {
         let input = random.change(&inputs);
         attempt(target, &input, &format!("round {round}"));
     }
     let all = inputs.len() as u64 + u64::from(rounds);
-    measured("Fuzzing", &format!("target {name} without coverage"), &format!("{all} executions, no find"));
+    record("Fuzzing", &format!("target {name} without coverage"), &format!("{all} executions, no find"));
 }
 
 /// Runs a target, and shows the input where it panics.

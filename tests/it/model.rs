@@ -19,12 +19,12 @@ use std::{
 
 use crate::support::{
     fake_route53::FakeRoute53,
+    faulty_store::{Bug, FaultyStore, Keys},
+    flaky_transport::{Event, FlakyTransport, LATEST, REQUEST},
     front_end, gateway,
     history::{self, Exchange, History, Leave, Reply, Wish, moved_under},
     linearizable::{Effect, Operation, Value, is_linearizable},
-    measured::{effort, measured},
-    mistaken::{Keys, Mistake, Mistaken},
-    unreliable::{Event, LATEST, REQUEST, Unreliable},
+    results::{iterations, record},
 };
 use aws_config::SdkConfig;
 use base64::prelude::{BASE64_STANDARD, Engine};
@@ -73,7 +73,7 @@ fn whatever_route_53_does_clients_are_told_what_is_so() {
         let run = Run::new(seed, &aws_config(), |route53| route53);
         panic!("{run}");
     }
-    let interleavings = u64::from(effort(100, 4000));
+    let interleavings = u64::from(iterations(100, 4000));
     let aws = aws_config();
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let play = |seed| Tally::of(&Run::new(seed, &aws, |route53| route53));
@@ -103,24 +103,24 @@ fn a_run_goes_as_it_went_before() {
 }
 
 #[test]
-fn every_mistake_of_a_store_is_found() {
+fn every_bug_of_a_store_is_found() {
     let aws = aws_config();
     let mut found = Vec::new();
-    for (mistake, by) in Mistake::FOUND_BY {
+    for (bug, by) in Bug::FOUND_BY {
         let is_found = |seed: &u64| {
             let keys = || Keys {
                 zones: Zones::parse(ZONES).expect("zones"),
                 secrets: Secrets { current: Secret::new(gateway::SECRET).expect("a secret"), previous: None },
                 token: gateway::token("subtree example.org", &Zones::parse(ZONES).expect("zones")).expect("a token"),
             };
-            let run = Run::new(*seed, &aws, |route53| Mistaken::new(route53, mistake, keys()));
+            let run = Run::new(*seed, &aws, |route53| FaultyStore::new(route53, bug, keys()));
             run.violations.iter().any(|violation| violation.contains(by))
         };
-        found.push((mistake, (0..30).find(is_found)));
+        found.push((bug, (0..30).find(is_found)));
     }
     assert!(found.iter().all(|(_, seed)| seed.is_some()), "{found:?}");
     let heading = "Route 53 failing under concurrent clients";
-    measured(heading, "mistakes put into the store on purpose", &format!("{}, all found", found.len()));
+    record(heading, "bugs put into the store on purpose", &format!("{}, all found", found.len()));
 }
 
 #[test]
@@ -192,7 +192,7 @@ impl Run {
         for record in OTHERS.into_iter().map(str::to_owned).chain(first_records(&mut random)) {
             route53.put("Z1", &record).expect("a record set");
         }
-        let way = Unreliable::new(route53, "Z1", random.u64(..));
+        let way = FlakyTransport::new(route53, "Z1", random.u64(..));
         let first = way.records();
         let aws = way.configure(aws, format!("model-{seed}"));
         let store = store(Arc::new(Route53::new(&aws)));
@@ -251,7 +251,7 @@ struct World<S> {
     /// Who answers.
     gateway: Gateway<S>,
     /// What lies between it and Route 53.
-    way: Unreliable,
+    way: FlakyTransport,
     /// What was asked; `None` where it is not answered yet.
     exchanges: Mutex<Vec<Option<Exchange>>>,
 }
@@ -621,7 +621,7 @@ impl Tally {
             ),
             ("violations", self.violations.to_string()),
         ] {
-            measured(heading, what, &found);
+            record(heading, what, &found);
         }
     }
 }

@@ -10,7 +10,7 @@ use std::{
 use crate::support::{
     fake_route53::{FakeRoute53, Operation},
     front_end, gateway,
-    measured::{effort, measured},
+    results::{iterations, record},
 };
 use aws_config::SdkConfig;
 use base64::prelude::{BASE64_STANDARD, Engine};
@@ -44,7 +44,7 @@ use proptest::{
 /// Tries a property on so many cases, or so many where all is to be tried. The first that does not
 /// hold is made as small as it can be and shown.
 fn holds<S: Strategy>(what: &str, cases: [u32; 2], given: &S, property: impl Fn(S::Value) -> TestCaseResult) {
-    let cases = effort(cases[0], cases[1]);
+    let cases = iterations(cases[0], cases[1]);
     let config = ProptestConfig {
         cases,
         // The same cases on every machine: what fails here becomes a row of a table.
@@ -57,7 +57,7 @@ fn holds<S: Strategy>(what: &str, cases: [u32; 2], given: &S, property: impl Fn(
     if let Err(error) = TestRunner::new(config).run(given, property) {
         panic!("{what}: {error}");
     }
-    measured("Properties", what, &format!("{cases} cases, no counterexample"));
+    record("Properties", what, &format!("{cases} cases, no counterexample"));
 }
 
 /// How often each of two outcomes was seen: a property that only ever saw one has shown little.

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use crate::support::said;
+use crate::support::captured;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use nic53::{
     gateway::Gateway,
@@ -41,8 +41,8 @@ impl Server {
             _ => None,
         };
         let settings = Settings::read(variable).unwrap();
-        let log = said::log();
-        said::secret(SECRET);
+        let log = captured::log();
+        captured::secret(SECRET);
         let secrets = Provider::read(settings.secret.as_ref().unwrap(), None, log)
             .await
             .unwrap_or_else(|error| panic!("{error}"));

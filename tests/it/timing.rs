@@ -8,7 +8,7 @@
 
 use std::{env, fs, path::Path, process::Command};
 
-use crate::support::{fake_route53::FakeRoute53, measured::measured, said};
+use crate::support::{captured, fake_route53::FakeRoute53, results::record};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use futures_util::FutureExt;
 use http::{Request, Response, request::Parts};
@@ -41,7 +41,7 @@ fn a_wrong_token_is_told_in_as_many_instructions_whatever_is_right_about_it() {
     let questions = questions();
     assert_eq!(counts.len(), questions.len(), "{counts:?}");
     for ((what, ..), count) in questions.iter().zip(&counts) {
-        measured("The token check", what, &format!("{count} instructions"));
+        record("The token check", what, &format!("{count} instructions"));
         assert_eq!(*count, counts[0], "{what}: {counts:?}");
     }
 }
@@ -126,8 +126,8 @@ async fn gateway(route53: &FakeRoute53) -> Gateway<Route53> {
     let settings = settings.unwrap_or_else(|error| panic!("{error}"));
     let aws = nic53::aws::config().await.expect("an SDK configuration");
     let source = settings.secret.as_ref().expect("a secret");
-    let secrets = Provider::read(source, None, said::log()).await.unwrap_or_else(|error| panic!("{error}"));
-    Gateway::new(settings, secrets, Route53::new(&route53.configure(&aws)), said::log())
+    let secrets = Provider::read(source, None, captured::log()).await.unwrap_or_else(|error| panic!("{error}"));
+    Gateway::new(settings, secrets, Route53::new(&route53.configure(&aws)), captured::log())
 }
 
 /// An update of this host with this password.

@@ -11,11 +11,11 @@ use std::{
 };
 
 use crate::support::{
+    captured,
     dig::dig,
     fake_server::{FakeServer, NOBODY, connect_proxy, http, tls_gateway, tls_pem},
     process::{Nic53, program},
     reverse_proxy::reverse_proxy,
-    said,
 };
 use base64::prelude::{BASE64_STANDARD, Engine};
 use tempfile::TempDir;
@@ -848,7 +848,7 @@ impl Home {
             .env("XDG_STATE_HOME", self.folder.path().join("state"))
             .envs(env.iter().copied().inspect(|(name, value)| {
                 if name.contains("SECRET") || name.contains("TOKEN") {
-                    said::secret(value);
+                    captured::secret(value);
                 }
             }))
             .current_dir(self.folder.path())
@@ -865,9 +865,9 @@ impl Home {
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
         let run = Run { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) };
         if command == "update" {
-            said::said(&run.stdout);
+            captured::output(&run.stdout);
         }
-        said::said(&run.stderr);
+        captured::output(&run.stderr);
         run
     }
 }

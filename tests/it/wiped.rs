@@ -10,8 +10,8 @@ use std::{
 };
 
 use crate::support::{
+    captured,
     process::{Nic53, program},
-    said,
 };
 use nic53::{
     protocol::{
@@ -71,7 +71,7 @@ fn a_server_does_not_keep_the_text_of_its_secret() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (file, data) = (folder.path().join("secret"), folder.path().join("data"));
     fs::write(&file, SECRET).expect("room for a secret");
-    said::secret(SECRET);
+    captured::secret(SECRET);
     let [file, data] = [&file, &data].map(|path| path.to_str().expect("a path that is text"));
     let settings = [("NIC53_ZONES", "example.org=Z1"), ("NIC53_SECRET_FILE", file), ("NIC53_DATA", data)];
     let gateway = Nic53::serve(&settings, &["--dns", "off"]);
@@ -93,7 +93,7 @@ fn hold(source: &Source) {
 
 /// Has the secret and a token of it until it is told to go on.
 fn have(source: &Source) {
-    let log = said::log();
+    let log = captured::log();
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let keeper = runtime.block_on(Provider::read(source, None, log)).unwrap_or_else(|problem| panic!("{problem}"));
     let secrets = runtime.block_on(keeper.current());

@@ -13,7 +13,7 @@ use proptest::{
     test_runner::{RngAlgorithm, TestRng},
 };
 
-use self::measured::{effort, measured};
+use self::results::{iterations, record};
 use super::{
     Embedded, Key, file,
     testing::{Disk, block_on, change, on_disk},
@@ -24,8 +24,8 @@ use crate::{
     protocol::{address::Family, hostname::HostName},
 };
 
-#[path = "../../../tests/it/support/measured.rs"]
-mod measured;
+#[path = "../../../tests/it/support/results.rs"]
+mod results;
 
 const ZONES: &str = "example.org=Z1";
 
@@ -103,7 +103,7 @@ fn whatever_moment_the_power_is_cut_what_was_acknowledged_is_there() {
     let mut left = fs::read(file::path(data)).unwrap();
     let mut pairs = [Pair::default(); PAIRS];
     let (mut last, mut seen_serial, mut acknowledged, mut dropped) = (0, 0, 0_u32, 0);
-    let cuts = effort(60, 600);
+    let cuts = iterations(60, 600);
     let mut begun = 0;
     for cut in 0..cuts {
         put(data, &left);
@@ -165,7 +165,7 @@ fn whatever_moment_the_power_is_cut_what_was_acknowledged_is_there() {
         pairs = std::array::from_fn(|pair| Pair { acknowledged: number(&store, pair), open: None });
     }
     assert!(begun > 0 && acknowledged > 0 && dropped > 0);
-    measured(
+    record(
         "The embedded store",
         &format!(
             "the power cut at {cuts} moments, {begun} of them while it started, and any part of what was not synced kept, {LOOKS} times each"
@@ -222,7 +222,7 @@ fn a_first_start_whose_power_is_cut_leaves_a_folder_that_starts() {
         }
     }
     assert!(cuts > made && made > 0, "{cuts} {made}");
-    measured(
+    record(
         "The embedded store",
         &format!("the power cut at every write and sync of a first start, {cuts} states"),
         "the next start works from each",

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use super::said;
+use super::captured;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use ipnet::IpNet;
 use nic53::{
@@ -87,7 +87,7 @@ impl FrontEnd {
                 let listener = TcpListener::bind("127.0.0.1:0").await.expect("a loopback port");
                 let address = listener.local_addr().expect("a bound socket");
                 let (stop, stopped) = oneshot::channel::<()>();
-                tokio::spawn(serve(listener, Arc::new(gateway), Limits::default(), said::log(), async {
+                tokio::spawn(serve(listener, Arc::new(gateway), Limits::default(), captured::log(), async {
                     let _ = stopped.await;
                 }));
                 OpenFrontEnd::Socket { address, _open: stop }
@@ -145,7 +145,7 @@ impl OpenFrontEnd {
     /// Sends a request from a peer and takes the reply.
     pub(crate) async fn send(&self, request: &Request, peer: Option<IpAddr>) -> Reply {
         for secret in request.credentials() {
-            said::secret(&secret);
+            captured::secret(&secret);
         }
         match self {
             Self::Socket { address, .. } => {

@@ -13,8 +13,8 @@ use nic53::{
 };
 
 use super::{
+    captured,
     front_end::{FrontEnd, TRUSTED_PROXY},
-    said,
 };
 
 /// The secret that tokens are minted under.
@@ -41,9 +41,9 @@ pub(crate) async fn gateway<S: Store>(
         _ => setting(name),
     });
     let settings = settings.map_err(|error| error.to_string())?;
-    let log = said::log();
-    said::secret(SECRET);
-    said::secret(PREVIOUS_SECRET);
+    let log = captured::log();
+    captured::secret(SECRET);
+    captured::secret(PREVIOUS_SECRET);
     let source = settings.secret.as_ref().ok_or("no secret")?;
     let secrets = Provider::read(source, None, log).await?;
     Ok(Gateway::new(settings, secrets, store, log))

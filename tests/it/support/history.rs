@@ -26,7 +26,7 @@ use std::{
 
 use nic53::protocol::address::Family;
 
-use super::{fake_route53::Operation, unreliable::Event};
+use super::{fake_route53::Operation, flaky_transport::Event};
 
 /// A record set of addresses.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

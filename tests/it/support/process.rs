@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::said;
+use super::captured;
 use tempfile::TempDir;
 
 /// `nic53 serve` on ports of the system's choice.
@@ -100,7 +100,7 @@ impl Program {
     pub fn settings(mut self, settings: &[(&str, &str)]) -> Self {
         for (name, value) in settings {
             if name.contains("SECRET") || name.contains("TOKEN") {
-                said::secret(value);
+                captured::secret(value);
             }
         }
         self.command.envs(settings.iter().copied());
@@ -248,7 +248,7 @@ fn listen(stream: impl Read + Send + 'static, said: Arc<Mutex<Said>>, side: fn(&
         while stream.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
             let text = String::from_utf8_lossy(&line);
             if keep {
-                said::said(text.trim_end());
+                captured::output(text.trim_end());
             }
             side(&mut said.lock().expect("a test that lives")).push_str(&text);
             line.clear();

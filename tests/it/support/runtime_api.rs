@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use super::said;
+use super::captured;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::BodyExt;
@@ -44,7 +44,7 @@ impl Lambda {
     /// Starts `bootstrap` with these variables and no others.
     pub async fn start(variables: &[(&str, &str)]) -> Self {
         for (_, secret) in variables.iter().filter(|(name, _)| *name == "NIC53_SECRET") {
-            said::secret(secret);
+            captured::secret(secret);
         }
         let (events, waiting) = mpsc::unbounded_channel::<(Value, oneshot::Sender<Result<Value, String>>)>();
         let waiting = Arc::new(AsyncMutex::new(waiting));
@@ -108,7 +108,7 @@ impl Lambda {
         self.process.start_kill().unwrap();
         let mut log = String::new();
         self.process.stderr.take().unwrap().read_to_string(&mut log).await.unwrap();
-        said::said(&log);
+        captured::output(&log);
         self.process.wait().await.unwrap();
         self.server.abort();
         log
@@ -131,7 +131,7 @@ impl SecretsManager {
     /// Starts it with these versions.
     pub async fn start(versions: &[(&'static str, &str)]) -> Self {
         for (_, secret) in versions {
-            said::secret(secret);
+            captured::secret(secret);
         }
         let held = versions.iter().map(|(stage, text)| (*stage, (*text).to_owned())).collect();
         let versions: Arc<Mutex<HashMap<&'static str, String>>> = Arc::new(Mutex::new(held));

@@ -41,7 +41,7 @@ pub(crate) const LATEST: Duration = Duration::from_secs(70);
 
 /// The way to one zone of a fake Route 53.
 #[derive(Clone)]
-pub(crate) struct Unreliable(Arc<Mutex<State>>);
+pub(crate) struct FlakyTransport(Arc<Mutex<State>>);
 
 /// What the calls share.
 struct State {
@@ -132,7 +132,7 @@ struct Fate {
     page: usize,
 }
 
-impl Unreliable {
+impl FlakyTransport {
     /// The way to a zone, without trouble yet.
     pub(crate) fn new(route53: FakeRoute53, zone: &str, seed: u64) -> Self {
         Self(Arc::new(Mutex::new(State {
@@ -305,14 +305,14 @@ impl State {
 #[derive(Clone)]
 struct Connector {
     /// The way.
-    way: Unreliable,
+    way: FlakyTransport,
     /// Where it leads.
     below: SharedHttpConnector,
 }
 
 impl fmt::Debug for Connector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Unreliable")
+        f.write_str("FlakyTransport")
     }
 }
 

@@ -1,4 +1,4 @@
-//! Route 53 behind a store that makes a mistake: what the model's checks must find.
+//! Route 53 behind a store that makes a bug: what the model's checks must find.
 
 use std::{
     collections::HashMap,
@@ -20,11 +20,11 @@ use nic53::{
 };
 use tokio::time::sleep;
 
-use super::unreliable::REQUEST;
+use super::flaky_transport::REQUEST;
 
-/// A mistake.
+/// A bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Mistake {
+pub(crate) enum Bug {
     /// `good` is said before the batch is sent.
     GoodTooEarly,
     /// The batch is never sent.
@@ -55,7 +55,7 @@ pub(crate) enum Mistake {
     AddressLost,
 }
 
-impl Mistake {
+impl Bug {
     /// All of them, and what they are found by.
     pub(crate) const FOUND_BY: [(Self, &str); 14] = [
         (Self::GoodTooEarly, "good without the record"),
@@ -75,12 +75,12 @@ impl Mistake {
     ];
 }
 
-/// A store that makes a mistake.
-pub(crate) struct Mistaken {
+/// A store with a bug.
+pub(crate) struct FaultyStore {
     /// The right one.
     route53: Arc<Route53>,
-    /// The mistake.
-    mistake: Mistake,
+    /// The bug.
+    bug: Bug,
     /// What was read before.
     memory: Mutex<HashMap<HostName, Current>>,
     /// What it takes to write when nobody asks any more.
@@ -97,10 +97,10 @@ pub(crate) struct Keys {
     pub(crate) token: String,
 }
 
-impl Mistaken {
+impl FaultyStore {
     /// In front of the right one.
-    pub(crate) fn new(route53: Arc<Route53>, mistake: Mistake, keys: Keys) -> Self {
-        Self { route53, mistake, memory: Mutex::default(), keys: Arc::new(keys) }
+    pub(crate) fn new(route53: Arc<Route53>, bug: Bug, keys: Keys) -> Self {
+        Self { route53, bug, memory: Mutex::default(), keys: Arc::new(keys) }
     }
 
     /// Applies a batch after a while, whoever waits for it.
@@ -127,71 +127,71 @@ impl Mistaken {
     }
 }
 
-impl Store for Mistaken {
+impl Store for FaultyStore {
     async fn record_sets(&self, grants: &[&Grant<'_>], calls: &CallCount) -> Result<Vec<Current>, Problem> {
         let present = self.route53.record_sets(grants, calls).await?;
         let mut memory = self.memory.lock().expect("no panic");
-        let mistaken = |(grant, present): (&&Grant<'_>, Current)| match (self.mistake, &present) {
-            (Mistake::ReadOnce, _) => memory.entry(grant.host().clone()).or_insert(present).clone(),
-            (Mistake::AliasOverlooked, Current::NotOurs("it is an alias")) => Current::NOTHING,
+        let misread = |(grant, present): (&&Grant<'_>, Current)| match (self.bug, &present) {
+            (Bug::ReadOnce, _) => memory.entry(grant.host().clone()).or_insert(present).clone(),
+            (Bug::AliasOverlooked, Current::NotOurs("it is an alias")) => Current::NOTHING,
             _ => present,
         };
-        Ok(grants.iter().zip(present).map(mistaken).collect())
+        Ok(grants.iter().zip(present).map(misread).collect())
     }
 
     async fn apply(&self, batch: &ChangeBatch<'_>, calls: &CallCount) -> Result<(), Problem> {
-        let mut mistaken = batch.clone();
-        let upserts = mistaken.changes.iter_mut().filter(|change| change.action == Action::Upsert);
-        match self.mistake {
-            Mistake::GoodTooEarly => {
+        let mut altered = batch.clone();
+        let upserts = altered.changes.iter_mut().filter(|change| change.action == Action::Upsert);
+        match self.bug {
+            Bug::GoodTooEarly => {
                 self.apply_later(batch, Duration::from_millis(1));
                 return Ok(());
             }
-            Mistake::BatchDropped => return Ok(()),
-            Mistake::FailureSwallowed => {
+            Bug::BatchDropped => return Ok(()),
+            Bug::FailureSwallowed => {
                 let _ = self.route53.apply(batch, calls).await;
                 return Ok(());
             }
-            Mistake::SuccessDoubted => {
+            Bug::SuccessDoubted => {
                 self.route53.apply(batch, calls).await?;
                 return Err(Problem("is that so?".to_owned()));
             }
-            Mistake::BatchSplit => {
+            Bug::BatchSplit => {
                 for change in &batch.changes {
                     let changes = vec![change.clone()];
                     self.route53.apply(&ChangeBatch { zone: batch.zone, changes }, calls).await?;
                 }
                 return Ok(());
             }
-            Mistake::WrittenAgainLater => {
+            Bug::WrittenAgainLater => {
                 self.route53.apply(batch, calls).await?;
                 self.apply_later(batch, Duration::from_secs(3));
                 return Ok(());
             }
-            Mistake::SentForEver => {
+            Bug::SentForEver => {
                 for _ in 0..10 {
                     if self.route53.apply(batch, calls).await.is_ok() {
                         return Ok(());
                     }
                 }
             }
-            Mistake::HostsSwapped => {
+            Bug::HostsSwapped => {
                 let hosts: Vec<_> = batch.changes.iter().map(|change| change.grant).collect();
-                for change in &mut mistaken.changes {
+                for change in &mut altered.changes {
                     change.grant = hosts.iter().find(|grant| **grant != change.grant).unwrap_or(&change.grant);
                 }
             }
-            Mistake::TtlForgotten => upserts.for_each(|change| change.record_set.ttl = 60),
-            Mistake::AddressAdded => upserts
+            Bug::TtlForgotten => upserts.for_each(|change| change.record_set.ttl = 60),
+            Bug::AddressAdded => upserts
                 .filter(|change| change.record_set.family == Family::V4)
                 .for_each(|change| change.record_set.values.push("203.0.113.99".to_owned())),
-            Mistake::DeletionMisspelled => {
-                let deletes = mistaken.changes.iter_mut().filter(|change| change.action == Action::Delete);
+            Bug::DeletionMisspelled => {
+                let deletes = altered.changes.iter_mut().filter(|change| change.action == Action::Delete);
                 deletes.for_each(|change| change.record_set.ttl += 1);
             }
-            Mistake::AddressLost => upserts.for_each(|change| change.record_set.values.truncate(1)),
-            Mistake::ReadOnce | Mistake::AliasOverlooked => {}
+            Bug::AddressLost => upserts.for_each(|change| change.record_set.values.truncate(1)),
+            Bug::ReadOnce | Bug::AliasOverlooked => {}
         }
-        self.route53.apply(&mistaken, calls).await
+        self.route53.apply(&altered, calls).await
     }
 }
