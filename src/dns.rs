@@ -6,22 +6,19 @@
 
 mod answer;
 pub mod export;
+mod name_server;
 mod responder;
 pub mod soa;
 mod tcp;
 mod udp;
 pub mod zone_file;
 
-use std::sync::Arc;
-
 use tokio::net::{TcpListener, UdpSocket};
 
-pub use self::responder::Responder;
-use crate::{log::Log, store::embedded::Embedded};
+pub use self::{name_server::NameServer, responder::Responder};
 
-/// Serves the records of the store until `stop` is ready.
-pub async fn serve(udp: UdpSocket, tcp: TcpListener, store: Arc<Embedded>, log: Log, stop: impl Future<Output = ()>) {
-    let responder = Responder::new(store, log);
+/// Answers questions until `stop` is ready.
+pub async fn serve(udp: UdpSocket, tcp: TcpListener, responder: Responder, stop: impl Future<Output = ()>) {
     tokio::select! {
         () = stop => {}
         () = udp::receive(udp, responder.clone()) => {}
@@ -33,6 +30,7 @@ pub async fn serve(udp: UdpSocket, tcp: TcpListener, store: Arc<Embedded>, log: 
 mod tests {
     use std::{
         net::{Ipv4Addr, SocketAddr},
+        sync::Arc,
         time::Duration,
     };
 
@@ -54,8 +52,11 @@ mod tests {
 
     use super::{responder::MAX_QUESTION, tcp::CONNECTIONS, *};
     use crate::{
-        log::{Format, Level},
-        store::embedded::testing::{block_on, change, in_memory},
+        log::{Format, Level, Log},
+        store::embedded::{
+            Embedded,
+            testing::{block_on, change, in_memory},
+        },
     };
 
     /// A server in this process, and its store.
@@ -69,6 +70,11 @@ mod tests {
     impl Served {
         /// Serves these records of the zones `example.org` and `home.example.org`.
         async fn start(records: &[&str]) -> Self {
+            Self::start_with(NameServer::default(), records).await
+        }
+
+        /// Serves them with this name server.
+        async fn start_with(name_server: NameServer, records: &[&str]) -> Self {
             let store = Arc::new(in_memory("example.org=Z1,home.example.org=Z2"));
             for record in records {
                 change(&store, &[record]).await.unwrap();
@@ -78,7 +84,8 @@ mod tests {
             let udp = UdpSocket::bind(address).await.unwrap();
             let (stop, stopped) = oneshot::channel();
             let log = Log { level: Level::Off, format: Format::Text };
-            let serving = serve(udp, tcp, Arc::clone(&store), log, async { stopped.await.unwrap_or_default() });
+            let responder = Responder::new(Arc::clone(&store), name_server, log);
+            let serving = serve(udp, tcp, responder, async { stopped.await.unwrap_or_default() });
             Self { address, store, stop, server: tokio::spawn(serving) }
         }
 
@@ -149,8 +156,10 @@ mod tests {
             });
             texts.collect::<Vec<_>>().join(", ")
         };
-        assert!(message.additionals.is_empty());
-        format!("{:?} [{}] [{}]", message.metadata.response_code, show(&message.answers), show(&message.authorities))
+        let code = message.metadata.response_code;
+        let sections = [&message.answers, &message.authorities, &message.additionals].map(|records| show(records));
+        let shown = format!("{code:?} [{}] [{}]", sections[0], sections[1]);
+        if sections[2].is_empty() { shown } else { format!("{shown} [{}]", sections[2]) }
     }
 
     const SOA: &str = "example.org. 60 SOA ns.example.org. 60";
@@ -204,6 +213,46 @@ mod tests {
             assert!(!header.truncation && !header.authentic_data && answer.edns.is_none(), "{name} {kind}");
             assert_eq!((header.id, &answer.queries), (4711, &question(name, kind).queries), "{name} {kind}");
         }
+    }
+
+    #[tokio::test]
+    async fn the_name_server_has_the_addresses_of_its_setting() {
+        let name_server: NameServer = "ns.y.example.org=203.0.113.5,2001:db8::5".parse().unwrap();
+        let served = Served::start_with(name_server, &["*.example.org 60 A 192.0.2.3"]).await;
+        let (a, aaaa) = ("ns.y.example.org. 3600 A 203.0.113.5", "ns.y.example.org. 3600 AAAA 2001:db8::5");
+        let soa = "[example.org. 60 SOA ns.y.example.org. 60]";
+        for (name, kind, expected) in [
+            (
+                "example.org.",
+                RecordType::NS,
+                format!("NoError [example.org. 3600 NS ns.y.example.org.] [] [{a}, {aaaa}]"),
+            ),
+            (
+                "home.example.org.",
+                RecordType::NS,
+                format!("NoError [home.example.org. 3600 NS ns.y.example.org.] [] [{a}, {aaaa}]"),
+            ),
+            ("example.org.", RecordType::SOA, format!("NoError {soa} []")),
+            ("ns.y.example.org.", RecordType::A, format!("NoError [{a}] []")),
+            ("ns.y.example.org.", RecordType::AAAA, format!("NoError [{aaaa}] []")),
+            // It exists, as far as wildcards are concerned, and so does the name above it.
+            ("y.example.org.", RecordType::A, format!("NoError [] {soa}")),
+            ("x.y.example.org.", RecordType::A, format!("NXDomain [] {soa}")),
+            ("x.example.org.", RecordType::A, "NoError [x.example.org. 60 A 192.0.2.3] []".to_owned()),
+        ] {
+            assert_eq!(shown(&served.lookup(name, kind).await), expected, "{name} {kind}");
+        }
+        // An update that was good is served.
+        change(&served.store, &["ns.y.example.org 60 A 192.0.2.9"]).await.unwrap();
+        let ns = shown(&served.lookup("example.org.", RecordType::NS).await);
+        assert!(ns.ends_with(&format!("[ns.y.example.org. 60 A 192.0.2.9, {aaaa}]")), "{ns}");
+    }
+
+    #[tokio::test]
+    async fn a_name_server_elsewhere_has_no_address_here() {
+        let served = Served::start_with("ns.example.net".parse().unwrap(), &[]).await;
+        let ns = served.lookup("example.org.", RecordType::NS).await;
+        assert_eq!(shown(&ns), "NoError [example.org. 3600 NS ns.example.net.] []");
     }
 
     #[tokio::test]
@@ -389,7 +438,8 @@ mod tests {
     fn no_message_is_answered_with_a_panic_or_a_flood() {
         let store = in_memory("example.org=Z1,home.example.org=Z2");
         block_on(change(&store, &["a.example.org 60 A 192.0.2.1", "*.x.example.org 60 AAAA 2001:db8::1"])).unwrap();
-        let responder = Responder::new(Arc::new(store), Log { level: Level::Off, format: Format::Text });
+        let log = Log { level: Level::Off, format: Format::Text };
+        let responder = Responder::new(Arc::new(store), NameServer::default(), log);
         let peer = (Ipv4Addr::LOCALHOST, 53).into();
         let config = ProptestConfig { cases: 4096, failure_persistence: None, ..ProptestConfig::default() };
         let mut runner = TestRunner::new(config);

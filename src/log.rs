@@ -146,6 +146,13 @@ impl Log {
         }
     }
 
+    /// Writes a warning that does not belong to a request.
+    pub fn warn(self, message: &str) {
+        if self.level >= Level::Error {
+            self.message("warning", message);
+        }
+    }
+
     /// Writes a message that does not belong to a request.
     pub fn info(self, message: &str) {
         if self.level >= Level::Info {

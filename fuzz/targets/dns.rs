@@ -14,7 +14,7 @@ use hickory_server::{
     server::Request,
 };
 use nic53::{
-    dns::Responder,
+    dns::{NameServer, Responder},
     log::{Format, Level, Log},
     protocol::{parameters::Body, zone::Zones},
     store::embedded::Embedded,
@@ -80,8 +80,8 @@ impl Dns {
 pub fn run(data: &[u8]) {
     let peer = (Ipv4Addr::LOCALHOST, 53).into();
     let log = Log { level: Level::Off, format: Format::Text };
-    let octets =
-        DNS.with(|dns| Responder::new(Arc::clone(&dns.store), log).respond(data.to_vec(), peer, Protocol::Udp));
+    let responder = DNS.with(|dns| Responder::new(Arc::clone(&dns.store), NameServer::default(), log));
+    let octets = responder.respond(data.to_vec(), peer, Protocol::Udp);
     let Ok(request) = Request::from_bytes(data.to_vec(), peer, Protocol::Udp) else {
         // At most a header that says so.
         return assert!(octets.is_none_or(|octets| octets.len() == 12));

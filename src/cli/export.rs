@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{Failure, settings::DEFAULT_ZONES};
 use crate::{
-    dns::export,
+    dns::{NameServer, export},
     protocol::{hostname::HostName, zone::Zones},
 };
 
@@ -22,6 +22,9 @@ pub(super) struct Export {
     /// The zones of the embedded store
     #[arg(long, env = "NIC53_ZONES", value_name = "example.org=EMBEDDED,…", default_value = DEFAULT_ZONES)]
     zones: String,
+    /// The name server of the zones, with its addresses if it lies in one of them; without it ns.ZONE
+    #[arg(long, env = "NIC53_NAME_SERVER", value_name = "NAME=ADDRESS,…")]
+    name_server: Option<NameServer>,
 }
 
 impl Export {
@@ -35,6 +38,13 @@ impl Export {
             }
             None => None,
         };
-        export::export(&self.data, zones, zone.as_ref(), &mut io::stdout().lock()).map_err(Failure::from)
+        export::export(
+            &self.data,
+            zones,
+            &self.name_server.unwrap_or_default(),
+            zone.as_ref(),
+            &mut io::stdout().lock(),
+        )
+        .map_err(Failure::from)
     }
 }

@@ -14,8 +14,8 @@ use super::{
     settings::{DEFAULT_ZONES, SettingArgs, StoreArgs, StoreKind, make_secret},
 };
 use crate::{
-    aws, dns,
-    dns::export,
+    aws,
+    dns::{self, NameServer, Responder, export},
     gateway::Gateway,
     log::{self, Format, Log},
     protocol::{hostname::HostName, token::Scope},
@@ -39,6 +39,9 @@ pub(super) struct Serve {
     /// Where the embedded store's DNS is served, over UDP and TCP; `off` for nowhere
     #[arg(long, env = "NIC53_DNS", value_name = "ADDR|off", default_value = "127.0.0.1:8054")]
     dns: DnsAddress,
+    /// The name server of the zones, with its addresses if it lies in one of them; without it ns.ZONE
+    #[arg(long, env = "NIC53_NAME_SERVER", value_name = "NAME=ADDRESS,…")]
+    name_server: Option<NameServer>,
     /// Which store.
     #[command(flatten)]
     store: StoreArgs,
@@ -113,6 +116,7 @@ impl Serve {
             Some(address) => Some(bind_dns(address).await.map_err(|error| cannot_bind("--dns", address, &error))?),
             None => None,
         };
+        let name_server = self.name_server(&store, log)?;
         let dns_address = dns_sockets.as_ref().and_then(|(udp, _)| udp.local_addr().ok());
         let source = settings.secret.as_ref().ok_or_else(|| "there is no secret".to_owned())?;
         let first_start = make_secret(&self.store.data, source)?;
@@ -131,12 +135,13 @@ impl Serve {
         let gateway = Gateway::new(settings, secrets, Arc::clone(&store), log);
         let dns = async {
             if let Some((udp, tcp)) = dns_sockets {
-                dns::serve(udp, tcp, Arc::clone(&store), log, until(stopped.clone())).await;
+                let responder = Responder::new(Arc::clone(&store), name_server.clone(), log);
+                dns::serve(udp, tcp, responder, until(stopped.clone())).await;
             }
         };
         let export = async {
             if let Some(export) = export {
-                export::serve(export, Arc::clone(&store), until(stopped.clone())).await;
+                export::serve(export, Arc::clone(&store), name_server.clone(), until(stopped.clone())).await;
             }
         };
         let http = async {
@@ -145,6 +150,18 @@ impl Serve {
         };
         tokio::join!(http, dns, export);
         Ok(())
+    }
+
+    /// The name server of the zones. Warns if DNS is served and it has no address.
+    fn name_server(&self, store: &Embedded, log: Log) -> Result<NameServer, Failure> {
+        let name_server = self.name_server.clone().unwrap_or_default();
+        name_server.check(store.zones()).map_err(|problem| format!("NIC53_NAME_SERVER: {problem}"))?;
+        if self.dns.0.is_some() {
+            for warning in name_server.warnings(store).map_err(|error| error.to_string())? {
+                log.warn(&warning);
+            }
+        }
+        Ok(name_server)
     }
 }
 

@@ -2,7 +2,6 @@
 
 use hickory_server::{
     proto::{
-        ProtoError,
         op::{OpCode, ResponseCode},
         rr::{
             DNSClass, Name, RData, Record, RecordType,
@@ -13,10 +12,13 @@ use hickory_server::{
 };
 
 use crate::{
-    dns::soa::{self, EXPIRE, NS_TTL, REFRESH, RETRY, SOA_TTL},
+    dns::{
+        name_server::NameServer,
+        soa::{self, EXPIRE, NS_TTL, REFRESH, RETRY, SOA_TTL},
+    },
     problem::Problem,
     protocol::{address::Family, zone::Zone},
-    store::embedded::{Embedded, Key, Records},
+    store::embedded::{Embedded, Key, Records, Snapshot},
 };
 
 /// An answer, without what it repeats of the question.
@@ -30,12 +32,14 @@ pub(super) struct Answer {
     pub(super) answers: Vec<Record>,
     /// The SOA of the zone, if there are no records.
     pub(super) authority: Option<Record>,
+    /// The addresses of the name server, if the records are NS.
+    pub(super) additionals: Vec<Record>,
 }
 
 impl Answer {
     /// A code and no record.
     pub(super) fn nothing(code: ResponseCode) -> Self {
-        Self { code, authoritative: false, answers: Vec::new(), authority: None }
+        Self { code, authoritative: false, answers: Vec::new(), authority: None, additionals: Vec::new() }
     }
 }
 
@@ -44,7 +48,7 @@ impl Answer {
 /// # Errors
 ///
 /// If the store cannot be read.
-pub(super) fn answer(request: &MessageRequest, store: &Embedded) -> Result<Answer, Problem> {
+pub(super) fn answer(request: &MessageRequest, store: &Embedded, name_server: &NameServer) -> Result<Answer, Problem> {
     if request.version() > 0 {
         return Ok(Answer::nothing(ResponseCode::BADVERS));
     }
@@ -56,43 +60,85 @@ pub(super) fn answer(request: &MessageRequest, store: &Embedded) -> Result<Answe
     if refused || query.query_class() != DNSClass::IN {
         return Ok(Answer::nothing(ResponseCode::Refused));
     }
-    let asked = query.original();
-    let name = Key::of_labels(asked.name().iter().rev());
-    match store.zone_holding(&name) {
-        Some(zone) => in_zone(store, zone, asked.name(), &name, asked.query_type()),
-        None => Ok(Answer::nothing(ResponseCode::Refused)),
-    }
+    let asked = query.original().name();
+    let name = Key::of_labels(asked.iter().rev());
+    let Some(zone) = store.zone_holding(&name) else { return Ok(Answer::nothing(ResponseCode::Refused)) };
+    let apex = asked.trim_to(zone.name.labels().count());
+    InZone { zone, apex, name_server, snapshot: store.snapshot()? }.answer(asked, &name, query.query_type())
 }
 
-/// The answer to a question for a name within a zone. It repeats the name in the client's own upper
-/// and lower case, which some resolvers insist on.
-fn in_zone(store: &Embedded, zone: &Zone, asked: &Name, name: &Key, kind: RecordType) -> Result<Answer, Problem> {
-    let snapshot = store.snapshot()?;
-    let records = snapshot.answer(name)?;
-    let code = if records.is_some() { ResponseCode::NoError } else { ResponseCode::NXDomain };
-    let no_record = |error: ProtoError| Problem(format!("{}: {error}", zone.name));
-    let soa = || {
-        let apex = asked.trim_to(zone.name.labels().count());
-        soa(zone, apex, snapshot.serial(zone)?).map_err(no_record)
-    };
-    let of = |family| records.as_ref().map(|records| addresses(asked, records, family)).unwrap_or_default();
-    let at_apex = *name == Key::from(&zone.name);
-    let answers = match kind {
-        RecordType::A => of(Family::V4),
-        RecordType::AAAA => of(Family::V6),
-        RecordType::SOA if at_apex => vec![soa()?],
-        RecordType::NS if at_apex => vec![ns(zone, asked).map_err(no_record)?],
-        // RFC 8482 §4.1: "A DNS responder that receives an ANY query MAY decline to provide a
-        // conventional ANY response or, instead, MAY send a response with a single RRset".
-        RecordType::ANY => match Family::BOTH.into_iter().map(of).find(|answers| !answers.is_empty()) {
-            Some(answers) => answers,
-            None if at_apex => vec![soa()?],
-            None => Vec::new(),
-        },
-        _ => Vec::new(),
-    };
-    let authority = if answers.is_empty() { Some(soa()?) } else { None };
-    Ok(Answer { code, authoritative: true, answers, authority })
+/// The zone of a question.
+struct InZone<'a> {
+    /// The zone.
+    zone: &'a Zone,
+    /// Its apex, in the client's own upper and lower case, which some resolvers insist on.
+    apex: Name,
+    /// The name server of the zone.
+    name_server: &'a NameServer,
+    /// The records.
+    snapshot: Snapshot<'a>,
+}
+
+impl InZone<'_> {
+    /// The answer to a question for a name within the zone. It repeats the name in the client's case.
+    fn answer(&self, asked: &Name, name: &Key, kind: RecordType) -> Result<Answer, Problem> {
+        let records = self.name_server.answer(&self.snapshot, name)?;
+        let code = if records.is_some() { ResponseCode::NoError } else { ResponseCode::NXDomain };
+        let of = |family| records.as_ref().map(|records| addresses(asked, records, family)).unwrap_or_default();
+        let at_apex = *name == Key::from(&self.zone.name);
+        let mut additionals = Vec::new();
+        let answers = match kind {
+            RecordType::A => of(Family::V4),
+            RecordType::AAAA => of(Family::V6),
+            RecordType::SOA if at_apex => vec![self.soa()?],
+            RecordType::NS if at_apex => {
+                additionals = self.name_server_addresses()?;
+                vec![self.ns()?]
+            }
+            // RFC 8482 §4.1: "A DNS responder that receives an ANY query MAY decline to provide a
+            // conventional ANY response or, instead, MAY send a response with a single RRset".
+            RecordType::ANY => match Family::BOTH.into_iter().map(of).find(|answers| !answers.is_empty()) {
+                Some(answers) => answers,
+                None if at_apex => vec![self.soa()?],
+                None => Vec::new(),
+            },
+            _ => Vec::new(),
+        };
+        let authority = if answers.is_empty() { Some(self.soa()?) } else { None };
+        Ok(Answer { code, authoritative: true, answers, authority, additionals })
+    }
+
+    /// The SOA record.
+    fn soa(&self) -> Result<Record, Problem> {
+        let name_server = self.name(self.name_server.name(self.zone).as_str())?;
+        let mailbox = self.name(&soa::mailbox(self.zone))?;
+        let serial = self.snapshot.serial(self.zone)?;
+        let soa = SOA::new(name_server, mailbox, serial, REFRESH, RETRY, EXPIRE, SOA_TTL);
+        Ok(Record::from_rdata(self.apex.clone(), SOA_TTL, RData::SOA(soa)))
+    }
+
+    /// The NS record.
+    fn ns(&self) -> Result<Record, Problem> {
+        let name_server = self.name(self.name_server.name(self.zone).as_str())?;
+        Ok(Record::from_rdata(self.apex.clone(), NS_TTL, RData::NS(NS(name_server))))
+    }
+
+    /// The address records of the name server, if they are ours.
+    fn name_server_addresses(&self) -> Result<Vec<Record>, Problem> {
+        let host = self.name_server.name(self.zone);
+        let name = self.name(host.as_str())?;
+        let records = self.name_server.answer(&self.snapshot, &Key::from(&host))?.unwrap_or_default();
+        Ok(Family::BOTH.into_iter().flat_map(|family| addresses(&name, &records, family)).collect())
+    }
+
+    /// A name for a message.
+    fn name(&self, name: &str) -> Result<Name, Problem> {
+        let name = Name::from_ascii(name).map(|mut name| {
+            name.set_fqdn(true);
+            name
+        });
+        name.map_err(|error| Problem(format!("{}: {error}", self.zone.name)))
+    }
 }
 
 /// The address records of one family.
@@ -100,17 +146,4 @@ fn addresses(name: &Name, records: &Records, family: Family) -> Vec<Record> {
     let Some(set) = records.of(family) else { return Vec::new() };
     let record = |address| Record::from_rdata(name.clone(), set.ttl, RData::from(address));
     set.addresses.iter().copied().map(record).collect()
-}
-
-/// A zone's SOA record.
-fn soa(zone: &Zone, apex: Name, serial: u32) -> Result<Record, ProtoError> {
-    let name_server = Name::from_ascii(soa::name_server(zone))?;
-    let mailbox = Name::from_ascii(soa::mailbox(zone))?;
-    let soa = SOA::new(name_server, mailbox, serial, REFRESH, RETRY, EXPIRE, SOA_TTL);
-    Ok(Record::from_rdata(apex, SOA_TTL, RData::SOA(soa)))
-}
-
-/// A zone's NS record.
-fn ns(zone: &Zone, apex: &Name) -> Result<Record, ProtoError> {
-    Ok(Record::from_rdata(apex.clone(), NS_TTL, RData::NS(NS(Name::from_ascii(soa::name_server(zone))?))))
 }

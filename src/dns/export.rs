@@ -16,7 +16,10 @@ use std::{
 
 use tokio::{net::UnixListener, sync::Semaphore, task::spawn_blocking, time::sleep};
 
-use super::zone_file::{BEGIN, END, write_zones};
+use super::{
+    name_server::NameServer,
+    zone_file::{BEGIN, END, write_zones},
+};
 use crate::{
     problem::Problem,
     protocol::{hostname::HostName, zone::Zones},
@@ -36,7 +39,13 @@ const MAX_LINE: u64 = 512;
 /// # Errors
 ///
 /// If the folder has no records, there is no such zone, or the text cannot be read or written.
-pub fn export(data: &Path, zones: Zones, zone: Option<&HostName>, out: &mut impl Write) -> Result<(), Problem> {
+pub fn export(
+    data: &Path,
+    zones: Zones,
+    name_server: &NameServer,
+    zone: Option<&HostName>,
+    out: &mut impl Write,
+) -> Result<(), Problem> {
     let path = socket(data);
     let text = match UnixStream::connect(&path) {
         Ok(server) => ask(&server, zone).map_err(|error| failed(&path, &error))?,
@@ -45,7 +54,7 @@ pub fn export(data: &Path, zones: Zones, zone: Option<&HostName>, out: &mut impl
                 return Err(Problem(format!("{}: no records: expected the folder of `nic53 serve`", data.display())));
             }
             let mut text = Vec::new();
-            write_zones(&Embedded::open(data, zones)?, zone, &mut text)?;
+            write_zones(&Embedded::open(data, zones)?, name_server, zone, &mut text)?;
             text
         }
         Err(error) => return Err(failed(&path, &error)),
@@ -91,23 +100,23 @@ pub fn listen(data: &Path) -> Result<Listener, Problem> {
 }
 
 /// Answers clients until `stop` is ready.
-pub async fn serve(listener: Listener, store: Arc<Embedded>, stop: impl Future<Output = ()>) {
+pub async fn serve(listener: Listener, store: Arc<Embedded>, name_server: NameServer, stop: impl Future<Output = ()>) {
     tokio::select! {
         () = stop => {}
-        () = accept(&listener.listener, &store) => {}
+        () = accept(&listener.listener, &store, &name_server) => {}
     }
 }
 
 /// Accepts clients forever, and answers up to [`CLIENTS`] at a time.
-async fn accept(listener: &UnixListener, store: &Arc<Embedded>) {
+async fn accept(listener: &UnixListener, store: &Arc<Embedded>, name_server: &NameServer) {
     let permits = Arc::new(Semaphore::new(CLIENTS));
     while let Ok(permit) = Arc::clone(&permits).acquire_owned().await {
         match listener.accept().await.and_then(|(client, _)| client.into_std()) {
             Ok(client) => {
-                let store = Arc::clone(store);
+                let (store, name_server) = (Arc::clone(store), name_server.clone());
                 spawn_blocking(move || {
                     // A client that hangs up is not worth a log line.
-                    answer(&client, &store).ok();
+                    answer(&client, &store, &name_server).ok();
                     drop(permit);
                 });
             }
@@ -133,7 +142,7 @@ fn ask(mut server: &UnixStream, zone: Option<&HostName>) -> io::Result<Vec<u8>> 
 }
 
 /// Answers one client.
-fn answer(client: &UnixStream, store: &Embedded) -> io::Result<()> {
+fn answer(client: &UnixStream, store: &Embedded, name_server: &NameServer) -> io::Result<()> {
     client.set_nonblocking(false)?;
     client.set_read_timeout(Some(PATIENCE))?;
     client.set_write_timeout(Some(PATIENCE))?;
@@ -144,7 +153,7 @@ fn answer(client: &UnixStream, store: &Embedded) -> io::Result<()> {
         "" => Ok(None),
         zone => zone.parse().map(Some).map_err(|_| Problem(format!("`{zone}`: expected the name of a zone"))),
     };
-    if let Err(error) = zone.and_then(|zone| write_zones(store, zone.as_ref(), &mut out)) {
+    if let Err(error) = zone.and_then(|zone| write_zones(store, name_server, zone.as_ref(), &mut out)) {
         writeln!(out, "{error}")?;
     }
     out.flush()
@@ -185,7 +194,7 @@ mod tests {
     fn exported(data: &Path, zone: Option<&str>) -> Result<String, Problem> {
         let mut text = Vec::new();
         let zone = zone.map(|zone| zone.parse().unwrap());
-        export(data, zones(), zone.as_ref(), &mut text)?;
+        export(data, zones(), &NameServer::default(), zone.as_ref(), &mut text)?;
         Ok(String::from_utf8(text).unwrap())
     }
 
@@ -196,7 +205,9 @@ mod tests {
         block_on(async {
             let listener = listen(&data).unwrap();
             let (stop, stopped) = oneshot::channel::<()>();
-            let server = tokio::spawn(serve(listener, store, async { stopped.await.unwrap_or_default() }));
+            let server = tokio::spawn(serve(listener, store, NameServer::default(), async {
+                stopped.await.unwrap_or_default();
+            }));
             let done = spawn_blocking(move || what(&data)).await.unwrap();
             stop.send(()).unwrap();
             server.await.unwrap();

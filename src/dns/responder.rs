@@ -18,7 +18,10 @@ use hickory_server::{
     zone_handler::MessageResponseBuilder,
 };
 
-use super::answer::{Answer, answer};
+use super::{
+    answer::{Answer, answer},
+    name_server::NameServer,
+};
 use crate::{log::Log, store::embedded::Embedded};
 
 /// The longest question, in octets. A question with EDNS, padding (RFC 8467) and a signature has less
@@ -34,6 +37,8 @@ const MAX_PAYLOAD: u16 = 1232;
 pub struct Responder {
     /// The records.
     store: Arc<Embedded>,
+    /// The name server of the zones.
+    name_server: NameServer,
     /// The log: one line if the store fails, and one if it works again.
     pub(super) log: Log,
     /// Whether the last read of the store failed.
@@ -42,8 +47,8 @@ pub struct Responder {
 
 impl Responder {
     /// A responder that reads this store.
-    pub fn new(store: Arc<Embedded>, log: Log) -> Self {
-        Self { store, log, failing: Arc::default() }
+    pub fn new(store: Arc<Embedded>, name_server: NameServer, log: Log) -> Self {
+        Self { store, name_server, log, failing: Arc::default() }
     }
 
     /// The octets that answer a message; `None` if it must not be answered.
@@ -73,11 +78,16 @@ impl Responder {
     /// The octets that answer a question.
     fn encode(&self, request: &Request, mut metadata: Metadata) -> Option<Vec<u8>> {
         let edns = request.edns.as_ref().map(response_edns);
-        let Answer { code, authoritative, answers, authority } = self.answer(request);
+        let Answer { code, authoritative, answers, authority, additionals } = self.answer(request);
         metadata.response_code = code;
         metadata.authoritative = authoritative;
-        let response =
-            MessageResponseBuilder::new(&request.queries, edns.as_ref()).build(metadata, &answers, [], &authority, []);
+        let response = MessageResponseBuilder::new(&request.queries, edns.as_ref()).build(
+            metadata,
+            &answers,
+            [],
+            &authority,
+            &additionals,
+        );
         let mut octets = Vec::new();
         let mut encoder = BinEncoder::new(&mut octets);
         encoder.set_max_size(match (request.protocol(), &edns) {
@@ -94,7 +104,7 @@ impl Responder {
 
     /// The answer to a message. Logs when the store begins to fail and when it works again.
     fn answer(&self, request: &Request) -> Answer {
-        let answer = answer(request, &self.store);
+        let answer = answer(request, &self.store, &self.name_server);
         match (&answer, self.failing.swap(answer.is_err(), Ordering::Relaxed)) {
             (Err(error), false) => self.log.error(&format!("DNS questions are answered with SERVFAIL: {error}")),
             (Ok(_), true) => self.log.info("DNS questions are answered again"),

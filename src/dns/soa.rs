@@ -1,8 +1,7 @@
-//! The SOA and NS records that each zone of the embedded store has at its apex.
+//! The constants of the SOA and NS records that each zone of the embedded store has at its apex.
 //!
-//! The name server is `ns` below the apex. Whoever delegates the zone gives that name an address, in
-//! the parent zone and, as for any other host, by an update here. Resolvers remember for the SOA's
-//! minimum that a name does not exist. It is short, so that a router that comes back is found soon.
+//! Resolvers remember for the SOA's minimum that a name does not exist. It is short, so that a router
+//! that comes back is found soon.
 
 use crate::protocol::zone::Zone;
 
@@ -16,11 +15,6 @@ pub const REFRESH: i32 = 3600;
 pub const RETRY: i32 = 600;
 /// How long a secondary answers without a successful look, in seconds.
 pub const EXPIRE: i32 = 604_800;
-
-/// The name server of a zone, without a trailing dot.
-pub fn name_server(zone: &Zone) -> String {
-    format!("ns.{}", zone.name)
-}
 
 /// The mailbox of the zone's administrator, in the SOA's form: a dot for the `@`.
 pub fn mailbox(zone: &Zone) -> String {

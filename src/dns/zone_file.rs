@@ -9,7 +9,10 @@ use std::{
 };
 
 use crate::{
-    dns::soa::{self, EXPIRE, NS_TTL, REFRESH, RETRY, SOA_TTL},
+    dns::{
+        name_server::NameServer,
+        soa::{self, EXPIRE, NS_TTL, REFRESH, RETRY, SOA_TTL},
+    },
     problem::Problem,
     protocol::{address::Family, hostname::HostName, zone::Zone},
     store::embedded::{Embedded, Key, Records, Snapshot},
@@ -25,66 +28,101 @@ pub(super) const END: &str = "; end of zone ";
 /// # Errors
 ///
 /// If there is no such zone, the store cannot be read or the text cannot be written.
-pub(super) fn write_zones(store: &Embedded, zone: Option<&HostName>, out: &mut impl Write) -> Result<(), Problem> {
+pub(super) fn write_zones(
+    store: &Embedded,
+    name_server: &NameServer,
+    zone: Option<&HostName>,
+    out: &mut impl Write,
+) -> Result<(), Problem> {
     let zones: Vec<_> = store.zones().iter().filter(|known| zone.is_none_or(|zone| *zone == known.name)).collect();
     if let (Some(zone), []) = (zone, &*zones) {
         return Err(Problem(format!("{zone}: expected one of the configured zones, {}", store.zones())));
     }
-    let snapshot = store.snapshot()?;
-    zones.into_iter().try_for_each(|zone| ZoneFile { zone, out: &mut *out }.write(store, &snapshot))
+    let snapshot = &store.snapshot()?;
+    zones.into_iter().try_for_each(|zone| ZoneFile { zone, store, snapshot, name_server, out: &mut *out }.write())
 }
 
 /// The file of one zone, while it is written.
 struct ZoneFile<'a, W> {
     /// The zone.
     zone: &'a Zone,
+    /// The store of all zones.
+    store: &'a Embedded,
+    /// The records.
+    snapshot: &'a Snapshot<'a>,
+    /// The name server of the zones.
+    name_server: &'a NameServer,
     /// The output.
     out: W,
 }
 
 impl<W: Write> ZoneFile<'_, W> {
     /// Writes the whole file.
-    fn write(mut self, store: &Embedded, snapshot: &Snapshot<'_>) -> Result<(), Problem> {
-        let zone = self.zone;
-        self.head(snapshot.serial(zone)?)?;
-        self.name_server("@", zone, snapshot.answer(&name_server(zone)?)?.as_ref())?;
-        for child in children(store, zone) {
-            let glue = snapshot.at(&name_server(child)?)?;
-            self.name_server(&relative(&child.name, zone), child, glue.as_ref())?;
-            if let Some(glue) = glue {
-                self.addresses(&format!("ns.{}", relative(&child.name, zone)), &glue)?;
-            }
-        }
-        for entry in snapshot.hosts(zone)? {
-            let (host, records) = entry?;
-            if store.zones().holding(&host) == Some(zone) {
-                if host.as_str().contains('_') {
-                    self.line(format_args!("; BIND refuses this name without `check-names primary ignore;`."))?;
-                }
-                self.addresses(&relative(&host, zone), &records)?;
-            }
-        }
-        self.line(format_args!("{END}{}", zone.name))
+    fn write(mut self) -> Result<(), Problem> {
+        self.head()?;
+        self.name_server("@", self.zone)?;
+        self.delegations()?;
+        self.hosts()?;
+        self.line(format_args!("{END}{}", self.zone.name))
     }
 
     /// Writes the first lines, up to the SOA.
-    fn head(&mut self, serial: u32) -> Result<(), Problem> {
+    fn head(&mut self) -> Result<(), Problem> {
         let apex = &self.zone.name;
-        let (name_server, mailbox) = (soa::name_server(self.zone), soa::mailbox(self.zone));
+        let serial = self.snapshot.serial(self.zone)?;
+        let (name_server, mailbox) = (self.name_server.name(self.zone), soa::mailbox(self.zone));
         self.line(format_args!("{BEGIN}{apex}\n$ORIGIN {apex}.\n$TTL {SOA_TTL}"))?;
         let timers = format_args!("{REFRESH} {RETRY} {EXPIRE} {SOA_TTL}");
         self.record("@", SOA_TTL, "SOA", format_args!("{name_server}. {mailbox}. {serial} {timers}"))
     }
 
-    /// Writes the NS of a zone. `found` are the records of its name server.
-    fn name_server(&mut self, owner: &str, zone: &Zone, found: Option<&Records>) -> Result<(), Problem> {
-        let name_server = soa::name_server(zone);
-        if found.is_some_and(|found| !found.is_empty()) {
-            self.record(owner, NS_TTL, "NS", format_args!("{name_server}."))
-        } else {
-            self.line(format_args!("; {name_server} has no address yet."))?;
-            self.record(owner, NS_TTL, "NS", "localhost.")
+    /// Writes the NS of each zone that is delegated from this one, with its glue.
+    fn delegations(&mut self) -> Result<(), Problem> {
+        for child in children(self.store, self.zone) {
+            self.name_server(&relative(&child.name, self.zone), child)?;
+            let name_server = self.name_server.name(child);
+            if name_server.is_within(&child.name) {
+                let glue = self.name_server.answer(self.snapshot, &Key::from(&name_server))?;
+                self.addresses(&relative(&name_server, self.zone), &glue.unwrap_or_default())?;
+            }
         }
+        Ok(())
+    }
+
+    /// Writes the NS of a zone.
+    fn name_server(&mut self, owner: &str, zone: &Zone) -> Result<(), Problem> {
+        let name_server = self.name_server.name(zone);
+        let is_ours = self.store.zones().holding(&name_server).is_some();
+        let records = self.name_server.answer(self.snapshot, &Key::from(&name_server))?;
+        if is_ours && records.is_none_or(|records| records.is_empty()) {
+            self.line(format_args!("; {name_server} has no address yet."))?;
+            return self.record(owner, NS_TTL, "NS", "localhost.");
+        }
+        self.record(owner, NS_TTL, "NS", format_args!("{name_server}."))
+    }
+
+    /// Writes the addresses of all hosts of the zone, and of its name server if no update gave it any.
+    fn hosts(&mut self) -> Result<(), Problem> {
+        let (zone, zones) = (self.zone, self.store.zones());
+        let name_server = self.name_server.name(zone);
+        let mut is_written = zones.holding(&name_server) != Some(zone);
+        for entry in self.snapshot.hosts(zone)? {
+            let (host, records) = entry?;
+            if zones.holding(&host) == Some(zone) {
+                self.host(&host, records)?;
+                is_written |= host == name_server;
+            }
+        }
+        if is_written { Ok(()) } else { self.host(&name_server, Records::default()) }
+    }
+
+    /// Writes the addresses of a host with these stored records.
+    fn host(&mut self, host: &HostName, stored: Records) -> Result<(), Problem> {
+        let records = self.name_server.complete(&Key::from(host), stored);
+        if host.as_str().contains('_') {
+            self.line(format_args!("; BIND refuses this name without `check-names primary ignore;`."))?;
+        }
+        self.addresses(&relative(host, self.zone), &records)
     }
 
     /// Writes the address records of a name.
@@ -109,13 +147,6 @@ impl<W: Write> ZoneFile<'_, W> {
         writeln!(self.out, "{line}")
             .map_err(|error| Problem(format!("{}: could not write it: {error}", self.zone.name)))
     }
-}
-
-/// The key of a zone's name server.
-fn name_server(zone: &Zone) -> Result<Key, Problem> {
-    let name_server = soa::name_server(zone);
-    let host = name_server.parse::<HostName>();
-    host.map(|host| Key::from(&host)).map_err(|_| Problem(format!("{name_server}: too long to be a name")))
 }
 
 /// The zones that are delegated from this one: those within it, with no other zone in between.
@@ -157,9 +188,14 @@ mod tests {
 
     /// The file of a zone, its serial written as `SERIAL`.
     fn file(store: &Embedded, zone: &str) -> String {
+        file_with(&NameServer::default(), store, zone)
+    }
+
+    /// The same with this name server.
+    fn file_with(name_server: &NameServer, store: &Embedded, zone: &str) -> String {
         let zone = zone.parse().unwrap();
         let mut text = Vec::new();
-        write_zones(store, Some(&zone), &mut text).unwrap();
+        write_zones(store, name_server, Some(&zone), &mut text).unwrap();
         let serial = store.snapshot().unwrap().serial(store.zones().holding(&zone).unwrap()).unwrap();
         String::from_utf8(text).unwrap().replace(&serial.to_string(), "SERIAL")
     }
@@ -221,16 +257,39 @@ $TTL 60
     }
 
     #[test]
+    fn a_name_server_that_is_set_is_in_every_file_and_has_its_addresses_in_its_own() {
+        let name_server: NameServer = "ns.home.example.org=203.0.113.5,2001:db8::5".parse().unwrap();
+        let store = store(&[&["www.example.org 60 A 192.0.2.1", "nas.home.example.org 60 A 192.0.2.2"]]);
+        let rest = |zone: &str| {
+            let file = file_with(&name_server, &store, zone);
+            file.split_once("604800 60\n").unwrap().1.split_once("; end").unwrap().0.to_owned()
+        };
+        let addresses =
+            |owner: &str| format!("{owner}\t3600\tIN\tA\t203.0.113.5\n{owner}\t3600\tIN\tAAAA\t2001:db8::5\n");
+        let ns = |owner: &str| format!("{owner}\t3600\tIN\tNS\tns.home.example.org.\n");
+        assert_eq!(
+            rest("example.org"),
+            format!("{}{}{}www\t60\tIN\tA\t192.0.2.1\n", ns("@"), ns("home"), addresses("ns.home"))
+        );
+        assert_eq!(rest("home.example.org"), format!("{}nas\t60\tIN\tA\t192.0.2.2\n{}", ns("@"), addresses("ns")));
+        assert_eq!(rest("other.example"), ns("@"));
+        // An update that was good is in the file.
+        block_on(change(&store, &["ns.home.example.org 60 A 192.0.2.9"])).unwrap();
+        let updated = "ns\t60\tIN\tA\t192.0.2.9\nns\t3600\tIN\tAAAA\t2001:db8::5\n";
+        assert!(rest("home.example.org").ends_with(updated), "{}", rest("home.example.org"));
+    }
+
+    #[test]
     fn without_a_zone_every_zone_is_written_and_an_unknown_one_is_refused() {
         let store = store(BATCHES);
         let mut text = Vec::new();
-        write_zones(&store, None, &mut text).unwrap();
+        write_zones(&store, &NameServer::default(), None, &mut text).unwrap();
         let text = String::from_utf8(text).unwrap();
         for zone in ["example.org", "home.example.org", "other.example"] {
             assert!(text.contains(&format!("$ORIGIN {zone}.\n")), "{zone}");
         }
         let foreign = "www.example.org".parse().unwrap();
-        let error = write_zones(&store, Some(&foreign), &mut Vec::new()).unwrap_err();
+        let error = write_zones(&store, &NameServer::default(), Some(&foreign), &mut Vec::new()).unwrap_err();
         assert_eq!(
             error.0,
             "www.example.org: expected one of the configured zones, example.org=Z1,home.example.org=Z2,other.example=Z3"

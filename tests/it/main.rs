@@ -15,6 +15,7 @@ mod model;
 mod moto;
 mod properties;
 mod protocol;
+mod resolver;
 mod rooms;
 mod serve;
 mod setup;

@@ -154,7 +154,7 @@ async fn look(
 
 /// What one server has, at the first of its addresses that answers.
 async fn view(server: &str, ways: &[SocketAddr], name: &Name, recurse: bool) -> View {
-    let mut problem = "it has no address".to_owned();
+    let mut problem = "it has no address: expected one in its zone (NIC53_NAME_SERVER of nic53 serve) and, as glue, in the delegation".to_owned();
     for way in ways {
         let (a, aaaa) =
             tokio::join!(dns::ask(*way, name, RecordType::A, recurse), dns::ask(*way, name, RecordType::AAAA, recurse));

@@ -60,6 +60,15 @@ impl<'a> Snapshot<'a> {
     ///
     /// Where the file could not be read.
     pub fn answer(&self, name: &Key) -> Result<Option<Records>, Problem> {
+        self.answer_beside(name, None)
+    }
+
+    /// The same if `other` exists too, a name without records in the store.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read.
+    pub fn answer_beside(&self, name: &Key, other: Option<&Key>) -> Result<Option<Records>, Problem> {
         let after = self.view.records.range(name.as_bytes()..).map_err(|error| self.failed(error))?.next();
         let after = after.transpose().map_err(|error| self.failed(error))?;
         let after = match after {
@@ -68,7 +77,7 @@ impl<'a> Snapshot<'a> {
             None => None,
         };
         let beside = [self.before(name)?, after];
-        let existing = || beside.iter().flatten().chain(&self.shared.apexes);
+        let existing = || beside.iter().flatten().chain(&self.shared.apexes).chain(other);
         if existing().any(|other| other.is_within(name)) {
             return Ok(Some(Records::default()));
         }
