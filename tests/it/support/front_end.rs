@@ -11,10 +11,12 @@ use std::{
 
 use super::captured;
 use base64::prelude::{BASE64_STANDARD, Engine};
+use http::Response;
 use ipnet::IpNet;
+use lambda_runtime::{Context, LambdaEvent};
 use nic53::{
     gateway::Gateway,
-    lambda,
+    lambda::{self, Invocation},
     server::{Limits, serve},
     store::Store,
 };
@@ -169,11 +171,19 @@ pub(crate) trait Handler: Send + Sync {
 
 impl<S: Store> Handler for Gateway<S> {
     fn handle<'a>(&'a self, event: &'a Value) -> Pin<Box<dyn Future<Output = Value> + Send + 'a>> {
-        Box::pin(async {
-            let request = lambda::request(event);
-            lambda::response(event, self.answer(&request.parts, request.body(), request.peer).await)
-        })
+        Box::pin(serve_event(event, async |invocation: Invocation| {
+            self.answer(&invocation.parts, invocation.body(), invocation.peer).await
+        }))
     }
+}
+
+/// What the Lambda returns for an event, if that is its answer to the request in it.
+pub(crate) async fn serve_event<A>(event: &Value, answer: impl Fn(Invocation) -> A) -> Value
+where
+    A: Future<Output = Response<String>> + Send,
+{
+    let event = LambdaEvent::new(event.clone(), Context::default());
+    serde_json::to_value(lambda::serve(event, answer).await).expect("a reply is JSON")
 }
 
 impl Request {
@@ -371,23 +381,26 @@ fn read_reply(bytes: &[u8], request: &Request) -> Option<Reply> {
     Some(reply)
 }
 
-/// Reads what the handler returns to Lambda, as the front end would pass it on.
+/// Reads what the handler returns to Lambda, as the event's front end would pass it on.
 pub(crate) fn read_event_reply(event: &Value, reply: &Value) -> Reply {
-    let multiple = event["multiValueHeaders"].is_object();
     let mut faults = Vec::new();
-    let mut headers = Vec::new();
-    for (name, value) in reply["headers"].as_object().into_iter().flatten() {
-        headers.push((name.clone(), value.as_str().unwrap_or("not text").to_owned()));
-    }
-    if multiple {
-        let lists = reply["multiValueHeaders"].as_object().into_iter().flatten();
-        let listed: Vec<_> = lists
-            .flat_map(|(name, list)| list.as_array().into_iter().flatten().map(|value| (name.clone(), text_of(value))))
-            .collect();
-        if listed != headers {
-            faults.push(format!("headers {headers:?}, but multiValueHeaders {listed:?}"));
+    let single = reply["headers"].as_object().into_iter().flatten();
+    let single: Vec<_> =
+        single.map(|(name, value)| (name.clone(), value.as_str().unwrap_or("not text").to_owned())).collect();
+    let lists = reply["multiValueHeaders"].as_object().into_iter().flatten();
+    let listed = lists
+        .flat_map(|(name, list)| list.as_array().into_iter().flatten().map(|value| (name.clone(), text_of(value))));
+    let listed: Vec<_> = listed.collect();
+    let headers = if event["requestContext"]["elb"].is_object() {
+        // A load balancer reads the form that it sends, and no other.
+        if event["multiValueHeaders"].is_object() { listed } else { single }
+    } else {
+        // A REST API takes both forms together, the others know single values only.
+        if !event["httpMethod"].is_string() && !listed.is_empty() {
+            faults.push(format!("lists of headers: {listed:?}"));
         }
-    }
+        [single, listed].concat()
+    };
     if reply["isBase64Encoded"] != json!(false) {
         faults.push("a body in base64".to_owned());
     }
