@@ -5,6 +5,7 @@ pub const C: &str = "C library: memory, sockets";
 
 /// Families, and how the names of their crates begin; the first that fits.
 const GROUPS: [(&str, &[&str]); 10] = [
+    ("Lambda runtime", &["lambda_runtime", "lambda_http", "aws_lambda_events", "query_map", "encoding_rs", "mime"]),
     ("AWS SDK", &["aws_"]),
     ("URLs and patterns, for the SDK", &["url", "idna", "icu_", "regex_lite", "xmlparser", "utf8_iter"]),
     (
@@ -36,7 +37,6 @@ const GROUPS: [(&str, &[&str]); 10] = [
     ),
     ("HTTP: hyper, h2, http", &["hyper", "h2", "http", "httparse", "tower", "indexmap", "hashbrown", "want"]),
     ("tokio, futures, tracing", &["tokio", "futures", "mio", "tracing", "bytes", "pin_project"]),
-    ("Lambda runtime", &["lambda_runtime"]),
     ("serde_json", &["serde", "ryu", "itoa"]),
     ("SHA-256 and HMAC", &["sha2", "hmac", "digest", "block_buffer", "subtle", "zeroize", "cpufeatures"]),
     ("nic53", &["nic53", "bootstrap", "base64", "percent_encoding", "serde_urlencoded", "form_urlencoded"]),
