@@ -1,4 +1,4 @@
-//! The bodies of the fuzz targets, and the supports of the tests that they stand on.
+//! The bodies of the fuzz targets, and the support code of the tests that they use.
 
 use std::fs;
 
@@ -18,7 +18,7 @@ mod support {
     pub(crate) mod xml;
 }
 
-/// Writes a target's seeds to where the fuzzer looks for them.
+/// Writes a target's seeds into the folder that the fuzzer reads.
 pub fn lay_seeds(name: &str) {
     let target = TARGETS.iter().find(|target| target.name == name).expect("a target");
     let folder = project().join("fuzz/corpus").join(name);

@@ -68,7 +68,7 @@ fn print(sections: &[IniSection]) -> String {
 /// A section's name, and the names and values of its settings.
 type Named<'a> = (&'a str, Vec<(&'a str, &'a str)>);
 
-/// Names and values without their lines.
+/// Names and values, without line numbers.
 fn named(sections: &[IniSection]) -> Vec<Named<'_>> {
     sections
         .iter()

@@ -46,7 +46,7 @@ const RECORDS: [(&str, &str); 7] = [
 struct Dns {
     /// What is read.
     store: Arc<Embedded>,
-    /// Where it is.
+    /// Its address.
     _folder: TempDir,
 }
 
@@ -105,7 +105,7 @@ pub fn run(data: &[u8]) {
 }
 
 /// Whether the header of a message announces what a question has: one query, and at most EDNS and one
-/// more record behind it.
+/// more record after it.
 fn is_question(data: &[u8]) -> bool {
     let count = |at: usize| u16::from_be_bytes([data[at], data[at + 1]]);
     count(4) == 1 && count(6) == 0 && count(8) == 0 && count(10) <= 2

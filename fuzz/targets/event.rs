@@ -1,4 +1,4 @@
-//! Events of all front ends: made of a request, when two of them must answer the same, and any JSON.
+//! Events of all front ends: made of a request, which two of them must answer alike, and any JSON.
 
 use http::{HeaderValue, Response};
 use nic53::lambda;
@@ -16,10 +16,10 @@ use crate::support::front_end::{FrontEnd, read_event_reply, serve_event};
 const FRONT_ENDS: [FrontEnd; 5] =
     [FrontEnd::HttpApi, FrontEnd::HttpApiStage, FrontEnd::FunctionUrl, FrontEnd::RestApi, FrontEnd::LoadBalancer];
 
-/// How an input begins that is JSON.
+/// The first byte of an input that is JSON.
 const JSON: u8 = b'J';
 
-/// Takes the rest for JSON or for a request.
+/// Reads the rest as JSON or as a request.
 pub fn run(data: &[u8]) {
     match data.split_first() {
         Some((&JSON, rest)) => any_event(rest),
@@ -31,7 +31,7 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// Whatever an event is, its reply is checked like any other.
+/// The reply to any JSON is checked like any other reply.
 fn any_event(data: &[u8]) {
     let Some((input, text)) = Input::read(data) else { return };
     Fixture::with(|fixture| {
@@ -52,25 +52,25 @@ fn any_event(data: &[u8]) {
 
 /// The reply to the event is the gateway's.
 fn passes_on(fixture: &Fixture, event: &Value, reply: &Response<String>) {
-    let told = fixture.runtime().block_on(serve_event(event, async |_| reply.clone()));
+    let returned = fixture.runtime().block_on(serve_event(event, async |_| reply.clone()));
     let method = event["requestContext"]["http"]["method"].as_str().or(event["httpMethod"].as_str());
     let body = if method == Some("HEAD") { "" } else { reply.body() };
-    let told = read_event_reply(event, &told);
-    assert_eq!(told.body, body.as_bytes());
-    assert_eq!(told.status, reply.status().as_u16());
+    let returned = read_event_reply(event, &returned);
+    assert_eq!(returned.body, body.as_bytes());
+    assert_eq!(returned.status, reply.status().as_u16());
     let headers = reply.headers().iter();
     let headers: Vec<_> =
         headers.map(|(name, value)| (name.to_string(), value.to_str().expect("ASCII").to_owned())).collect();
-    assert_eq!(told.headers, headers);
-    assert_eq!(told.faults, [""; 0]);
+    assert_eq!(returned.headers, headers);
+    assert_eq!(returned.faults, [""; 0]);
 }
 
-/// A request is answered the same through two front ends, where they can carry it, and the same
-/// becomes of the records.
+/// A request gets the same answer through two front ends, if they can carry it, and leaves the same
+/// records.
 fn two_front_ends(other: FrontEnd, data: &[u8]) {
     let Some((input, text)) = Input::read(data) else { return };
-    // Through a front end it is known who asks, and there a body comes whole. How often the SDK tries
-    // again depends on what was before.
+    // A front end names the caller and passes on whole bodies only. No fault, because the number of the
+    // SDK's retries depends on earlier requests.
     let (Some(peer), settings) = (input.peer, input.settings.with_body(false)) else { return };
     let input = Input { settings, fault: None, ..input };
     Fixture::with(|fixture| {
@@ -91,15 +91,15 @@ fn two_front_ends(other: FrontEnd, data: &[u8]) {
             assert_eq!(invocation.peer.map(|peer| peer.to_canonical()), Some(peer.to_canonical()), "{front_end:?}");
             let form = invocation.form.clone().expect("a small form");
             let reference = Reference::of(input.settings, &invocation.parts, &form, invocation.peer);
-            let ((reply, told), effect) = fixture.play(input.settings, input.fault, async {
+            let ((reply, returned), effect) = fixture.play(input.settings, input.fault, async {
                 let reply = gateway.answer(&invocation.parts, invocation.body(), invocation.peer).await;
-                let told = serve_event(&event, async |_| reply.clone()).await;
-                (reply, told)
+                let returned = serve_event(&event, async |_| reply.clone()).await;
+                (reply, returned)
             });
             check(&input, &token, &reference, &reply, &effect);
-            let told = read_event_reply(&event, &told);
-            assert_eq!(told.broken_rules(&request), [""; 0], "{front_end:?}");
-            answers.push((front_end, told, effect.after));
+            let returned = read_event_reply(&event, &returned);
+            assert_eq!(returned.broken_rules(&request), [""; 0], "{front_end:?}");
+            answers.push((front_end, returned, effect.after));
         }
         if let [(first, reply, after), (second, other_reply, other_after)] = answers.as_slice() {
             assert_eq!(reply, other_reply, "{first:?} and {second:?}");
@@ -108,7 +108,7 @@ fn two_front_ends(other: FrontEnd, data: &[u8]) {
     });
 }
 
-/// Basic credentials in base64, where they stand plain in an event.
+/// Encodes the Basic credentials that an event has as plain text.
 fn encode_credentials(event: &mut Value) {
     for place in ["headers", "multiValueHeaders"] {
         let Some(headers) = event.get_mut(place).and_then(Value::as_object_mut) else { continue };

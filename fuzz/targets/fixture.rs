@@ -121,7 +121,7 @@ pub(super) struct Record {
     pub(super) zone: &'static str,
     /// The canonical name, without its trailing dot.
     pub(super) name: String,
-    /// Seconds; none of an alias.
+    /// Seconds; `None` for an alias.
     pub(super) ttl: Option<u32>,
     /// Such as `A`.
     pub(super) kind: String,
@@ -171,13 +171,13 @@ pub(super) type Route53Gateway = Gateway<Arc<Route53>>;
 
 /// The gateways and their Route 53.
 pub(super) struct Fixture {
-    /// Where time stands still unless all wait for it.
+    /// The runtime, with a clock that moves only if every task waits for it.
     runtime: Runtime,
     /// The SDK's configuration, which leads to the fake.
     aws: SdkConfig,
-    /// What all gateways have behind them.
+    /// The Route 53 that all gateways share.
     fake: FakeRoute53,
-    /// The way to it.
+    /// The store that calls it.
     store: Arc<Route53>,
     /// Gateways by the bits of their settings.
     gateways: HashMap<u8, Arc<Route53Gateway>>,
@@ -217,7 +217,7 @@ impl Fixture {
         &self.tokens
     }
 
-    /// Where time stands still unless all wait for it.
+    /// The runtime, with a clock that moves only if every task waits for it.
     pub(super) fn runtime(&self) -> &Runtime {
         &self.runtime
     }

@@ -1,7 +1,7 @@
 //! A request out of a fuzzer's bytes, with what is around it: four bytes that choose the token, the
-//! settings, how Route 53 fails and who asks, and then the request's text.
+//! settings, how Route 53 fails and who calls, and then the text of the request.
 //!
-//! The text is `METHOD TARGET`, a header a line, and behind an empty line the body. In it, `{token}`
+//! The text is `METHOD TARGET`, one header per line, and after an empty line the body. In it, `{token}`
 //! is the chosen token, and Basic credentials with a colon are sent in base64: no fuzzer would get
 //! past the password otherwise.
 
@@ -21,7 +21,7 @@ use crate::support::{
     front_end::Request,
 };
 
-/// What is around a request.
+/// The circumstances of a request.
 pub(super) struct Input {
     /// Which of the tokens `{token}` stands for.
     pub(super) token: usize,
@@ -29,11 +29,11 @@ pub(super) struct Input {
     pub(super) settings: Settings,
     /// How Route 53 fails, if it does.
     pub(super) fault: Option<ScriptedFault>,
-    /// Whom the request comes from.
+    /// Who sends the request.
     pub(super) peer: Option<IpAddr>,
 }
 
-/// Whom requests come from.
+/// Who may send a request.
 const PEERS: [Option<&str>; 6] = [
     Some("203.0.113.9"),
     Some("2001:db8:ffff::9"),
@@ -58,7 +58,7 @@ const FAULTS: [&str; 10] = [
 ];
 
 impl Input {
-    /// What the first four bytes say, and the rest.
+    /// Reads the first four bytes; returns the rest too.
     pub(super) fn read(data: &[u8]) -> Option<(Self, &[u8])> {
         let ([token, settings, fault, peer], text) = data.split_first_chunk::<4>()?;
         let fault = fault.checked_sub(160).map(|fault| {
@@ -121,7 +121,7 @@ pub(super) fn expand(text: &[u8], token: &str) -> Vec<u8> {
     expanded
 }
 
-/// Basic credentials in base64, where they stand there plain.
+/// Encodes Basic credentials that are plain text.
 pub(super) fn encoded(value: &[u8]) -> Vec<u8> {
     match value.split_at_checked(6) {
         Some((scheme, pair)) if scheme.eq_ignore_ascii_case(b"basic ") && pair.contains(&b':') => {
@@ -131,8 +131,8 @@ pub(super) fn encoded(value: &[u8]) -> Vec<u8> {
     }
 }
 
-/// Method, target and headers as the HTTP library holds them; `None` where it could not. What may
-/// not stand in a target is encoded first, and a header that can be none is left out.
+/// Method, target and headers as the HTTP library holds them; `None` if it cannot. Bytes that
+/// a target must not contain are encoded first, and an invalid header is left out.
 pub(super) fn parts(request: &Request) -> Option<Parts> {
     let (mut parts, ()) = http::Request::new(()).into_parts();
     parts.method = Method::from_bytes(request.method.as_bytes()).ok()?;
@@ -224,14 +224,14 @@ fn placed(text: &str) -> (u8, String) {
     (first.unwrap_or(0), placed + rest)
 }
 
-/// Where a token is among ours; where it is not, the one that covers most takes its place.
+/// The index of a token among ours; of the one that covers most if it is not among them.
 fn place(wanted: &str) -> u8 {
     let place = TOKENS.iter().position(|(word, _)| *word == wanted);
     let place = place.or(TOKENS.iter().position(|(word, _)| *word == "subtree example.org"));
     place.and_then(|place| place.try_into().ok()).expect("a place")
 }
 
-/// What is before a byte, and behind it.
+/// The bytes before and after the first such byte.
 fn split_at_byte(bytes: &[u8], byte: u8) -> Option<(&[u8], &[u8])> {
     let at = bytes.iter().position(|other| *other == byte)?;
     Some((&bytes[..at], &bytes[at + 1..]))

@@ -1,6 +1,6 @@
-//! The bodies of the fuzz targets: plain functions of bytes that panic where something does not
+//! The bodies of the fuzz targets: plain functions of bytes that panic if something does not
 //! hold. The fuzzer calls them from `fuzz/fuzz_targets/`, and `tests/it/fuzz.rs` with the seeds and the
-//! kept finds. `fuzz/README.md` says what each of them is fed and what it asserts.
+//! kept finds. `fuzz/README.md` lists the input of each and what it asserts.
 
 use std::{
     fs,
@@ -26,7 +26,7 @@ pub mod xml;
 pub struct Target {
     /// As the fuzzer calls it.
     pub name: &'static str,
-    /// Panics where an input shows that something does not hold.
+    /// Panics if an input shows that something does not hold.
     pub run: fn(&[u8]),
     /// Inputs to begin with.
     pub seeds: fn() -> Vec<Vec<u8>>,
@@ -45,7 +45,7 @@ pub const TARGETS: [Target; 9] = [
     Target { name: "reply", run: reply::run, seeds: reply::seeds },
 ];
 
-/// The inputs that once showed a mistake, and their paths.
+/// The inputs that once showed a bug, and their paths.
 pub fn finds(name: &str) -> Vec<(PathBuf, Vec<u8>)> {
     let Ok(entries) = fs::read_dir(project().join("fuzz/finds").join(name)) else { return Vec::new() };
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();

@@ -22,7 +22,7 @@ const PAGE: (&str, &str) =
 pub(super) struct Line<'a> {
     /// Such as `good`.
     pub(super) word: &'a str,
-    /// What comes behind it.
+    /// The addresses after it.
     pub(super) addresses: Vec<IpAddr>,
 }
 
@@ -129,7 +129,7 @@ fn check_record(input: &Input, reference: &Reference, record: &Record, before: &
 }
 
 /// Whether an address has the host bits of one that was there, under a prefix of the request, or was
-/// there itself where a prefix moved the others.
+/// there itself while a prefix moved the others.
 fn was_moved(reference: &Reference, address: IpAddr, before: &[Record]) -> bool {
     let IpAddr::V6(address) = address else { return false };
     let mut present = before.iter().flat_map(Record::addresses);
@@ -219,7 +219,7 @@ pub(super) fn lines(status: u16, body: &str) -> Vec<Line<'_>> {
     lines
 }
 
-/// A line: a word of the protocol, and addresses behind `good` and `nochg`.
+/// A line: a word of the protocol, and addresses after `good` and `nochg`.
 fn line(line: &str) -> Line<'_> {
     let (word, listed) = line.split_once(' ').map_or((line, None), |(word, listed)| (word, Some(listed)));
     let addresses: Vec<IpAddr> = listed

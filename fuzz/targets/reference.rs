@@ -1,4 +1,4 @@
-//! What a request asks for, read a second time and in another way than the gateway does, from the
+//! What a request asks for: a second reading, made in another way than the gateway's, from the
 //! words of `docs/protocol.md`.
 
 use std::net::{IpAddr, Ipv6Addr};
@@ -15,7 +15,7 @@ use super::{
 pub(super) struct Reference {
     /// Names in lower case and values, as they came.
     pairs: Vec<(String, String)>,
-    /// User name and password, where there are any that could be right.
+    /// User name and password, unless they are absent or cannot be right.
     pub(super) credentials: Option<(String, String)>,
     /// The hosts as they were asked for.
     pub(super) hosts: Vec<String>,
@@ -72,8 +72,8 @@ impl Reference {
         }
     }
 
-    /// The one word that answers the whole request, if one does, where the password should be this
-    /// token and covers that.
+    /// The one word that answers the whole request, if one does. `token` is the right password, and
+    /// `cover` what it covers.
     pub(super) fn refusal(&self, settings: Settings, token: &str, cover: Option<Cover>) -> Option<&'static str> {
         let Some((user, password)) = &self.credentials else { return Some("badauth") };
         let cover = cover.filter(|_| password == token);
@@ -184,7 +184,7 @@ fn first<'a>(pairs: &'a [(String, String)], names: &[&str]) -> Option<&'a str> {
     values(pairs, names).map(str::trim).find(|value| !value.is_empty())
 }
 
-/// Whether the body is a form: of a POST or PUT that says so, or says nothing.
+/// Whether the body is a form: of a POST or PUT that declares one, or declares nothing.
 fn has_form(parts: &Parts) -> bool {
     let declared = parts.headers.get("content-type").map(|value| value.as_bytes().trim_ascii().to_ascii_lowercase());
     matches!(parts.method, Method::POST | Method::PUT)

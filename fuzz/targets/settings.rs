@@ -1,4 +1,4 @@
-//! The gateway's settings as the bits of a byte, and the bits that say what becomes of a body.
+//! The gateway's settings as the bits of a byte, and the bits for what happens to the body.
 
 /// The bits of the gateway's settings, and of the body's fate.
 #[derive(Clone, Copy, Debug)]

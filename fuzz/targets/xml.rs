@@ -1,4 +1,4 @@
-//! What Route 53 answers, byte for byte: the gateway behind it keeps to the protocol, and record sets
+//! What Route 53 answers, byte for byte: the gateway that reads it keeps to the protocol, and record sets
 //! are read as they are.
 
 use std::{
@@ -54,7 +54,7 @@ const ASKED: [(&str, &[&str]); 4] = [
 /// Statuses that Route 53 answers with, the last made of the byte.
 const STATUSES: [u16; 8] = [200, 200, 200, 400, 403, 500, 503, 0];
 
-/// What stands between two answers of an input.
+/// The separator between two answers of an input.
 const BETWEEN: &[u8] = b"\n---\n";
 
 /// Two bytes for what is asked for and the statuses, and answers; or the values of record sets.
@@ -112,7 +112,7 @@ fn store(fixture: &Fixture) -> (Route53, Scripted) {
 }
 
 /// Whatever the answers are, the reply keeps to the protocol, names no address that was neither asked
-/// for nor answered, and says `good` only behind a batch that was accepted; and no batch is about
+/// for nor answered, and has `good` only after a batch that was accepted; and no batch is about
 /// another host.
 fn answers(what: usize, statuses: u8, text: &[u8]) {
     let (parameters, named) = ASKED[what % ASKED.len()];
@@ -174,7 +174,7 @@ fn check_batch(body: &str, hosts: &str) {
     }
 }
 
-/// Whether an address stands in a text in any spelling, character references and all.
+/// Whether an address is in a text in any spelling, character references and all.
 fn is_in(text: &str, address: IpAddr) -> bool {
     let mut plain = text.to_owned();
     for _ in 0..text.matches("&#").count() {
@@ -185,7 +185,7 @@ fn is_in(text: &str, address: IpAddr) -> bool {
         let letter = code.and_then(char::from_u32).unwrap_or('?');
         plain = format!("{before}{letter}{after}");
     }
-    // A comment or a section may stand within a value.
+    // A comment or a section may be within a value.
     let part = |letter: char| letter.is_ascii_hexdigit() || matches!(letter, ':' | '.');
     plain.split(|letter| !part(letter)).any(|word| word.parse() == Ok(address)) || plain.contains("<!")
 }

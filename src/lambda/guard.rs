@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use crate::protocol::parameters::MAX_FORM;
 
-/// What may not stand in a query as it is.
+/// The ASCII characters that a query must percent-encode.
 const QUERY: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
@@ -28,14 +28,14 @@ const QUERY: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
-/// What may not stand in a path as it is.
+/// The ASCII characters that a path must percent-encode.
 const PATH: &AsciiSet = &QUERY.add(b'?');
 
 /// The octets of the longest target that an [`http::Uri`] can hold.
 const MAX_TARGET: usize = 65_534;
 
 /// How many headers are read. No front end passes on more than 64 KiB of them, and a [`HeaderMap`]
-/// that is told to make room for more than 24,576 panics.
+/// panics if it must reserve space for more than 24,576.
 const MAX_HEADERS: usize = 16_384;
 
 /// An event that `lambda_http` reads without a panic and without a refusal.
@@ -66,7 +66,7 @@ pub(super) fn guard(event: &Value) -> Guarded {
     Guarded { event: guarded, hidden, too_large }
 }
 
-/// Adds what tells the front ends apart: where the method stands, and what names the caller.
+/// Adds what differs between front ends: the place of the method, and the request context.
 fn describe_front_end(event: &Value, guarded: &mut Value) {
     let context = &event["requestContext"];
     let (http, identity) = (&context["http"], &context["identity"]);
@@ -125,7 +125,7 @@ fn all_headers(event: &Value) -> HeaderMap {
     headers
 }
 
-/// Path and query, whatever is in them; `None` if that is longer than any URI may be.
+/// Path and query, percent-encoded; `None` if they are longer than any URI may be.
 fn target(event: &Value) -> Option<String> {
     let path = event["rawPath"].as_str().or(event["path"].as_str()).unwrap_or_default();
     let path = without_stage(path, event["requestContext"]["stage"].as_str().unwrap_or_default());
@@ -135,8 +135,8 @@ fn target(event: &Value) -> Option<String> {
     (target.len() <= MAX_TARGET).then_some(target)
 }
 
-/// The path without the event's own stage at its front. The stage `$default` stands in no path: there
-/// it is a word of the client's like any other.
+/// The path without the event's own stage at its front. The stage `$default` is never part of a path:
+/// there the client wrote that word.
 fn without_stage<'a>(path: &'a str, stage: &str) -> &'a str {
     let behind = path.trim_start_matches('/').strip_prefix(stage);
     match behind {

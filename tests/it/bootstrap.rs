@@ -70,7 +70,7 @@ fn event(query: &str, token: &str) -> Value {
 }
 
 /// Status and body of a reply.
-fn said(reply: &Value) -> (u64, &str) {
+fn status_and_body(reply: &Value) -> (u64, &str) {
     (reply["statusCode"].as_u64().unwrap(), reply["body"].as_str().unwrap())
 }
 
@@ -85,10 +85,10 @@ async fn an_event_moves_the_record() {
         ("", (200, "good 203.0.113.9")),
         ("myip=<ipaddr>&myipv6=2001:db8::7 \"\u{1}", (200, "nochg 203.0.113.9")),
     ] {
-        assert_eq!(said(&lambda.invoke(event(query, &token)).await), expected, "{query}");
+        assert_eq!(status_and_body(&lambda.invoke(event(query, &token)).await), expected, "{query}");
     }
     let refused = lambda.invoke(event("myip=192.0.2.8", "wrong")).await;
-    assert_eq!(said(&refused), (401, "badauth"));
+    assert_eq!(status_and_body(&refused), (401, "badauth"));
     assert_eq!(refused["headers"]["www-authenticate"], "Basic realm=\"nic53\"");
     assert_eq!(route53.records("Z1"), ["home.example.org. 60 A 203.0.113.9"]);
 
@@ -118,7 +118,7 @@ async fn no_event_ends_the_process() {
         assert!((400..500).contains(&status), "{event}: {status}");
     }
     let reply = lambda.invoke(event("myip=192.0.2.7", &token(SECRET))).await;
-    assert_eq!(said(&reply), (200, "good 192.0.2.7"));
+    assert_eq!(status_and_body(&reply), (200, "good 192.0.2.7"));
     lambda.log().await;
 }
 
@@ -129,7 +129,7 @@ async fn both_versions_of_a_secret_in_secrets_manager_are_good() {
     let lambda = lambda_with(&secrets, &route53).await;
     for secret in [SECRET, OTHER_SECRET] {
         let reply = lambda.invoke(event("myip=192.0.2.1", &token(secret))).await;
-        assert_eq!(said(&reply), (200, "nochg 192.0.2.1"));
+        assert_eq!(status_and_body(&reply), (200, "nochg 192.0.2.1"));
     }
     assert_eq!(*secrets.calls.lock().unwrap(), 2, "both versions are read once, in init");
     lambda.log().await;
@@ -139,7 +139,7 @@ async fn both_versions_of_a_secret_in_secrets_manager_are_good() {
 async fn a_setting_that_makes_no_sense_is_911_and_a_line() {
     let lambda = Lambda::start(&[("NIC53_ZONES", "example.org"), ("NIC53_SECRET", SECRET)]).await;
     let reply = lambda.invoke(event("myip=192.0.2.7", &token(SECRET))).await;
-    assert_eq!(said(&reply), (503, "911"));
+    assert_eq!(status_and_body(&reply), (503, "911"));
     let log = lambda.log().await;
     assert!(log.contains("NIC53_ZONES=example.org: ") && log.contains("expected NAME=ZONEID"), "{log}");
     assert!(log.contains("\"codes\":[\"911\"]"), "{log}");
@@ -151,15 +151,15 @@ async fn a_secret_that_could_not_be_read_is_tried_again_after_some_seconds() {
     let secrets = SecretsManager::start(&[]).await;
     let lambda = lambda_with(&secrets, &route53).await;
     let asked = event("myip=192.0.2.7", &token(SECRET));
-    assert_eq!(said(&lambda.invoke(asked.clone()).await), (503, "911"));
+    assert_eq!(status_and_body(&lambda.invoke(asked.clone()).await), (503, "911"));
     let calls = *secrets.calls.lock().unwrap();
-    assert_eq!(said(&lambda.invoke(asked.clone()).await), (503, "911"));
+    assert_eq!(status_and_body(&lambda.invoke(asked.clone()).await), (503, "911"));
     assert_eq!(*secrets.calls.lock().unwrap(), calls, "not tried again at once");
 
     secrets.versions.lock().unwrap().insert("AWSCURRENT", SECRET.to_owned());
     // The wait is the behaviour: polled as a router would, and bounded.
     for _ in 0..100 {
-        if said(&lambda.invoke(asked.clone()).await) == (200, "good 192.0.2.7") {
+        if status_and_body(&lambda.invoke(asked.clone()).await) == (200, "good 192.0.2.7") {
             let log = lambda.log().await;
             assert!(log.contains("AccessDeniedException") && log.contains(ARN), "{log}");
             return;

@@ -1,5 +1,5 @@
-//! The fuzz targets of `fuzz/` without a fuzzer: their seeds, every input that once showed a
-//! mistake, and random changes of both.
+//! The fuzz targets of `fuzz/` without a fuzzer: their seeds, every input that once showed a bug,
+//! and random changes of both.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -51,7 +51,7 @@ fn replies_are_read_as_they_are_written() {
     play("reply", 1, 8000);
 }
 
-/// Plays the first of so many of a target's seeds each, all of its finds, and so many changed ones.
+/// Plays every `each`th seed of a target, all of its finds, and this many changed inputs.
 fn play(name: &str, each: usize, changed: u32) {
     let target = TARGETS.iter().find(|target| target.name == name).expect("a target");
     let mut inputs: Vec<_> = (target.seeds)().into_iter().step_by(each).collect();
@@ -74,7 +74,7 @@ fn play(name: &str, each: usize, changed: u32) {
     record("Fuzzing", &format!("target {name} without coverage"), &format!("{all} executions, no find"));
 }
 
-/// Runs a target, and shows the input where it panics.
+/// Runs a target, and shows the input if it panics.
 fn attempt(target: &Target, input: &[u8], which: &str) {
     let ran = catch_unwind(AssertUnwindSafe(|| (target.run)(input)));
     assert!(ran.is_ok(), "{} breaks on {which}: \"{}\"", target.name, input.escape_ascii());

@@ -60,8 +60,8 @@ pub(crate) struct Reply {
 /// A way to the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FrontEnd {
-    /// The local HTTP server, on a loopback socket behind a trusted proxy: so the peer is whoever
-    /// the last `X-Forwarded-For` says.
+    /// The local HTTP server, on a loopback socket behind a trusted proxy, so that the last
+    /// `X-Forwarded-For` names the peer.
     Socket,
     /// API Gateway HTTP API, payload version 2.0, stage `$default`.
     HttpApi,
@@ -75,7 +75,7 @@ pub(crate) enum FrontEnd {
     LoadBalancer,
 }
 
-/// Where the runner sends from. It must be a trusted proxy for [`FrontEnd::Socket`] to name the peer.
+/// The network that the runner sends from. It must be a trusted proxy for [`FrontEnd::Socket`] to name the peer.
 pub(crate) const TRUSTED_PROXY: &str = "127.53.0.1/32";
 
 /// How long a reply may take before we take it for lost.
@@ -129,7 +129,7 @@ impl FrontEnd {
 pub(crate) enum OpenFrontEnd {
     /// A server.
     Socket {
-        /// Where it is.
+        /// Its address.
         address: SocketAddr,
         /// Dropped, the server stops.
         _open: oneshot::Sender<()>,
@@ -187,7 +187,7 @@ where
 }
 
 impl Request {
-    /// Reads a request as it stands on the wire.
+    /// Reads a request in its wire format.
     pub(crate) fn parse(bytes: &[u8]) -> Self {
         let end = position(bytes, b"\r\n\r\n").expect("a head");
         let mut lines = split_lines(&bytes[..end]).into_iter();
@@ -207,7 +207,7 @@ impl Request {
         }
     }
 
-    /// The request as it stands on the wire.
+    /// The request in its wire format.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = [self.method.as_bytes(), b" ", &self.target, b" ", self.version.as_bytes(), b"\r\n"].concat();
         for (name, value) in &self.headers {
@@ -231,7 +231,7 @@ impl Request {
         self.headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_slice())
     }
 
-    /// What of its Authorization must not be said: the value, and the password in it.
+    /// The secrets in its Authorization, which nothing may print: the value, and the password in it.
     fn credentials(&self) -> Vec<String> {
         let Some(value) = self.header("Authorization") else { return Vec::new() };
         let encoded = value.rsplit(|byte| *byte == b' ').next().unwrap_or_default();
@@ -251,13 +251,13 @@ impl Request {
         text(self.target.split(|byte| *byte == b'?').next().unwrap_or_default())
     }
 
-    /// Everything behind the first `?`.
+    /// Everything after the first `?`.
     fn query(&self) -> String {
         let mark = self.target.iter().position(|byte| *byte == b'?');
         mark.map(|mark| text(&self.target[mark + 1..])).unwrap_or_default()
     }
 
-    /// The query's names and values as they stand there.
+    /// The query's names and values, not decoded.
     fn pairs(&self) -> Vec<(String, String)> {
         let query = self.query();
         let pairs = query.split('&').filter(|pair| !pair.is_empty());
@@ -275,7 +275,7 @@ impl Reply {
         (!values.is_empty()).then(|| values.iter().map(|(_, value)| value.as_str()).collect::<Vec<_>>().join(", "))
     }
 
-    /// What in it no reply may be or have, whatever it says.
+    /// The rules for all replies that this one breaks.
     pub(crate) fn broken_rules(&self, request: &Request) -> Vec<String> {
         let mut broken = self.faults.clone();
         let mut rule = |kept: bool, what: String| {
@@ -329,8 +329,8 @@ fn interleaved(pairs: &[(String, String)]) -> bool {
     names.len() < count
 }
 
-/// Sends a request over a connection of its own and reads to the connection's end. Where the client
-/// has not asked for the end, it ends the connection itself once it has the reply.
+/// Sends a request over a connection of its own and reads until the connection ends. If the client did
+/// not ask the server to close it, the client closes it once it has the reply.
 async fn exchange(address: SocketAddr, request: &Request) -> Reply {
     let socket = TcpSocket::new_v4().expect("a socket");
     let proxy: IpNet = TRUSTED_PROXY.parse().expect("a network");
@@ -361,7 +361,7 @@ async fn exchange(address: SocketAddr, request: &Request) -> Reply {
     reply
 }
 
-/// Reads a reply as it stands on the wire; `None` until all of it is there.
+/// Reads a reply in its wire format; `None` until all of it is there.
 fn read_reply(bytes: &[u8], request: &Request) -> Option<Reply> {
     let end = position(bytes, b"\r\n\r\n")?;
     let mut lines = split_lines(&bytes[..end]).into_iter().map(text);
@@ -508,7 +508,7 @@ fn rest(request: &Request, peer: Option<&str>) -> Value {
     })
 }
 
-/// An event of a load balancer: parameters as they stand in the query, the peer only behind all
+/// An event of a load balancer: parameters not decoded, the peer only after all
 /// else in `X-Forwarded-For`. Whatever comes more than once is carried only with multi-value
 /// headers switched on.
 fn load_balancer(request: &Request, peer: Option<&str>) -> Value {
@@ -576,7 +576,7 @@ fn lists(pairs: &[(String, String)]) -> Map<String, Value> {
     lists
 }
 
-/// The event with the request's body, in base64 where it is not declared to be text or JSON.
+/// The event with the request's body, in base64 unless it is declared to be text or JSON.
 fn with_body(mut event: Value, request: &Request) -> Value {
     let declared = text_of_header(request, "Content-Type");
     let plain = declared.starts_with("text/") || declared.starts_with("application/json");
@@ -589,7 +589,7 @@ fn with_body(mut event: Value, request: &Request) -> Value {
     event
 }
 
-/// The first value of a header as text, empty where there is none.
+/// The first value of a header as text, empty if there is no such header.
 fn text_of_header(request: &Request, name: &str) -> String {
     request.header(name).map(text).unwrap_or_default()
 }
@@ -604,7 +604,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Where `needle` begins in `bytes`.
+/// The index of the first `needle` in `bytes`.
 fn position(bytes: &[u8], needle: &[u8]) -> Option<usize> {
     bytes.windows(needle.len()).position(|window| window == needle)
 }

@@ -1,5 +1,5 @@
-//! The Lambda Runtime API, as the service has it towards `bootstrap`
-//! (docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html), and a Secrets Manager that answers
+//! A fake of the Lambda Runtime API, which `bootstrap` polls for events
+//! (docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html), and a fake Secrets Manager that answers
 //! `GetSecretValue`.
 
 use std::{
@@ -32,11 +32,11 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// `bootstrap`, running, and the Runtime API that it polls.
 pub struct Lambda {
-    /// Events for it, and where its answers go.
+    /// Events for it, each with a channel for its answer.
     events: mpsc::UnboundedSender<(Value, oneshot::Sender<Result<Value, String>>)>,
     /// The process, killed when dropped.
     process: Child,
-    /// The stand-in.
+    /// The fake.
     server: JoinHandle<()>,
 }
 
@@ -119,11 +119,11 @@ impl Lambda {
 pub struct SecretsManager {
     /// Its endpoint.
     pub url: String,
-    /// Versions by stage; none: every call is refused.
+    /// Versions by stage. If there are none, every call is refused.
     pub versions: Arc<Mutex<HashMap<&'static str, String>>>,
-    /// How often it was asked.
+    /// The number of calls so far.
     pub calls: Arc<Mutex<u32>>,
-    /// The stand-in.
+    /// The fake.
     server: JoinHandle<()>,
 }
 
