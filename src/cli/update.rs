@@ -13,10 +13,7 @@ use std::{
 
 use clap::Args;
 
-use super::{
-    Failure,
-    given_token::{GivenToken, TokenArgs},
-};
+use super::token_arg::{GivenToken, TokenArgs};
 use crate::{
     client::{
         self, Rules,
@@ -28,6 +25,7 @@ use crate::{
         state::ClientState,
         state_file::{self, StateFile},
     },
+    problem::Problem as Failure,
     protocol::hostname::HostName,
 };
 
@@ -48,7 +46,7 @@ use crate::{
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(super) struct UpdateCommand {
     /// The hosts to move
-    #[arg(value_name = "FQDN", value_parser = host)]
+    #[arg(value_name = "FQDN", value_parser = host, value_hint = clap::ValueHint::Other)]
     hosts: Vec<HostName>,
     /// The configuration file
     #[arg(long, value_name = "FILE")]
