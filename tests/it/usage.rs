@@ -163,7 +163,7 @@ fn flags_of_check() {
         (&["check", URL, "--wait", "-1"], &["-1: ", "expected"]),
         (
             &["check", "https://127.0.0.1:1", "--cacert", "nowhere"],
-            &["--cacert nowhere", "expected certificates as PEM"],
+            &["--cacert nowhere", "expected a file of PEM certificates"],
         ),
         (&["check", URL, HOST, "--token-file", "nowhere"], &["--token-file nowhere", "expected a file"]),
         (&["check", URL, "--jsn"], &["--jsn: nic53 check has no such flag: expected --json"]),

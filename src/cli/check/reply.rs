@@ -3,6 +3,10 @@
 use std::{collections::BTreeSet, net::IpAddr};
 
 use super::{http::Response, report::Step};
+use crate::protocol::{
+    meaning::{EVERY_CODE, meaning},
+    reply::ReturnCode,
+};
 
 /// The words of a reply: the return code, and the addresses that follow it.
 pub(super) struct Words<'a> {
@@ -22,24 +26,41 @@ impl<'a> Words<'a> {
 
 /// The step of a reply that is neither `good` nor `nochg`.
 pub(super) fn refused(name: &'static str, response: &Response) -> Step {
-    let (meaning, advice) = match (response.status, Words::of(response).code) {
-        (401, _) => (
-            "the token does not cover the host",
-            "print it again with `nic53 token` and the gateway's own settings: its zones, its secret, its generations",
-        ),
-        (200, "nohost") => (
-            "no zone of the gateway contains the host, the token does not cover it, or its record is an alias or a CNAME",
-            "check NIC53_ZONES, the name, and the record; the gateway's log says which it is",
-        ),
-        (200, "notfqdn") => ("the gateway does not accept this as a host name", "check the name"),
-        (_, "dnserr") => (
-            "Route 53 refused, throttled or did not answer the gateway",
-            "look at the gateway's log, the policy of its role, and the quota of the zone",
-        ),
-        (_, "911") => ("the gateway cannot read its own settings or secret", "look at the gateway's log"),
-        _ => ("this is not the reply of a nic53 gateway", "check the URL, and what is in front of the gateway"),
-    };
-    Step::wrong(name, response.summary()).meaning(meaning).advice(advice)
+    let word = if response.status == 401 { "badauth" } else { Words::of(response).code };
+    let step = Step::wrong(name, response.summary());
+    match EVERY_CODE.into_iter().find(|code| code.word() == word) {
+        Some(code) => step.meaning(phrase(meaning(&code).meaning)).advice(advice(&code)),
+        None => step
+            .meaning("this is not the reply of a nic53 gateway")
+            .advice("check the URL, and what is in front of the gateway"),
+    }
+}
+
+/// What the operator of the gateway does about a code.
+fn advice(code: &ReturnCode) -> &'static str {
+    match code {
+        ReturnCode::BadAuth => {
+            "print the token again with `nic53 token` and the gateway's own settings: its zones, its secret, its generations"
+        }
+        ReturnCode::NoHost => {
+            "check NIC53_ZONES, the name, the token, and the record, which may be an alias or a CNAME; the gateway's log says which it is"
+        }
+        ReturnCode::NotFqdn => "check the host name",
+        ReturnCode::DnsErr => {
+            "look at the gateway's log; if Route 53 refused or throttled it, check the policy of its role and the quota of the zone"
+        }
+        ReturnCode::ServerError => "look at the gateway's log: its settings or its secret may be unreadable",
+        ReturnCode::Good(_) | ReturnCode::NoChg(_) | ReturnCode::NumHost | ReturnCode::NotDonator => {
+            "look at the gateway's log, and find out which version of nic53 it runs"
+        }
+    }
+}
+
+/// A sentence as a part of a line.
+fn phrase(sentence: &str) -> String {
+    let mut letters = sentence.trim_end_matches('.').chars();
+    let first = letters.next().map(|letter| letter.to_ascii_lowercase());
+    first.into_iter().chain(letters).collect()
 }
 
 /// Addresses as a person reads them.
