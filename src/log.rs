@@ -16,7 +16,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use self::writer::write_line;
 pub use self::writer::{flush, write_in_background};
-use crate::protocol::reply::ReturnCode;
+use crate::protocol::{reply::ReturnCode, token};
 
 /// Which lines are written (`NIC53_LOG`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -132,7 +132,7 @@ impl Log {
     pub fn request(self, mut entry: Entry, took: Duration) {
         entry.took = took;
         if self.level >= if entry.is_error() { Level::Error } else { Level::Info } {
-            write_line(&match self.format {
+            write(&match self.format {
                 Format::Text => text_line(format_args!("{entry}")),
                 Format::Json => serde_json::to_string(&entry).unwrap_or_default(),
             });
@@ -162,11 +162,17 @@ impl Log {
 
     /// Writes a line that does not belong to a request.
     fn message(self, level: &'static str, message: &str) {
-        write_line(&match self.format {
+        write(&match self.format {
             Format::Text => text_line(format_args!("{level}: {message}")),
             Format::Json => serde_json::json!({ "level": level, "message": message }).to_string(),
         });
     }
+}
+
+/// Writes a line, without anything that has the form of a token. A host's name can contain one, and
+/// so can an error that quotes it.
+fn write(line: &str) {
+    write_line(&token::redact(line));
 }
 
 /// A line of plain text: the time and the message. Control characters become `?`: they could forge a

@@ -1,6 +1,6 @@
 //! Tokens: what a host's token is, and the secret that makes them.
 
-use std::{array, fmt, iter};
+use std::{array, borrow::Cow, fmt, iter};
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -136,9 +136,32 @@ impl fmt::Debug for Password {
     }
 }
 
-/// Whether a word has the form of a token, so that it must not be logged, whosever token it is.
-pub fn looks_like_one(word: &str) -> bool {
-    word.len() == TOKEN_LENGTH && word.bytes().all(|byte| ALPHABET.contains(&byte))
+/// Whether a text contains what has the form of a token, see [`redact`].
+pub fn is_in(text: &str) -> bool {
+    matches!(redact(text), Cow::Owned(_))
+}
+
+/// The text with `…` for everything that has the form of a token, in any case, alone or inside a
+/// longer word. It must be neither logged nor kept, whosever token it is.
+pub fn redact(text: &str) -> Cow<'_, str> {
+    let mut redacted = None::<String>;
+    let mut at = 0;
+    for run in text.as_bytes().chunk_by(|one, next| is_symbol(*one) == is_symbol(*next)) {
+        // Symbols are ASCII, so that a run begins and ends between characters.
+        let (start, end) = (at, at + run.len());
+        at = end;
+        if is_symbol(run[0]) && run.len() >= TOKEN_LENGTH {
+            redacted.get_or_insert_with(|| text[..start].to_owned()).push('…');
+        } else if let Some(redacted) = &mut redacted {
+            redacted.push_str(&text[start..end]);
+        }
+    }
+    redacted.map_or(Cow::Borrowed(text), Cow::Owned)
+}
+
+/// Whether an octet is one of a token's symbols, in either case.
+fn is_symbol(octet: u8) -> bool {
+    ALPHABET.contains(&octet.to_ascii_lowercase())
 }
 
 /// Crockford's base32 alphabet in lower case.
@@ -191,6 +214,25 @@ mod tests {
         assert!(is_in("The-Password", "the-password.example.org"));
         assert!(!is_in("the-password", "the.example.org"));
         assert!(!is_in("example", "the.example.org"), "too short for a token");
+    }
+
+    #[test]
+    fn what_has_the_form_of_a_token_is_redacted() {
+        let token = "p76tf75ar94am7g7pcjzryjr";
+        for (text, redacted) in [
+            (token.to_owned(), "…"),
+            (token.to_ascii_uppercase(), "…"),
+            (format!("x{token}.example.org"), "….example.org"),
+            (format!("é{token}é, louis-{token}-{token}"), "é…é, louis-…-…"),
+            (format!("oi{token}lu{token}"), "oi…lu…"),
+        ] {
+            assert_eq!(redact(&text), redacted, "{text}");
+            assert!(is_in(&text), "{text}");
+        }
+        for text in ["", "home.example.org", &token[1..], &format!("{}-{}", &token[..20], &token[20..]), "é"] {
+            assert_eq!(redact(text), text);
+            assert!(!is_in(text), "{text}");
+        }
     }
 
     #[test]

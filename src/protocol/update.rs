@@ -79,8 +79,7 @@ impl Update {
     /// The hosts as they may be logged: `?` stands for a malformed one, and for one that may contain
     /// a token.
     pub fn loggable_hosts(&self) -> Vec<String> {
-        let loggable =
-            |host: &&HostName| !self.password.is_in(host.as_str()) && !host.labels().any(token::looks_like_one);
+        let loggable = |host: &&HostName| !self.password.is_in(host.as_str()) && !token::is_in(host.as_str());
         let shown = |host: &Result<HostName, _>| {
             host.as_ref().ok().filter(loggable).map_or_else(|| "?".to_owned(), ToString::to_string)
         };
@@ -130,7 +129,9 @@ mod tests {
         for (hostname, logged) in [
             ("a.example.org", "a.example.org"),
             (&format!("{token}.example.org"), "?"),
-            (&format!("x{token}.example.org"), &format!("x{token}.example.org")),
+            (&format!("x{token}.example.org"), "?"),
+            (&format!("{}.example.org", token.to_ascii_uppercase()), "?"),
+            (&format!("{}.{}.example.org", &token[..12], &token[12..]), "tpevsfpxxzqr.2rjzfd61aff8.example.org"),
             ("a..b", "?"),
         ] {
             let update = update(&format!("hostname={hostname}"));
