@@ -55,6 +55,7 @@ async fn connection(stream: TcpStream, peer: SocketAddr, responder: Responder, s
 
 /// Answers the questions of one connection, until it is silent or sends something else.
 async fn converse(mut stream: TcpStream, peer: SocketAddr, responder: Responder) -> io::Result<()> {
+    let _ = stream.set_nodelay(true);
     let (questions, mut answers) = stream.split();
     let mut questions = BufReader::with_capacity(1024, questions);
     loop {

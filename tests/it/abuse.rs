@@ -5,6 +5,7 @@
 //! attackers come from one address of this machine, who asks rightly from another.
 
 use std::{
+    collections::VecDeque,
     fs,
     io::{ErrorKind, Read, Write},
     net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpStream, UdpSocket},
@@ -19,7 +20,7 @@ use std::{
 
 use crate::support::{
     process::{Nic53, program},
-    raw::{Connection, addresses, ask, authorization, question},
+    raw::{Connection, addresses, ask, authorization, question, stuffed},
     results::{iterations, record},
 };
 use hickory_server::proto::{
@@ -675,33 +676,138 @@ fn damaged(random: &mut TestRng, number: u16) -> Vec<u8> {
 }
 
 #[test]
-fn silent_dns_connections_keep_no_datagram_out() {
+fn silent_dns_connections_keep_nobody_out() {
     let watched = Watched::start(1024);
     let attacker = Attacker::of(watched.dns());
-    // More than are served at a time; the rest waits in the system's queue.
+    // More than may be open.
     let count = iterations(400, 1000);
     let mut silent = attacker.connect_many(count);
     for (n, stream) in silent.iter_mut().enumerate() {
-        // Nothing, half a length, a length and half a message, the largest length.
-        stream.write_all([&[][..], &[0], &[0, 40, 1, 2, 3], &[0xff, 0xff, 1]][n % 4]).expect("room");
+        // Nothing, half a length, a length and half a message, a length that no question has. The
+        // server may have closed it already.
+        let _ = stream.write_all([&[][..], &[0], &[0, 40, 1, 2, 3], &[0xff, 0xff, 1]][n % 4]);
     }
-    for right in 2..12 {
-        watched.answers(right);
-    }
+    ask_honestly(&watched, &mut 1, &mut Times::default());
     drop(silent);
-    let mut stream = attacker.connect();
-    let asked = question("right.e.x.", RecordType::A).to_vec().expect("a message");
-    stream
-        .write_all(&[&u16::try_from(asked.len()).expect("a short one").to_be_bytes(), &*asked].concat())
-        .expect("room");
-    stream.shutdown(Shutdown::Write).expect("an open connection");
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).expect("an answer");
-    let answer = Message::from_vec(&answer[2..]).expect("a message");
-    assert_eq!((answer.metadata.response_code, answer.answers.len()), (ResponseCode::NoError, 1));
-    drop(stream);
     watched.is_well_after(
-        &format!("{count} DNS connections that say nothing, or half of something"),
-        "10 updates and their look-ups over UDP answered beside them, one over TCP behind them",
+        &format!("{count} DNS connections that send nothing, or half of something"),
+        "20 updates and their look-ups over UDP and TCP answered meanwhile",
     );
+}
+
+#[test]
+fn stuffed_dns_questions_take_no_time_from_others() {
+    attack_dns("a sender of 1 MB/s of DNS questions that are stuffed with records", |attacker, sent, stop| {
+        let message = framed(&stuffed());
+        let expected = [0, 12, 0, 1, 0x81, 1, 0, 0, 0, 0, 0, 0, 0, 0];
+        while !stop.load(Ordering::Relaxed) {
+            let mut stream = attacker.connect();
+            // For some seconds: a connection has a limited time.
+            for _ in 0..40 {
+                let started = Instant::now();
+                stream.write_all(&message.repeat(25)).expect("a server that reads");
+                let mut answers = [0; 25 * 14];
+                stream.read_exact(&mut answers).expect("an answer to each");
+                assert_eq!(answers.as_slice(), expected.repeat(25), "each is refused by its header");
+                sent.fetch_add(25, Ordering::Relaxed);
+                if stop.load(Ordering::Relaxed) {
+                    break;
+                }
+                thread::sleep(Duration::from_millis(100).saturating_sub(started.elapsed()));
+            }
+        }
+        "stuffed questions, all refused"
+    });
+}
+
+#[test]
+fn many_dns_connections_take_no_time_from_others() {
+    attack_dns(
+        "260 DNS connections from one address, 32 renewed a second, a question every 4 s on each",
+        |attacker, sent, stop| {
+            let asked = framed(&question("right.e.x.", RecordType::A).to_vec().expect("a message"));
+            let mut open: VecDeque<TcpStream> = attacker.connect_many(260).into();
+            while !stop.load(Ordering::Relaxed) {
+                for _ in 0..2 {
+                    open.rotate_left(1);
+                    // The server may have closed it.
+                    let _ = open[0].write_all(&asked);
+                }
+                open.pop_front();
+                open.push_back(attacker.connect());
+                sent.fetch_add(1, Ordering::Relaxed);
+                thread::sleep(Duration::from_millis(1000 / 32));
+            }
+            "connections renewed"
+        },
+    );
+}
+
+/// Attacks the DNS server while honest clients ask, and records how much longer they wait. The attack
+/// counts what it sends, goes on until it is stopped, and returns what it counted.
+fn attack_dns(what: &str, attack: impl Fn(&Attacker, &AtomicU64, &AtomicBool) -> &'static str + Sync) {
+    let watched = Watched::start(1024);
+    let (mut idle, mut attacked) = (Times::default(), Times::default());
+    let (mut number, mut sent, mut counted) = (1, 0, "");
+    // By turns, because the machine has other work to do too.
+    for _ in 0..iterations(1, 10) {
+        ask_honestly(&watched, &mut number, &mut idle);
+        let (more, stop) = (AtomicU64::new(0), AtomicBool::new(false));
+        thread::scope(|scope| {
+            let attacking = scope.spawn(|| attack(&Attacker::of(watched.dns()), &more, &stop));
+            while more.load(Ordering::Relaxed) == 0 && !attacking.is_finished() {
+                thread::sleep(Duration::from_millis(1));
+            }
+            ask_honestly(&watched, &mut number, &mut attacked);
+            stop.store(true, Ordering::Relaxed);
+            counted = attacking.join().expect("an attack that goes on");
+        });
+        assert!(more.load(Ordering::Relaxed) > 0);
+        sent += more.load(Ordering::Relaxed);
+    }
+    let count = attacked.updates.len();
+    watched.is_well_after(
+        what,
+        &format!(
+            "{sent} {counted}; {count} updates and {count} questions over TCP answered; the median update took {:.1} times as long as without, the median question {:.1} times",
+            latency(attacked.updates).0 / latency(idle.updates).0,
+            latency(attacked.questions).0 / latency(idle.questions).0
+        ),
+    );
+}
+
+/// How long honest clients waited.
+#[derive(Default)]
+struct Times {
+    /// For the reply to an update and the answer to a question over UDP.
+    updates: Vec<Duration>,
+    /// For the answer to a question over TCP.
+    questions: Vec<Duration>,
+}
+
+/// Updates a host, each time with another number, and asks for it over UDP and TCP.
+fn ask_honestly(watched: &Watched, number: &mut u32, times: &mut Times) {
+    let asked = framed(&question("right.e.x.", RecordType::A).to_vec().expect("a message"));
+    for _ in 0..20 {
+        *number += 1;
+        let started = Instant::now();
+        watched.answers(*number);
+        times.updates.push(started.elapsed());
+        let started = Instant::now();
+        let mut stream = TcpStream::connect(watched.dns()).expect("a server that accepts");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+        stream.write_all(&asked).expect("a server that reads");
+        let mut length = [0; 2];
+        stream.read_exact(&mut length).expect("an answer");
+        let mut answer = vec![0; u16::from_be_bytes(length).into()];
+        stream.read_exact(&mut answer).expect("a whole answer");
+        times.questions.push(started.elapsed());
+        let answer = Message::from_vec(&answer).expect("a message");
+        assert_eq!((answer.metadata.response_code, answer.answers.len()), (ResponseCode::NoError, 1));
+    }
+}
+
+/// A message as TCP carries it: its length comes first.
+fn framed(message: &[u8]) -> Vec<u8> {
+    [&u16::try_from(message.len()).expect("a short one").to_be_bytes(), message].concat()
 }

@@ -1,18 +1,33 @@
-//! What it costs to tell a wrong token, in instructions: valgrind's callgrind counts them, and counts
-//! the same each time. It must cost the same however much of the token is right, whichever secret it
-//! is near to, and whether or not the host has records.
+//! What it costs to refuse, in instructions: valgrind's callgrind counts them, and counts the same each
+//! time.
 //!
-//! What is counted of each answer is all that is done in `Password::is`, the only place where what a
-//! client sent meets what is right. All else in an answer depends on what the client sent alone, and
-//! would drown it: taking memory costs more at one time than at another.
+//! A wrong token must cost the same however much of it is right, whichever secret it is near to, and
+//! whether or not the host has records. What is counted of each answer is all that is done in
+//! `Password::is`, the only place where what a client sent meets what is right. Everything else depends
+//! on what the client sent alone, and would drown it: allocating costs more at one time than at another.
+//!
+//! A DNS question that is stuffed with records must not cost more than an honest one.
 
-use std::{env, fs, path::Path, process::Command};
+use std::{env, fs, net::Ipv4Addr, path::Path, process::Command, sync::Arc};
 
-use crate::support::{captured, fake_route53::FakeRoute53, results::record};
+use crate::support::{
+    captured,
+    fake_route53::FakeRoute53,
+    raw::{question, stuffed},
+    results::record,
+};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use futures_util::FutureExt;
+use hickory_server::{
+    net::xfer::Protocol,
+    proto::{
+        op::{Message, ResponseCode},
+        rr::RecordType,
+    },
+};
 use http::{Request, Response, request::Parts};
 use nic53::{
+    dns::{NameServer, Responder},
     gateway::Gateway,
     protocol::{
         hostname::HostName,
@@ -22,7 +37,7 @@ use nic53::{
     },
     secrets::Provider,
     settings::Settings,
-    store::route53::Route53,
+    store::{embedded::Embedded, route53::Route53},
 };
 
 /// The secrets that tokens are minted under.
@@ -37,13 +52,78 @@ fn a_wrong_token_is_told_in_as_many_instructions_whatever_is_right_about_it() {
         return ask_all();
     }
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let counts = count_instructions(folder.path());
+    let counts = count_instructions(
+        folder.path(),
+        "a_wrong_token_is_told_in_as_many_instructions_whatever_is_right_about_it",
+        "nic53::protocol::token::Password::is",
+        "answer",
+    );
     let questions = questions();
     assert_eq!(counts.len(), questions.len(), "{counts:?}");
     for ((what, ..), count) in questions.iter().zip(&counts) {
         record("The token check", what, &format!("{count} instructions"));
         assert_eq!(*count, counts[0], "{what}: {counts:?}");
     }
+}
+
+#[test]
+fn a_stuffed_dns_question_costs_no_more_than_an_honest_one() {
+    if env::var_os(COUNTED).is_some() {
+        return ask_dns();
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let counts = count_instructions(
+        folder.path(),
+        "a_stuffed_dns_question_costs_no_more_than_an_honest_one",
+        "nic53::dns::responder::Responder::respond",
+        "respond",
+    );
+    let messages = messages();
+    assert_eq!(counts.len(), messages.len(), "{counts:?}");
+    for ((what, message), count) in messages.iter().zip(&counts) {
+        record("DNS questions", &format!("{what}, {} octets", message.len()), &format!("{count} instructions"));
+        assert!(*count <= counts[0], "{what}: {counts:?}");
+    }
+}
+
+/// DNS messages, in words and in octets: an honest question, and such as are refused.
+fn messages() -> Vec<(&'static str, Vec<u8>)> {
+    let honest = question("there.example.org.", RecordType::A).to_vec().expect("a message");
+    let answers = stuffed();
+    let mut authorities = answers.clone();
+    authorities[6..10].rotate_left(2);
+    let mut additionals = answers.clone();
+    additionals[6..12].rotate_left(2);
+    let mut queries = answers.clone();
+    queries[4..8].rotate_left(2);
+    vec![
+        ("an honest question", honest),
+        ("one with 270 answers", answers),
+        ("one with 270 authority records", authorities),
+        ("one with 270 additional records", additionals),
+        ("one with 270 queries", queries),
+    ]
+}
+
+/// Has all messages answered.
+fn ask_dns() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let zones = Zones::parse("example.org=Z1").expect("zones");
+    let store = Embedded::open(folder.path(), zones).unwrap_or_else(|error| panic!("{error}"));
+    let responder = Responder::new(Arc::new(store), NameServer::default(), captured::log());
+    for (what, message) in messages() {
+        let answer = respond(&responder, message);
+        let code = if what.starts_with("an honest") { ResponseCode::NXDomain } else { ResponseCode::FormErr };
+        assert_eq!(answer.metadata.response_code, code, "{what}");
+    }
+}
+
+/// One answer.
+#[inline(never)]
+fn respond(responder: &Responder, message: Vec<u8>) -> Message {
+    let peer = (Ipv4Addr::LOCALHOST, 53).into();
+    let answer = responder.respond(message, peer, Protocol::Udp).expect("an answer");
+    Message::from_vec(&answer).expect("a message")
 }
 
 /// What is sent: in words, the host, and its password.
@@ -74,20 +154,21 @@ fn questions() -> Vec<(&'static str, &'static str, String)> {
     ]
 }
 
-/// Runs this test under valgrind and gives the instructions of each answer, in order.
-fn count_instructions(folder: &Path) -> Vec<u64> {
+/// Runs a test of this module under valgrind. Returns the instructions within `counted` in each call of
+/// `call`, a function of this module, in order.
+fn count_instructions(folder: &Path, test: &str, counted: &str, call: &str) -> Vec<u64> {
     let output = folder.join("counts");
     let this = env::current_exe().expect("this program");
-    let counted = Command::new("valgrind")
-        .args(["--tool=callgrind", "--toggle-collect=nic53::protocol::token::Password::is"])
-        .arg("--dump-after=it::timing::answer")
+    let finished = Command::new("valgrind")
+        .args(["--tool=callgrind", &format!("--toggle-collect={counted}")])
+        .arg(format!("--dump-after=it::timing::{call}"))
         .arg(format!("--callgrind-out-file={}", output.display()))
         .arg(this)
-        .args(["--exact", "timing::a_wrong_token_is_told_in_as_many_instructions_whatever_is_right_about_it"])
+        .args(["--exact", &format!("timing::{test}")])
         .env(COUNTED, "1")
         .output()
         .unwrap_or_else(|error| panic!("valgrind: {error}; ./test installs what is missing"));
-    assert!(counted.status.success(), "{}", String::from_utf8_lossy(&counted.stderr));
+    assert!(finished.status.success(), "{}", String::from_utf8_lossy(&finished.stderr));
     let dumps = (1..).map(|number| output.with_extension(number.to_string()));
     let dumps = dumps.map_while(|dump| fs::read_to_string(dump).ok());
     let count = |dump: String| dump.lines().find_map(|line| line.strip_prefix("totals: ")?.parse().ok());

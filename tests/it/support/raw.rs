@@ -82,6 +82,19 @@ pub(crate) fn question(name: &str, kind: RecordType) -> Message {
     message
 }
 
+/// A question of nearly 4096 octets that is stuffed with answers: each a CNAME from the question's name of 126
+/// labels to that name, compressed.
+pub(crate) fn stuffed() -> Vec<u8> {
+    let records = 270_u16;
+    let mut octets = vec![0, 1, 1, 0, 0, 1];
+    octets.extend(records.to_be_bytes());
+    octets.extend([0; 4]);
+    octets.extend([1, b'a'].repeat(126));
+    octets.extend([0, 0, 1, 0, 1]);
+    octets.extend([0xc0, 12, 0, 5, 0, 1, 0, 0, 0, 0, 0, 2, 0xc0, 12].repeat(records.into()));
+    octets
+}
+
 /// Asks a DNS server over UDP, as a resolver does: again where no answer comes, since even loopback
 /// may lose a datagram, and where the server says that it failed.
 pub(crate) fn ask(dns: &str, question: &Message) -> Message {
