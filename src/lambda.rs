@@ -22,7 +22,6 @@ use crate::{
 
 mod event;
 mod guard;
-mod target;
 
 pub use event::{Invocation, request, serve};
 

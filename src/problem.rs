@@ -13,9 +13,3 @@ impl fmt::Display for Problem {
 }
 
 impl std::error::Error for Problem {}
-
-impl From<String> for Problem {
-    fn from(text: String) -> Self {
-        Self(text)
-    }
-}

@@ -22,7 +22,6 @@ mod setup;
 mod support;
 mod timing;
 mod update;
-mod usage;
 mod wiped;
 
 #[path = "../../fuzz/targets/mod.rs"]

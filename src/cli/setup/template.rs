@@ -1,20 +1,19 @@
-//! The template of a client, and filling it in. `setup/README.md` lists the keys of its head and the placeholders of its
-//! body.
+//! The template of a client, and filling it in.
 //!
-//! The head, between two lines of `---`, has one `key: value` a line: `title`, `about`, `checked`, optionally `warning`,
-//! `token-in` and `address`, then the limits that [`Limits`] lists. The body is Markdown: text between fences is typed or
-//! pasted, the rest explains it. `{{word}}` is filled in. The lines from `{{#word}}` to `{{/word}}` are repeated for each
-//! host (`hosts`), or kept only if the word is true of the URL (`https`, `http`, `port`, `prefix`).
+//! The head, between two lines of `---`, has one `key: value` a line: `title`, `about` and `checked`, a `warning` where
+//! there is one, then the limits that [`Limits`] lists. The body is Markdown: what stands between fences is typed or pasted, the rest explains.
+//! `{{word}}` is filled in; the lines from `{{#word}}` to `{{/word}}` stand once for each host (`hosts`), or only where
+//! the word is true of the URL (`https`, `http`, `port`, `prefix`).
 
 use zeroize::Zeroizing;
 
 use crate::{client::gateway_url::GatewayUrl, protocol::hostname::HostName};
 
-/// The user name for clients that do not accept the host's. Without a dot it claims nothing, so that the gateway checks
+/// The user name where a client does not take the host's. Without a dot it claims nothing, so that the gateway checks
 /// the token against the hosts alone.
 pub(super) const SHORT_USER: &str = "nic53";
 
-/// A client: what it is, what it cannot do, and how to set it up.
+/// A client: what it is, what it cannot do, and what to tell it.
 pub(super) struct Template {
     /// Its name as people know it.
     pub title: &'static str,
@@ -22,11 +21,9 @@ pub(super) struct Template {
     pub about: &'static str,
     /// How the template was verified, and what was not.
     pub checked: &'static str,
-    /// When the token goes in the query and not in a header.
-    pub token_in_query: InQuery,
-    /// Whether the client publishes the address that the gateway sees.
-    pub address_is_seen: bool,
-    /// What must be known before anything is pasted.
+    /// Whether the token goes in the query rather than in a header.
+    pub token_in_query: bool,
+    /// What must be known before anything is pasted, if there is such a thing.
     pub warning: Option<&'static str>,
     /// What it cannot do.
     pub limits: Limits,
@@ -34,33 +31,10 @@ pub(super) struct Template {
     body: &'static str,
 }
 
-/// When a client has its token in the query.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum InQuery {
-    /// Never: it sends a header.
-    #[default]
-    Never,
-    /// If the URL is https.
-    OverHttps,
-    /// Always.
-    Always,
-}
-
-impl InQuery {
-    /// Whether that is so at this URL.
-    pub(super) fn at(self, url: &GatewayUrl) -> bool {
-        match self {
-            Self::Never => false,
-            Self::OverHttps => url.https,
-            Self::Always => true,
-        }
-    }
-}
-
 /// What a client cannot do, as the head of its template says it; a key that is absent is no limit.
 #[derive(Debug, Default)]
 pub(super) struct Limits {
-    /// `hosts`: how many hosts.
+    /// `hosts`: how many.
     pub hosts: Option<usize>,
     /// `user`: characters of the user name.
     pub user: Option<usize>,
@@ -76,15 +50,15 @@ pub(super) struct Limits {
     pub refuses: &'static str,
     /// `user-refuses`: characters that its user name may not have.
     pub user_refuses: &'static str,
-    /// `https`: `no`, `always`, or a condition, such as `only with wget-ssl`.
+    /// `https`: `no`, `always`, or when it is there, such as `only with wget-ssl`.
     pub https: Option<&'static str>,
-    /// `port`: `no` if it uses the scheme's own port only.
+    /// `port`: `no` where it asks the scheme's own port only.
     pub no_port: bool,
-    /// `path`: `no` if it asks for `/nic/update` only.
+    /// `path`: `no` where it asks for `/nic/update` only.
     pub no_path: bool,
 }
 
-/// A host with its user name and token.
+/// A host, and how a client may move it.
 pub(super) struct Account {
     /// The host.
     pub host: String,
@@ -95,7 +69,7 @@ pub(super) struct Account {
 }
 
 impl Account {
-    /// The account of a host for a client with these limits.
+    /// The account of a host at a client of these limits.
     pub(super) fn new(host: &HostName, token: Zeroizing<String>, limits: &Limits) -> Self {
         let host = host.to_string();
         let fits = limits.user.is_none_or(|most| host.len() <= most)
@@ -115,11 +89,11 @@ pub(super) enum Part {
 }
 
 impl Template {
-    /// Parses a template.
+    /// Reads a template.
     ///
     /// # Errors
     ///
-    /// If its head is malformed.
+    /// What is wrong with it.
     pub(super) fn parse(client: &str, text: &'static str) -> Result<Self, String> {
         let (head, body) = text
             .strip_prefix("---\n")
@@ -129,8 +103,7 @@ impl Template {
             title: "",
             about: "",
             checked: "",
-            token_in_query: InQuery::Never,
-            address_is_seen: false,
+            token_in_query: false,
             warning: None,
             limits: Limits::default(),
             body,
@@ -144,7 +117,7 @@ impl Template {
         Ok(template)
     }
 
-    /// Sets the value of one line of the head.
+    /// Takes one line of the head.
     fn set(&mut self, key: &str, value: &'static str) -> Result<(), &'static str> {
         let number = || value.parse().map(Some).map_err(|_| "expected a number");
         let no = || if value == "no" { Ok(true) } else { Err("expected `no`") };
@@ -153,14 +126,7 @@ impl Template {
             "about" => self.about = value,
             "checked" => self.checked = value,
             "warning" => self.warning = Some(value),
-            "token-in" => {
-                self.token_in_query = match value {
-                    "query" => InQuery::Always,
-                    "query over https" => InQuery::OverHttps,
-                    _ => return Err("expected `query` or `query over https`"),
-                }
-            }
-            "address" if value == "seen" => self.address_is_seen = true,
+            "token-in" if value == "query" => self.token_in_query = true,
             "hosts" => self.limits.hosts = number()?,
             "user" => self.limits.user = number()?,
             "token" => self.limits.token = number()?,
@@ -172,35 +138,35 @@ impl Template {
             "https" => self.limits.https = Some(value),
             "port" => self.limits.no_port = no()?,
             "path" => self.limits.no_path = no()?,
-            _ => return Err("expected a key that src/cli/setup/README.md lists"),
+            _ => return Err("expected a key that the head of src/cli/setup/template.rs lists"),
         }
         Ok(())
     }
 
-    /// The template, filled in.
+    /// The template filled in.
     ///
     /// # Errors
     ///
-    /// If a placeholder or a section is unknown or not closed.
+    /// What in the template cannot be filled in.
     pub(super) fn fill(&self, url: &GatewayUrl, accounts: &[Account]) -> Result<Vec<Part>, String> {
         let filled = Filling { url, accounts, account: None }.fill(self.body)?;
         Ok(parts(&filled))
     }
 }
 
-/// The values of the placeholders at one place of a template.
+/// What placeholders stand for, at one place of a template.
 #[derive(Clone, Copy)]
 struct Filling<'a> {
     /// The gateway.
     url: &'a GatewayUrl,
     /// All hosts.
     accounts: &'a [Account],
-    /// The host of these lines, counted from 1; `None` outside of `hosts`.
+    /// The host whose lines these are, counted from 1.
     account: Option<(usize, &'a Account)>,
 }
 
 impl Filling<'_> {
-    /// Fills in some whole lines.
+    /// Fills in a stretch of whole lines.
     fn fill(self, text: &str) -> Result<String, String> {
         let mut filled = String::new();
         let mut rest = text;
@@ -221,7 +187,7 @@ impl Filling<'_> {
         Ok(filled)
     }
 
-    /// Fills in the lines of a section: for each host, or once if its word is true.
+    /// Fills in the lines of a section as often as they stand there.
     fn fill_section(self, word: &str, section: &str) -> Result<String, String> {
         if word == "hosts" {
             let numbered = self.accounts.iter().zip(1..);
@@ -229,14 +195,14 @@ impl Filling<'_> {
                 .map(|(account, number)| Self { account: Some((number, account)), ..self }.fill(section))
                 .collect();
         }
-        let is_true = match word {
+        let stands = match word {
             "https" => self.url.https,
             "http" => !self.url.https,
             "port" => !self.url.has_default_port(),
             "prefix" => !self.url.prefix.is_empty(),
             _ => return Err(format!("template: `{{{{#{word}}}}}`: expected hosts, https, http, port or prefix")),
         };
-        if is_true { self.fill(section) } else { Ok(String::new()) }
+        if stands { self.fill(section) } else { Ok(String::new()) }
     }
 
     /// Fills in the placeholders of a line.
@@ -246,18 +212,13 @@ impl Filling<'_> {
         while let Some((before, after)) = rest.split_once("{{") {
             let (word, after) = after.split_once("}}").ok_or_else(|| format!("template: `{line}`: expected `}}}}`"))?;
             filled += before;
-            filled += &self.value(word).ok_or_else(|| format!("template: `{{{{{word}}}}}` has no value here"))?;
+            filled += &self.value(word).ok_or_else(|| format!("template: `{{{{{word}}}}}` stands for nothing here"))?;
             rest = after;
         }
         Ok(filled + rest)
     }
 
-    /// The host, with something else instead of everything but letters and digits.
-    fn separated_by(self, separator: &str) -> Option<String> {
-        Some(self.account?.1.host.replace(|letter: char| !letter.is_ascii_alphanumeric(), separator))
-    }
-
-    /// The value of a placeholder.
+    /// What a placeholder stands for.
     fn value(self, word: &str) -> Option<String> {
         let url = self.url;
         Some(match word {
@@ -273,15 +234,13 @@ impl Filling<'_> {
             "host" => self.account?.1.host.clone(),
             "user" => self.account?.1.user.clone(),
             "token" => self.account?.1.token.to_string(),
-            "id" => self.separated_by("_")?,
-            "dashed" => self.separated_by("-")?,
-            "plain" => self.separated_by("")?,
+            "id" => self.account?.1.host.replace(|letter: char| !letter.is_ascii_alphanumeric(), "_"),
             _ => return None,
         })
     }
 }
 
-/// Splits Markdown into prose and the text between fences.
+/// Markdown as prose and what stands between fences.
 fn parts(markdown: &str) -> Vec<Part> {
     let mut parts = Vec::new();
     let mut fenced = false;
@@ -316,14 +275,14 @@ mod tests {
 
     #[test]
     fn a_template_is_filled_in_for_each_host() {
-        let body = "Say:\n\n```\n{{#hosts}}\n{{number}} {{id}} {{dashed}} {{plain}} {{user}}:{{token}}@{{server}}{{path}}\n{{/hosts}}\n```\nThen.\n";
+        let body = "Say:\n\n```\n{{#hosts}}\n{{number}} {{id}} {{user}}:{{token}}@{{server}}{{path}}\n{{/hosts}}\n```\nThen.\n";
         assert_eq!(
             filled(body, "https://dyn.example.org:8443/prod"),
             Ok(vec![
                 Part::Prose("Say:".into()),
                 Part::Paste(
-                    "1 a_example_org a-example-org aexampleorg a.example.org:token a.example.org@dyn.example.org:8443/prod/nic/update\n\
-                     2 b_example_org b-example-org bexampleorg b.example.org:token b.example.org@dyn.example.org:8443/prod/nic/update"
+                    "1 a_example_org a.example.org:token a.example.org@dyn.example.org:8443/prod/nic/update\n\
+                     2 b_example_org b.example.org:token b.example.org@dyn.example.org:8443/prod/nic/update"
                         .into()
                 ),
                 Part::Prose("Then.".into()),
@@ -332,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_section_is_kept_if_its_word_is_true_of_the_url() {
+    fn a_section_stands_where_its_word_is_true_of_the_url() {
         let body = "{{#https}}\ntls\n{{/https}}\n{{#http}}\nplain\n{{/http}}\n{{#port}}\n{{port}}\n{{/port}}\n{{#prefix}}\n{{prefix}}\n{{/prefix}}\n";
         for (url, shown) in [
             ("https://dyn.example.org", "tls"),
@@ -365,7 +324,6 @@ mod tests {
             ("---\nuser: many\n---\n", "`user: many`"),
             ("---\ncolour: red\n---\n", "`colour: red`"),
             ("---\nport: yes\n---\n", "`port: yes`"),
-            ("---\ntoken-in: body\n---\n", "`token-in: body`"),
         ] {
             let error = Template::parse("router", text).err().unwrap_or_default();
             assert!(error.starts_with("template router:") && error.contains(named), "{text}: {error}");
