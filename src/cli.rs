@@ -2,20 +2,27 @@
 
 mod check;
 mod export;
-mod given_token;
 mod man;
+mod output;
 mod serve;
 mod settings;
 mod setup;
-mod terminal;
 mod token;
+mod token_arg;
 mod update;
+mod usage;
+mod values;
 
-use std::{fmt, process::ExitCode};
+use std::{
+    collections::BTreeSet,
+    ffi::{OsStr, OsString},
+    process::ExitCode,
+};
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::problem::Problem;
+use self::output::{print, warn};
+use crate::{problem::Problem, settings::VARIABLES};
 
 /// A dyndns2 gateway to Amazon Route 53.
 ///
@@ -23,12 +30,12 @@ use crate::problem::Problem;
 #[derive(Parser)]
 #[command(name = "nic53", version, after_help = "Example:\n  nic53 serve --http 127.0.0.1:8053 --dns 127.0.0.1:8054")]
 struct Cli {
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     command: Option<Command>,
 }
 
-/// What it can do.
+/// The commands.
 #[derive(Subcommand)]
 #[allow(clippy::missing_docs_in_private_items, reason = "a line here would replace the help of each")]
 enum Command {
@@ -42,64 +49,67 @@ enum Command {
     Completions(man::Completions),
 }
 
-/// Why a command ended, for the person who typed it.
-#[derive(Debug)]
-pub struct Failure(pub String);
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl From<Problem> for Failure {
-    fn from(Problem(text): Problem) -> Self {
-        Self(text)
-    }
-}
-
-impl From<String> for Failure {
-    fn from(problem: String) -> Self {
-        Self(problem)
-    }
-}
-
-/// Exit code of a command that could not do its work: a usage or a setting that makes no sense, a
-/// file or an address that is not to be had.
+/// Exit code of a command that could not do its work: a flag or a setting that makes no sense, a file or
+/// an address that cannot be used.
 const FAILED: u8 = 2;
 
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
-    let command = Cli::parse().command.or_else(|| Cli::parse_from(["nic53", "serve"]).command);
+    let command = match command(&std::env::args_os().collect::<Vec<_>>()) {
+        Ok(command) => command,
+        Err(problem) => return fail(&problem),
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return fail(&Failure(format!("could not start: {error}"))),
+        Err(error) => return fail(&Problem(format!("could not start: {error}"))),
     };
     let done = runtime.block_on(async {
         match command {
-            Some(Command::Serve(command)) => command.run().await.map(|()| ExitCode::SUCCESS),
-            Some(Command::Token(command)) => command.run().await,
-            Some(Command::Update(command)) => command.run().await,
-            Some(Command::Export(command)) => command.run().map(|()| ExitCode::SUCCESS),
-            Some(Command::Setup(command)) => command.run().await,
-            Some(Command::Check(command)) => command.run().await,
-            Some(Command::Man(command)) => command.run(Cli::command()).map(|()| ExitCode::SUCCESS),
-            Some(Command::Completions(command)) => {
+            Command::Serve(command) => command.run().await.map(|()| ExitCode::SUCCESS),
+            Command::Token(command) => command.run().await,
+            Command::Update(command) => command.run().await,
+            Command::Export(command) => command.run().map(|()| ExitCode::SUCCESS),
+            Command::Setup(command) => command.run().await,
+            Command::Check(command) => command.run().await,
+            Command::Man(command) => command.run(Cli::command()).map(|()| ExitCode::SUCCESS),
+            Command::Completions(command) => {
                 command.run(Cli::command());
                 Ok(ExitCode::SUCCESS)
             }
-            None => Ok(ExitCode::SUCCESS),
         }
     });
     match done {
         Ok(code) => code,
-        Err(failure) => fail(&failure),
+        Err(problem) => fail(&problem),
     }
 }
 
-/// Says why, and ends.
-#[expect(clippy::print_stderr, reason = "the person who typed the command reads it there")]
-fn fail(failure: &Failure) -> ExitCode {
-    eprintln!("nic53: {failure}");
+/// The command that was typed; `nic53 serve` if there is none.
+fn command(arguments: &[OsString]) -> Result<Command, Problem> {
+    let typed: Cli = usage::parse(arguments)?;
+    match typed.command {
+        Some(command) => Ok(command),
+        None => command(&["nic53".into(), "serve".into()]),
+    }
+}
+
+/// The variables of the environment that look like settings of nic53 and are not.
+fn unknown_variables() -> Vec<String> {
+    let root = Cli::command();
+    let flags = root.get_subcommands().flat_map(clap::Command::get_arguments).filter_map(clap::Arg::get_env);
+    let known: BTreeSet<&OsStr> = flags.chain(VARIABLES.iter().map(|variable| OsStr::new(variable.name))).collect();
+    let others = [OsStr::new("NIC53_TOKEN")];
+    let names = std::env::vars_os().map(|(name, _)| name);
+    names
+        .filter(|name| !known.contains(name.as_os_str()) && !others.contains(&name.as_os_str()))
+        .filter_map(|name| {
+            name.into_string().ok().filter(|name| name.starts_with("NIC53_") && !name.starts_with("NIC53_TEST_"))
+        })
+        .collect()
+}
+
+/// Prints why a command failed.
+fn fail(problem: &Problem) -> ExitCode {
+    warn(&problem.to_string());
     ExitCode::from(FAILED)
 }

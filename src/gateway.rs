@@ -9,7 +9,7 @@ use crate::{
     problem::Problem,
     protocol::{
         access::{Access, Grant},
-        browser,
+        desired::Desired,
         endpoint::Endpoint,
         parameters::{Body, Parameters},
         plan::Plan,
@@ -77,10 +77,8 @@ impl<S: Store> Gateway<S> {
             Some(Endpoint::CheckIp) => source.map_or_else(|| unknown_source(&mut entry), reply::checkip),
             Some(Endpoint::PlainIp) => source.map_or_else(|| unknown_source(&mut entry), reply::plain_ip),
             Some(Endpoint::Update) if let Some((status, reason)) = fault => {
-                refuse(&mut entry, status, &ReturnCode::ServerError, reason)
-            }
-            Some(Endpoint::Update) if let Some(reason) = browser::other_site(&parts.headers) => {
-                refuse(&mut entry, StatusCode::FORBIDDEN, &ReturnCode::BadAuth, reason)
+                entry.reasons.push(reason.into());
+                reply::text(status, ReturnCode::ServerError.word().to_owned())
             }
             Some(Endpoint::Update) => reply::response(&self.update(parts, &parameters, &mut entry).await),
         };
@@ -93,11 +91,8 @@ impl<S: Store> Gateway<S> {
     async fn update(&self, parts: &Parts, parameters: &Parameters<'_>, entry: &mut Entry) -> Vec<ReturnCode> {
         let calls = CallCount::default();
         let outcomes = self.outcomes(parts, parameters, entry, &calls).await;
-        let outcomes = outcomes.unwrap_or_else(|refusal| {
-            entry.list_one_host();
-            // Dyn: codes that concern the whole request are given only once.
-            vec![refusal.into()]
-        });
+        // Dyn: codes that concern the whole request are given only once.
+        let outcomes = outcomes.unwrap_or_else(|refusal| vec![refusal.into()]);
         entry.calls = calls.get();
         log_outcomes(entry, &outcomes);
         outcomes.into_iter().map(|outcome| outcome.code).collect()
@@ -111,12 +106,14 @@ impl<S: Store> Gateway<S> {
         entry: &mut Entry,
         calls: &CallCount,
     ) -> Result<Vec<Outcome>, Refusal> {
-        let Settings { zones, generations, .. } = &self.settings;
+        let Settings { zones, generations, allow_offline, .. } = &self.settings;
         let update = Update::parse(&parts.headers, parameters, entry.source, self.settings.policy)?;
-        entry.list_hosts(update.loggable_hosts(), update.hosts.len());
+        entry.hosts = update.loggable_hosts();
         let secrets = self.secrets.current().await;
         let authorized = Access { zones, secrets: &secrets, generations }.authorize(&update)?;
-        update.check(self.settings.allow_offline)?;
+        if update.desired == Ok(Desired::Offline) && !allow_offline {
+            return Err(Refusal::new(ReturnCode::NotDonator, "offline is not allowed here"));
+        }
         // Each host once, and its place among them for each time it was asked for.
         let mut grants: Vec<&Grant<'_>> = Vec::new();
         let places: Vec<_> =
@@ -155,12 +152,6 @@ impl<S: Store> Gateway<S> {
         };
         grants.iter().zip(plans).map(outcome).collect()
     }
-}
-
-/// A reply of this status and code word, without a challenge.
-fn refuse(entry: &mut Entry, status: StatusCode, code: &ReturnCode, reason: &'static str) -> Response<String> {
-    entry.reasons.push(reason.into());
-    reply::text(status, code.word().to_owned())
 }
 
 /// The reply if the caller asks for its address and we do not know it.

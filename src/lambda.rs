@@ -22,6 +22,7 @@ use crate::{
 
 mod event;
 mod guard;
+mod target;
 
 pub use event::{Invocation, request, serve};
 

@@ -16,7 +16,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use self::writer::write_line;
 pub use self::writer::{flush, write_in_background};
-use crate::protocol::reply::ReturnCode;
+use crate::protocol::{reply::ReturnCode, token};
 
 /// Which lines are written (`NIC53_LOG`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,9 +72,6 @@ pub struct Entry {
     /// The hosts, in the order asked, malformed ones as `?`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<String>,
-    /// The number of hosts that are not listed.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub others: usize,
     /// The code words of the reply, in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub codes: Vec<&'static str>,
@@ -99,26 +96,12 @@ impl Entry {
             endpoint,
             status: 0,
             hosts: Vec::new(),
-            others: 0,
             codes: Vec::new(),
             addresses: Vec::new(),
             reasons: Vec::new(),
             calls: 0,
             took: Duration::ZERO,
         }
-    }
-
-    /// Lists these hosts of a request that names so many.
-    pub fn list_hosts(&mut self, hosts: Vec<String>, all: usize) {
-        self.others = all.saturating_sub(hosts.len());
-        self.hosts = hosts;
-    }
-
-    /// Lists one host alone. A stranger chose the hosts of a request that is refused, and a flood of
-    /// such requests must not hide other lines.
-    pub fn list_one_host(&mut self) {
-        self.others += self.hosts.len().saturating_sub(1);
-        self.hosts.truncate(1);
     }
 
     /// Whether the request failed, and not by the client's fault.
@@ -137,9 +120,6 @@ impl fmt::Display for Entry {
         write!(f, " {} {}", self.endpoint, self.status)?;
         list(f, " ", ",", &self.codes)?;
         list(f, " hosts=", ",", &self.hosts)?;
-        if self.others > 0 {
-            write!(f, " others={}", self.others)?;
-        }
         list(f, " addresses=", ",", &self.addresses)?;
         let tenths = tenths_of_milliseconds(self.took);
         write!(f, " calls={} ms={}.{}", self.calls, tenths / 10, tenths % 10)?;
@@ -152,7 +132,7 @@ impl Log {
     pub fn request(self, mut entry: Entry, took: Duration) {
         entry.took = took;
         if self.level >= if entry.is_error() { Level::Error } else { Level::Info } {
-            write_line(&match self.format {
+            write(&match self.format {
                 Format::Text => text_line(format_args!("{entry}")),
                 Format::Json => serde_json::to_string(&entry).unwrap_or_default(),
             });
@@ -182,11 +162,17 @@ impl Log {
 
     /// Writes a line that does not belong to a request.
     fn message(self, level: &'static str, message: &str) {
-        write_line(&match self.format {
+        write(&match self.format {
             Format::Text => text_line(format_args!("{level}: {message}")),
             Format::Json => serde_json::json!({ "level": level, "message": message }).to_string(),
         });
     }
+}
+
+/// Writes a line, without anything that has the form of a token. A host's name can contain one, and
+/// so can an error that quotes it.
+fn write(line: &str) {
+    write_line(&token::redact(line));
 }
 
 /// A line of plain text: the time and the message. Control characters become `?`: they could forge a
@@ -226,12 +212,6 @@ fn in_milliseconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<
     serializer.serialize_f64(f64::from(tenths) / 10.0)
 }
 
-/// Whether a number is not worth a field.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference over")]
-fn is_zero(number: &usize) -> bool {
-    *number == 0
-}
-
 /// Writes the time in UTC, in seconds, in the format of RFC 3339.
 fn write_time(line: &mut String) {
     thread_local! {
@@ -267,20 +247,6 @@ mod tests {
         );
         assert_eq!(serde_json::json!(entry)["ms"], 1.2);
         assert!(entry.is_error());
-    }
-
-    #[test]
-    fn a_line_may_list_one_host_and_count_the_others() {
-        let mut entry = Entry::new("update", None);
-        entry.list_hosts(vec!["a.example.org".into(), "b.example.org".into()], 30);
-        assert!(entry.to_string().contains(" hosts=a.example.org,b.example.org others=28 "), "{entry}");
-        entry.list_one_host();
-        assert!(entry.to_string().contains(" hosts=a.example.org others=29 "), "{entry}");
-        assert_eq!(serde_json::json!(entry)["others"], 29);
-        entry.list_hosts(vec!["a.example.org".into()], 1);
-        entry.list_one_host();
-        assert!(entry.to_string().contains(" hosts=a.example.org calls="), "{entry}");
-        assert_eq!(serde_json::json!(entry).get("others"), None);
     }
 
     #[test]

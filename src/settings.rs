@@ -160,7 +160,7 @@ impl Reader<'_> {
                 let seconds = value.parse().ok().filter(|seconds| *seconds <= 2_147_483_647_u32);
                 seconds.ok_or_else(|| "expected seconds, 0 to 2147483647".to_owned())
             };
-            Ok(self.optional(name, parse)?.unwrap_or(default))
+            Ok::<u32, Problem>(self.optional(name, parse)?.unwrap_or(default))
         };
         let min = seconds("NIC53_TTL_MIN", 60)?;
         let max = seconds("NIC53_TTL_MAX", 86400)?;

@@ -1,15 +1,27 @@
-//! `nic53 check`: looks at a gateway from outside, as a router would, and says for each step what it saw, what that
+//! `nic53 check`: looks at a gateway from outside, as a router would. Each step says what was observed, what that
 //! means and what to do.
 
 mod certificate;
+mod challenge;
+mod checkip;
+mod connect;
 mod dns;
-mod exchange;
-mod front;
-mod reach;
+mod here;
+mod http;
+mod http10;
+mod length;
+mod name;
+mod name_servers;
+mod plain_http;
+mod probe;
 mod record;
+mod reply;
 mod report;
 mod tls;
+mod token;
 mod update;
+mod view;
+mod x509;
 
 use std::{
     collections::BTreeSet,
@@ -19,32 +31,33 @@ use std::{
     time::Duration,
 };
 
-use clap::Args;
+use clap::{Args, ValueHint};
 use zeroize::Zeroizing;
 
 use self::{
-    exchange::Patience,
-    reach::Gateway,
+    http::Timeouts,
+    probe::Probe,
     record::Search,
-    report::{Report, Step, Verdict},
+    report::{Report, Severity, Step},
     tls::Tls,
 };
-use super::{Failure, given_token::TokenArgs};
+use super::{token_arg::TokenArgs, values};
 use crate::{
     client::gateway_url::{GatewayUrl, host},
-    protocol::hostname::HostName,
+    problem::Problem,
+    protocol::{address::is_publishable, hostname::HostName},
 };
 
-/// Something is wrong.
+/// Exit code if something is wrong.
 const WRONG: u8 = 1;
-/// It could not be told whether something is: `EX_TEMPFAIL` of sysexits.h.
+/// Exit code if something could not be determined: `EX_TEMPFAIL` of sysexits.h.
 const UNKNOWN: u8 = 75;
 
 /// Look at a gateway from outside, as a router would
 ///
-/// Nothing is changed, unless --myip says where to move the record. With a HOST its token is tried, if it is given by
-/// --token-file or `NIC53_TOKEN`, and its record is looked for in DNS. Exits with 0 where all is well, 1 where something
-/// is wrong, 2 where the command makes no sense, and 75 where it could not be told.
+/// Nothing is changed, unless --myip says where to move the record. With a HOST, its token is tried, if it is given by
+/// --token-file or `NIC53_TOKEN`, and its record is looked up in DNS. Exit codes: 0 all is well, 1 something is wrong,
+/// 2 the command makes no sense, 75 something could not be determined.
 #[derive(Args)]
 #[command(after_help = "Examples:
   nic53 check https://dyn.example.org
@@ -52,153 +65,198 @@ const UNKNOWN: u8 = 75;
   nic53 check https://dyn.example.org home.example.org --token-file token --myip 203.0.113.7
   nic53 check http://127.0.0.1:8053 router.home.example --name-server 127.0.0.1:8054 --resolver 127.0.0.1:8054")]
 pub(super) struct Check {
-    /// Where clients reach the gateway
-    #[arg(value_name = "URL")]
+    /// The URL that clients use for the gateway
+    #[arg(value_name = "URL", value_hint = ValueHint::Url)]
     url: GatewayUrl,
-    /// A host that it moves
-    #[arg(value_name = "HOST", value_parser = host)]
+    /// A host that the gateway moves
+    #[arg(value_name = "HOST", value_parser = host, value_hint = ValueHint::Other)]
     host: Option<HostName>,
     /// The host's token.
     #[command(flatten)]
     token: TokenArgs,
-    /// Move the record to these addresses, and wait for it
-    #[arg(long, value_name = "ADDR,…", value_delimiter = ',', requires = "host")]
+    /// Move the record to these addresses, and wait until DNS has them
+    #[arg(long, value_name = "ADDR,…", value_delimiter = ',', requires = "host", value_parser = values::address)]
     myip: Vec<IpAddr>,
-    /// The public resolver that is asked for the record
+    /// Let --myip be a private address, for a gateway with `NIC53_ALLOW_PRIVATE=true`
+    #[arg(long, requires = "myip")]
+    private: bool,
+    /// The public resolver to ask for the record
     #[arg(long, value_name = "ADDR", default_value = "1.1.1.1", value_parser = dns::parse_server)]
     resolver: SocketAddr,
-    /// Ask this name server in place of the zone's own; may be repeated
+    /// Ask this name server instead of the zone's own; may be repeated
     #[arg(long = "name-server", value_name = "ADDR", value_parser = dns::parse_server)]
     name_servers: Vec<SocketAddr>,
-    /// Trust these certificates in place of the system's
+    /// Trust the certificates in this PEM file instead of the system's
     #[arg(long, value_name = "FILE")]
     cacert: Option<PathBuf>,
-    /// Seconds to wait for each reply
-    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=300))]
-    timeout: u64,
-    /// Seconds to wait for DNS servers to agree
-    #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(0..=86400))]
-    wait: u64,
+    /// Seconds to wait for each response
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = values::response_time)]
+    timeout: Duration,
+    /// Seconds to wait for DNS servers, if the record has moved
+    #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = values::dns_time)]
+    wait: Duration,
     /// Print one JSON object at the end
     #[arg(long)]
     json: bool,
 }
 
+/// What the steps before the token found.
+struct Front {
+    /// The public addresses that the gateway sees this machine come from.
+    seen: Vec<IpAddr>,
+    /// Whether a token may be sent there, or why not.
+    trust: Result<(), &'static str>,
+}
+
+/// What the gateway has for the host.
+#[derive(Default)]
+struct Gateways {
+    /// Its addresses, if it was asked.
+    addresses: Option<BTreeSet<IpAddr>>,
+    /// Whether they have just changed.
+    moved: bool,
+}
+
 impl Check {
-    /// Takes all steps, and says by the exit code what came of them.
-    pub(super) async fn run(self) -> Result<ExitCode, Failure> {
+    /// Takes all steps. The exit code is that of the worst one.
+    pub(super) async fn run(self) -> Result<ExitCode, Problem> {
         let token = self.token.read_one()?;
-        if !self.myip.is_empty() && token.is_none() {
-            return Err(Failure(
-                "--myip: expected the host's token too, by --token-file FILE or NIC53_TOKEN".to_owned(),
-            ));
-        }
-        let reply = Duration::from_secs(self.timeout);
-        let gateway = Gateway {
+        self.check_myip(token.is_some())?;
+        let probe = Probe {
             url: self.url.clone(),
             tls: if self.url.https { Some(Tls::new(self.cacert.as_deref())?) } else { None },
-            patience: Patience { reply, close: reply.min(Duration::from_secs(3)) },
+            timeouts: Timeouts { response: self.timeout, close: self.timeout.min(Duration::from_secs(3)) },
         };
         let mut report = Report::new(self.json);
-        self.steps(&gateway, token, &mut report).await;
+        self.steps(&probe, token, &mut report).await;
         report.finish(&self.url.to_string(), self.host.as_ref().map(HostName::as_str));
-        Ok(match report.verdict() {
-            Verdict::Wrong => ExitCode::from(WRONG),
-            Verdict::Unknown => ExitCode::from(UNKNOWN),
-            Verdict::Fine | Verdict::Note | Verdict::Skipped => ExitCode::SUCCESS,
+        Ok(match report.severity() {
+            Severity::Wrong => ExitCode::from(WRONG),
+            Severity::Unknown => ExitCode::from(UNKNOWN),
+            Severity::Fine | Severity::Note | Severity::Skipped => ExitCode::SUCCESS,
         })
     }
 
-    /// All steps in order: where one makes those after it pointless, they are not taken.
-    async fn steps(&self, gateway: &Gateway, token: Option<Zeroizing<String>>, report: &mut Report) {
-        let (step, ways) = reach::resolve(&gateway.url).await;
+    /// Whether --myip makes sense: with a token, and with addresses that a gateway publishes.
+    fn check_myip(&self, has_token: bool) -> Result<(), Problem> {
+        if !self.myip.is_empty() && !has_token {
+            return Err(Problem(
+                "--myip: expected the host's token too, by --token-file FILE or NIC53_TOKEN".to_owned(),
+            ));
+        }
+        match self.myip.iter().find(|address| !is_publishable(**address, self.private)) {
+            Some(address) if is_publishable(*address, true) => Err(Problem(format!(
+                "--myip {address}: expected a public address, such as 203.0.113.7; or add --private, if the gateway has NIC53_ALLOW_PRIVATE=true"
+            ))),
+            Some(address) => Err(Problem(format!("--myip {address}: expected a public address, such as 203.0.113.7"))),
+            None => Ok(()),
+        }
+    }
+
+    /// All steps in order, up to the first that makes the others pointless.
+    async fn steps(&self, probe: &Probe, token: Option<Zeroizing<String>>, report: &mut Report) {
+        let (step, addresses) = name::check(&probe.url).await;
         report.add(step);
-        let (steps, open) = reach::connect(gateway, &ways).await;
-        for step in steps {
-            report.add(step);
-        }
-        let Some(way) = open.first().copied() else { return };
-        let trusted = self.front(gateway, way, &open, report).await;
+        let (steps, open) = connect::check(probe, &addresses).await;
+        report.add_all(steps);
+        let Some(address) = open.first().copied() else { return };
+        let front = self.front(probe, address, &open, report).await;
         let Some(host) = &self.host else { return };
-        let expected = match (token, trusted) {
-            (Some(token), Ok(())) => self.record(gateway, way, host, &token, report).await,
-            (Some(_), Err(why)) => {
-                report.add(Step::skipped("token", why));
-                None
-            }
-            (None, _) => {
-                report.add(Step::skipped("token", "no token was given, by --token-file or NIC53_TOKEN"));
-                None
-            }
+        let gateways = match (token, front.trust) {
+            (Some(token), Ok(())) => self.updates(probe, address, host, &token, report).await,
+            (Some(_), Err(reason)) => skipped_token(reason, report),
+            (None, _) => skipped_token("no token was given, by --token-file or NIC53_TOKEN", report),
         };
-        let search = Search {
-            host,
-            expected,
-            name_servers: &self.name_servers,
-            resolver: self.resolver,
-            wait: Duration::from_secs(self.wait),
-        };
-        record::search(&search, report).await;
+        self.record(host, gateways, &front.seen, report).await;
     }
 
-    /// Everything up to the token. Whether a token may be sent there, or why not.
-    async fn front(
-        &self,
-        gateway: &Gateway,
-        way: SocketAddr,
-        open: &[SocketAddr],
-        report: &mut Report,
-    ) -> Result<(), &'static str> {
-        let mut trusted = true;
-        if let Some(tls) = &gateway.tls {
-            let (steps, trust) = front::tls(gateway, tls, way).await;
-            for step in steps {
-                report.add(step);
+    /// The steps that need neither host nor token.
+    async fn front(&self, probe: &Probe, address: SocketAddr, open: &[SocketAddr], report: &mut Report) -> Front {
+        let is_trusted = match &probe.tls {
+            Some(tls) => {
+                let (steps, is_trusted) = certificate::check(probe, tls, address).await;
+                report.add_all(steps);
+                is_trusted
             }
-            trusted = trust;
-        }
-        if let Some(step) = front::plain_http(gateway, way).await {
-            report.add(step);
-        }
-        let challenge = front::challenge(gateway, way).await;
-        report.add(front::judge_challenge(&challenge));
-        let Ok(challenge) = challenge else { return Err("the gateway does not answer") };
-        report.add(front::judge_length(&challenge));
-        report.add(front::http10(gateway, way).await);
-        for ipv6 in [false, true] {
-            if let Some(way) = open.iter().find(|way| way.is_ipv6() == ipv6) {
-                report.add(front::checkip(gateway, *way).await);
-            }
-        }
-        if !trusted {
-            return Err("not sent to a server whose certificate is not to be trusted");
-        }
-        if !front::is_nic53(&challenge) {
-            return Err("not sent: the server does not call itself nic53, and another may move the record");
-        }
-        Ok(())
+            None => true,
+        };
+        report.add_all(plain_http::check(probe, address).await);
+        let challenge = challenge::ask(probe, address).await;
+        report.add(challenge::judge(&challenge));
+        let Ok(challenge) = challenge else {
+            return Front { seen: Vec::new(), trust: Err("the gateway does not answer") };
+        };
+        let is_nic53 = challenge::is_nic53(&challenge);
+        report.add(length::judge(&challenge));
+        report.add(http10::check(probe, address).await);
+        let seen = checkips(probe, open, is_nic53, report).await;
+        let trust = if !is_trusted {
+            Err("not sent to a server whose certificate is not trusted")
+        } else if !is_nic53 {
+            Err("not sent: the server does not call itself nic53, and another server may move the record")
+        } else {
+            Ok(())
+        };
+        Front { seen, trust }
     }
 
-    /// The token, then the update where one is asked for. The addresses that the host has afterwards.
-    async fn record(
+    /// The token, then the update if one was asked for.
+    async fn updates(
         &self,
-        gateway: &Gateway,
-        way: SocketAddr,
+        probe: &Probe,
+        address: SocketAddr,
         host: &HostName,
         token: &str,
         report: &mut Report,
-    ) -> Option<BTreeSet<IpAddr>> {
-        let (step, present) = update::token(gateway, way, host, token).await;
+    ) -> Gateways {
+        let (step, present) = token::check(probe, address, host, token).await;
         report.add(step);
-        let present = present?;
+        let Some(present) = present else { return Gateways::default() };
         if self.myip.is_empty() {
-            return Some(present);
+            return Gateways { addresses: Some(present), moved: false };
         }
-        let (step, set) = update::update(gateway, way, host, token, &self.myip).await;
+        let (step, updated) = update::check(probe, address, host, token, &self.myip).await;
         report.add(step);
-        let set = set?;
-        // A family that was not given is left as it was.
-        let moved = |address: &IpAddr| self.myip.iter().any(|given| given.is_ipv6() == address.is_ipv6());
-        Some(present.into_iter().filter(|address| !moved(address)).chain(set).collect())
+        let Some(updated) = updated else { return Gateways::default() };
+        // A family that was not given stays as it was.
+        let is_replaced = |address: &IpAddr| self.myip.iter().any(|given| given.is_ipv6() == address.is_ipv6());
+        let kept = present.into_iter().filter(|address| !is_replaced(address));
+        Gateways { addresses: Some(kept.chain(updated.addresses).collect()), moved: updated.moved }
     }
+
+    /// The record in DNS.
+    async fn record(&self, host: &HostName, gateways: Gateways, seen: &[IpAddr], report: &mut Report) {
+        let search = Search {
+            host,
+            expected: gateways.addresses,
+            name_servers: &self.name_servers,
+            resolver: self.resolver,
+            // A record that has not moved does not change by waiting.
+            wait: if gateways.moved { self.wait } else { Duration::ZERO },
+        };
+        let addresses = record::check(&search, report).await;
+        // Whoever says where to move the record knows that it is elsewhere.
+        if let (Some(addresses), true) = (addresses, self.myip.is_empty()) {
+            report.add(here::judge(host, &addresses, seen));
+        }
+    }
+}
+
+/// Asks for /checkip over each family that is open. Returns the public addresses in the answers.
+async fn checkips(probe: &Probe, open: &[SocketAddr], is_nic53: bool, report: &mut Report) -> Vec<IpAddr> {
+    let mut all = Vec::new();
+    for ipv6 in [false, true] {
+        if let Some(address) = open.iter().find(|address| address.is_ipv6() == ipv6) {
+            let (step, seen) = checkip::check(probe, *address, is_nic53).await;
+            report.add(step);
+            all.extend(seen);
+        }
+    }
+    all
+}
+
+/// The token is not tried, and nothing is known of the gateway's record.
+fn skipped_token(reason: &str, report: &mut Report) -> Gateways {
+    report.add(Step::skipped("token", reason));
+    Gateways::default()
 }

@@ -4,17 +4,18 @@ use std::{io, path::PathBuf};
 
 use clap::Args;
 
-use super::{Failure, settings::DEFAULT_ZONES};
+use super::settings::DEFAULT_ZONES;
 use crate::{
     dns::{NameServer, export},
+    problem::Problem,
     protocol::{hostname::HostName, zone::Zones},
 };
 
-/// Print the embedded store as a zone file (RFC 1035), also while it is served
+/// Print the embedded store as a zone file (RFC 1035), even while it is being served
 #[derive(Args)]
 #[command(after_help = "Examples:\n  nic53 export\n  nic53 export home.example > home.example.zone")]
 pub(super) struct Export {
-    /// One zone instead of all
+    /// The zone to print instead of all
     zone: Option<String>,
     /// The folder of the embedded store
     #[arg(long, env = "NIC53_DATA", value_name = "DIR", default_value = "./nic53-data")]
@@ -29,7 +30,7 @@ pub(super) struct Export {
 
 impl Export {
     /// Prints the zones.
-    pub(super) fn run(self) -> Result<(), Failure> {
+    pub(super) fn run(self) -> Result<(), Problem> {
         let zones = Zones::parse(&self.zones).map_err(|problem| format!("--zones {}: {problem}", self.zones))?;
         let zone: Option<HostName> = match &self.zone {
             Some(name) => {
@@ -45,6 +46,5 @@ impl Export {
             zone.as_ref(),
             &mut io::stdout().lock(),
         )
-        .map_err(Failure::from)
     }
 }

@@ -1,4 +1,4 @@
-//! `nic53 man` and `nic53 completions`: made from the command line itself, so that they cannot say anything else.
+//! `nic53 man` and `nic53 completions`: made from the definition of the command line, so that they agree with it.
 
 use std::{
     fs, io,
@@ -10,9 +10,9 @@ use clap::{Args, Command};
 use clap_complete::Shell;
 use clap_mangen::Man as Page;
 
-use super::Failure;
+use crate::problem::Problem;
 
-/// Write the manual pages, one a command
+/// Write the manual pages, one for each command
 #[derive(Args)]
 #[command(after_help = "Examples:
   nic53 man >nic53.1
@@ -25,7 +25,7 @@ pub(super) struct Man {
 
 impl Man {
     /// Writes the pages of this command line.
-    pub(super) fn run(&self, command: Command) -> Result<(), Failure> {
+    pub(super) fn run(&self, command: Command) -> Result<(), Problem> {
         let mut command = command.disable_help_subcommand(true);
         command.build();
         let Some(folder) = &self.folder else {
@@ -39,14 +39,14 @@ impl Man {
 }
 
 /// Writes the page of a command and of those below it that are not hidden.
-fn write_pages(command: &Command, folder: &Path, name: &str) -> Result<(), Failure> {
+fn write_pages(command: &Command, folder: &Path, name: &str) -> Result<(), Problem> {
     let path = folder.join(format!("{name}.1"));
     page(command, name).and_then(|page| fs::write(&path, page)).map_err(|error| cannot_write(&path, &error))?;
     let mut below = command.get_subcommands().filter(|below| !below.is_hide_set());
     below.try_for_each(|below| write_pages(below, folder, &format!("{name}-{}", below.get_name())))
 }
 
-/// The page of one command, its examples line by line.
+/// The page of one command. Its examples keep their lines.
 fn page(command: &Command, name: &str) -> io::Result<Vec<u8>> {
     let shown = command.clone().display_name(name.to_owned());
     let manual = Page::new(shown).title(name.to_uppercase()).source(concat!("nic53 ", env!("CARGO_PKG_VERSION")));
@@ -65,7 +65,7 @@ fn page(command: &Command, name: &str) -> io::Result<Vec<u8>> {
     Ok(page)
 }
 
-/// The section of the examples, which follow the line that announces them.
+/// The section of the examples, without the line that announces them.
 fn examples_section(examples: &str) -> String {
     let lines = examples.lines().skip(1).map(|line| line.trim().replace('\\', "\\e").replace('-', "\\-"));
     format!(".SH EXAMPLES\n.nf\n{}\n.fi\n", lines.collect::<Vec<_>>().join("\n"))
@@ -91,9 +91,9 @@ impl Completions {
     }
 }
 
-/// Why a page could not be written.
-fn cannot_write(path: &Path, error: &io::Error) -> Failure {
-    Failure(format!("{}: {error}: expected a folder that nic53 may write", path.display()))
+/// The error for a page that could not be written.
+fn cannot_write(path: &Path, error: &io::Error) -> Problem {
+    Problem(format!("{}: {error}: expected a folder that nic53 may write", path.display()))
 }
 
 #[cfg(test)]
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn examples_stand_line_by_line() {
+    fn examples_keep_their_lines() {
         let section = examples_section("Examples:\n  nic53 setup a --url b\n  printf '\\n'");
         assert_eq!(section, ".SH EXAMPLES\n.nf\nnic53 setup a \\-\\-url b\nprintf '\\en'\n.fi\n");
     }

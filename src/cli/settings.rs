@@ -1,25 +1,26 @@
 //! The settings as the command line has them: each variable of the environment, and its flag.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
-use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, ValueEnum};
-use zeroize::Zeroizing;
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, ValueEnum, parser::ValueSource};
 
-use super::Failure;
+use super::{values, warn};
 use crate::{
-    files::write_atomically,
-    secrets,
+    log::{Format, Log},
+    problem::Problem,
+    protocol::token::Secrets,
+    secrets::{Provider, Source},
     settings::{Settings, VARIABLES, Variable},
 };
 
-/// The zone of the embedded store where none is configured.
+/// The zone of the embedded store if none is configured.
 pub(super) const DEFAULT_ZONES: &str = "home.example=EMBEDDED";
 
-/// Where the records are.
+/// Where the records are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum StoreKind {
     /// In the data folder, served by a DNS server in this process.
@@ -28,10 +29,10 @@ pub(super) enum StoreKind {
     Route53,
 }
 
-/// Which store, and where.
+/// The store, and its folder.
 #[derive(Args)]
 pub(super) struct StoreArgs {
-    /// Where the records are
+    /// Where the records are stored
     #[arg(long, env = "NIC53_STORE", default_value = "embedded")]
     pub store: StoreKind,
     /// The folder of the embedded store and of its secret
@@ -40,64 +41,109 @@ pub(super) struct StoreArgs {
 }
 
 /// The gateway's settings, as flags or from the environment.
-pub(super) struct SettingArgs(HashMap<&'static str, String>);
+pub(super) struct SettingArgs {
+    /// The value of each variable that is set.
+    values: HashMap<&'static str, String>,
+    /// The variables that were set by their flags.
+    flags: HashSet<&'static str>,
+}
 
 impl SettingArgs {
-    /// The settings of this store, with a secret that is there.
-    pub(super) fn settings(&self, store: &StoreArgs) -> Result<Settings, Failure> {
-        let settings = self.settings_of_server(store)?;
-        match &settings.secret {
-            Some(secrets::Source::File { current, .. })
-                if *current == secret_path(&store.data) && !current.exists() =>
-            {
-                Err(Failure(format!(
-                    "there is no secret: expected NIC53_SECRET, NIC53_SECRET_FILE, NIC53_SECRET_ARN or {}, which `nic53 serve` makes",
-                    current.display()
-                )))
-            }
-            Some(secrets::Source::File { current, .. })
-                if *current == secret_path(&store.data) && settings.zones.to_string() != DEFAULT_ZONES =>
-            {
-                note(&format!(
-                    "the tokens are of {}, the embedded store's own secret: those of another gateway need its NIC53_SECRET, NIC53_SECRET_FILE or NIC53_SECRET_ARN",
-                    current.display()
+    /// The settings and the secrets of a gateway.
+    ///
+    /// # Errors
+    ///
+    /// If a setting makes no sense, or the secret cannot be read.
+    pub(super) async fn secrets(&self, store: &StoreArgs) -> Result<(Settings, Arc<Secrets>), Problem> {
+        let (settings, source) = self.settings(store)?;
+        self.check_own_secret(&settings, &source, &store.data)?;
+        let log = Log { level: settings.log, format: Format::Text };
+        let provider = Provider::read(&source, None, log).await?;
+        Ok((settings, provider.current().await))
+    }
+
+    /// The embedded store's own secret is refused if it does not exist, and noted if the zones may be another gateway's.
+    fn check_own_secret(&self, settings: &Settings, source: &Source, data: &Path) -> Result<(), Problem> {
+        let Source::File { current, .. } = source else { return Ok(()) };
+        if self.is_set("NIC53_SECRET_FILE") {
+            return Ok(());
+        }
+        let path = current.display();
+        match current.try_exists() {
+            Ok(true) if settings.zones.to_string() == DEFAULT_ZONES => Ok(()),
+            Ok(true) => {
+                warn(&format!(
+                    "note: the tokens are those of {path}, the embedded store's own secret: for another gateway, expected its NIC53_SECRET, NIC53_SECRET_FILE or NIC53_SECRET_ARN"
                 ));
-                Ok(settings)
+                Ok(())
             }
-            _ => Ok(settings),
+            Ok(false) => Err(Problem(format!(
+                "there is no secret: expected NIC53_SECRET, NIC53_SECRET_FILE, NIC53_SECRET_ARN or {path}, which `nic53 serve` makes"
+            ))),
+            Err(error) => Err(Problem(format!(
+                "{path}: could not read the secret: {error}: expected the folder {} to be readable for you, such as by running this as the user of `nic53 serve`",
+                data.display()
+            ))),
         }
     }
 
-    /// The settings of this store. Where they name no secret, the embedded store has one in its
-    /// folder, or makes it there.
-    pub(super) fn settings_of_server(&self, store: &StoreArgs) -> Result<Settings, Failure> {
-        let mut settings = self.read(store)?;
-        if settings.secret.is_none() {
-            if store.store != StoreKind::Embedded {
-                return Err(Failure(
-                    "NIC53_SECRET is not set: expected it, NIC53_SECRET_FILE or NIC53_SECRET_ARN with --store route53"
-                        .to_owned(),
-                ));
-            }
-            settings.secret = Some(secrets::Source::File { current: secret_path(&store.data), previous: None });
-        }
-        Ok(settings)
+    /// The settings, and where the secret is: for the embedded store in its folder, if nothing else is set.
+    ///
+    /// # Errors
+    ///
+    /// If a setting makes no sense, or there is no secret.
+    pub(super) fn settings(&self, store: &StoreArgs) -> Result<(Settings, Source), Problem> {
+        let settings = self.read(store)?;
+        let own = || match store.store {
+            StoreKind::Embedded => Ok(Source::File { current: secret_path(&store.data), previous: None }),
+            StoreKind::Route53 => Err(Problem(
+                "NIC53_SECRET is not set: expected it, NIC53_SECRET_FILE or NIC53_SECRET_ARN with --store route53"
+                    .to_owned(),
+            )),
+        };
+        let source = settings.secret.clone().map_or_else(own, Ok)?;
+        Ok((settings, source))
     }
 
-    /// Sets a variable, where it is not given.
+    /// Whether a variable has a value.
+    fn is_set(&self, name: &str) -> bool {
+        self.values.get(name).is_some_and(|value| !value.trim().is_empty())
+    }
+
+    /// Sets a variable that has no value.
     pub(super) fn or(&mut self, name: &'static str, value: &str) {
-        let given = self.0.entry(name).or_default();
+        let given = self.values.entry(name).or_default();
         if given.trim().is_empty() {
             value.clone_into(given);
         }
     }
 
-    /// The settings as they are given; the embedded store has a zone where there is none.
-    pub(super) fn read(&self, store: &StoreArgs) -> Result<Settings, Failure> {
+    /// The settings as they are given. Without a zone, the embedded store has one by default.
+    fn read(&self, store: &StoreArgs) -> Result<Settings, Problem> {
         let embedded = store.store == StoreKind::Embedded;
         let default = |name: &str| (embedded && name == "NIC53_ZONES").then(|| DEFAULT_ZONES.to_owned());
-        let given = |name: &str| self.0.get(name).filter(|value| !value.trim().is_empty()).cloned();
-        Ok(Settings::read(|name| given(name).or_else(|| default(name)))?)
+        let given = |name: &str| self.values.get(name).filter(|value| !value.trim().is_empty()).cloned();
+        let settings = Settings::read(|name| given(name).or_else(|| default(name)));
+        settings.map_err(|error| Problem(self.as_typed(&error.to_string())))
+    }
+
+    /// An error of the settings, with the flags that were typed in place of their variables.
+    fn as_typed(&self, error: &str) -> String {
+        let is_part = |letter: char| letter.is_ascii_uppercase() || letter.is_ascii_digit() || letter == '_';
+        let mut typed = String::new();
+        let mut rest = error;
+        while let Some(start) = rest.find("NIC53_") {
+            let name = rest[start..].split(|letter| !is_part(letter)).next().unwrap_or_default();
+            typed += &rest[..start];
+            rest = &rest[start + name.len()..];
+            if self.flags.contains(name) {
+                typed += &flag(name);
+                rest = rest.strip_prefix('=').inspect(|_| typed.push(' ')).unwrap_or(rest);
+            } else {
+                typed += name;
+            }
+        }
+        format!("{typed}{rest}{}", values::ascii_hint(error))
     }
 }
 
@@ -116,7 +162,13 @@ impl FromArgMatches for SettingArgs {
         let value = |variable: &Variable| {
             if variable.secret { std::env::var(variable.name).ok() } else { matches.get_one(variable.name).cloned() }
         };
-        Ok(Self(VARIABLES.iter().filter_map(|variable| Some((variable.name, value(variable)?))).collect()))
+        let is_flag = |variable: &&Variable| {
+            !variable.secret && matches.value_source(variable.name) == Some(ValueSource::CommandLine)
+        };
+        Ok(Self {
+            values: VARIABLES.iter().filter_map(|variable| Some((variable.name, value(variable)?))).collect(),
+            flags: VARIABLES.iter().filter(is_flag).map(|variable| variable.name).collect(),
+        })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
@@ -125,11 +177,15 @@ impl FromArgMatches for SettingArgs {
     }
 }
 
-/// The flag of a variable: `NIC53_TTL_MIN` is `--ttl-min`.
+/// The flag of a variable: `--ttl-min` of `NIC53_TTL_MIN`.
+fn flag(name: &str) -> String {
+    format!("--{}", name.trim_start_matches("NIC53_").to_ascii_lowercase().replace('_', "-"))
+}
+
+/// The argument of a variable.
 fn arg(variable: &Variable) -> Arg {
-    let flag = variable.name.trim_start_matches("NIC53_").to_ascii_lowercase().replace('_', "-");
     Arg::new(variable.name)
-        .long(flag)
+        .long(flag(variable.name).trim_start_matches('-').to_owned())
         .env(variable.name)
         .hide_env_values(true)
         .value_name(variable.example)
@@ -137,34 +193,7 @@ fn arg(variable: &Variable) -> Arg {
         .help_heading("Settings")
 }
 
-/// Says something that is not the command's answer.
-#[expect(clippy::print_stderr, reason = "the person who typed the command reads it there")]
-fn note(text: &str) {
-    eprintln!("nic53: note: {text}");
-}
-
-/// Where the embedded store's own secret is.
-fn secret_path(data: &Path) -> PathBuf {
+/// The path of the embedded store's own secret.
+pub(super) fn secret_path(data: &Path) -> PathBuf {
     data.join("secret")
-}
-
-/// Makes the secret of the embedded store, where that is the one to be used and its folder has none,
-/// and says whether it did. Only who has the store open may call this: two would make two secrets.
-pub(super) fn make_secret(data: &Path, source: &secrets::Source) -> Result<bool, Failure> {
-    let path = secret_path(data);
-    if path.exists() || !matches!(source, secrets::Source::File { current, .. } if *current == path) {
-        return Ok(false);
-    }
-    write_secret(&path).map_err(|error| {
-        format!("{}: could not make the secret: {error}: expected a folder that nic53 may write", path.display())
-    })?;
-    Ok(true)
-}
-
-/// Writes a secret of 256 random bits, as 43 characters that only its owner may read.
-fn write_secret(path: &Path) -> std::io::Result<()> {
-    let mut random = Zeroizing::new([0; 32]);
-    getrandom::fill(random.as_mut()).map_err(std::io::Error::other)?;
-    let secret = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(random.as_ref()));
-    write_atomically(path, secret.as_bytes())
 }

@@ -1,32 +1,28 @@
 //! `nic53 setup`: what to type or paste into a client, with the gateway's URL and the host's token filled in.
 //!
-//! A client is a text file in `setup/`: a head with its name and its limits, then Markdown. [`TEMPLATES`] lists them;
-//! a new one needs its file, its line there, and its section in `docs/devices.md`.
+//! A client is a text file in `setup/`, described in its README. [`TEMPLATES`] lists them; a new one needs its file, its
+//! line there, and its section in `docs/devices.md`.
 
 mod limits;
 mod template;
 
-use std::{
-    fmt::Write as _,
-    io::{self, Write as _},
-    process::ExitCode,
-};
+use std::{fmt::Write as _, io, process::ExitCode};
 
-use clap::{Args, builder::PossibleValuesParser};
+use clap::{Args, ValueHint, builder::PossibleValuesParser};
 use zeroize::Zeroizing;
 
 use self::template::{Account, Part, Template};
 use super::{
-    Failure,
-    given_token::TokenArgs,
+    output::{Colour, Style},
+    print,
     settings::{SettingArgs, StoreArgs},
-    terminal::{Colour, Look},
+    token_arg::TokenArgs,
+    warn,
 };
 use crate::{
     client::gateway_url::{GatewayUrl, host},
-    log::{Format, Log},
+    problem::Problem,
     protocol::{hostname::HostName, token::Scope},
-    secrets::Provider,
     settings::Settings,
 };
 
@@ -62,9 +58,9 @@ const TEMPLATES: [(&str, &str); 26] = [
 
 /// Print what to type or paste into a router or another client
 ///
-/// Alone, it lists the clients. The token is minted where the settings have the gateway's secret (`NIC53_SECRET`, a
-/// file, or AWS Secrets Manager); elsewhere it is read from --token-file or `NIC53_TOKEN`. On a pipe only what is to be pasted is printed. Known limits of the
-/// client are warned about on standard error.
+/// Without a client, it lists them. The token is derived from the gateway's secret, if the settings have that
+/// (`NIC53_SECRET`, a file, or AWS Secrets Manager); otherwise it is read from --token-file or `NIC53_TOKEN`. On a pipe,
+/// only the text to paste is printed. Warnings about limits of the client go to standard error.
 #[derive(Args)]
 #[command(after_help = "Examples:
   nic53 setup
@@ -75,34 +71,34 @@ pub(super) struct Setup {
     /// The client; without it, the list of clients
     #[arg(value_parser = PossibleValuesParser::new(TEMPLATES.map(|(client, _)| client)), hide_possible_values = true)]
     client: Option<String>,
-    /// The hosts it is to move
-    #[arg(value_name = "HOST", requires = "client", value_parser = host)]
+    /// The hosts that the client should move
+    #[arg(value_name = "HOST", requires = "client", value_parser = host, value_hint = ValueHint::Other)]
     hosts: Vec<HostName>,
-    /// Where clients reach the gateway
-    #[arg(long, env = "NIC53_URL", value_name = "URL")]
+    /// The URL that clients use for the gateway
+    #[arg(long, env = "NIC53_URL", value_name = "URL", value_hint = ValueHint::Url)]
     url: Option<GatewayUrl>,
-    /// The hosts' token, where it is handed over.
+    /// The hosts' token, if it is given.
     #[command(flatten)]
     token: TokenArgs,
-    /// Whose secret mints the tokens.
+    /// The store whose secret the tokens are derived from.
     #[command(flatten)]
     store: StoreArgs,
-    /// What the gateway was told.
+    /// The gateway's settings.
     #[command(flatten)]
     settings: SettingArgs,
 }
 
 impl Setup {
     /// Prints the list, or the setup of one client.
-    pub(super) async fn run(self) -> Result<ExitCode, Failure> {
-        let look = Look::of(&io::stdout());
+    pub(super) async fn run(self) -> Result<ExitCode, Problem> {
+        let style = Style::of(&io::stdout());
         let Some(client) = &self.client else {
-            say(&list(look)?);
+            print(&list(style)?);
             return Ok(ExitCode::SUCCESS);
         };
         let template = template(client)?;
         if self.hosts.is_empty() {
-            return Err(Failure(format!("setup {client}: expected a host, such as home.example.org")));
+            return Err(Problem(format!("setup {client}: expected a host, such as home.example.org")));
         }
         let (accounts, settings) = self.accounts(&template).await?;
         let url = self.url.clone().unwrap_or_else(default_url);
@@ -110,32 +106,31 @@ impl Setup {
         let mut warnings = limits::warnings(&template, &url, &accounts, &parts);
         if self.url.is_none() {
             warnings
-                .insert(0, format!("without --url, {url} stands for the gateway, which only this machine can reach"));
+                .insert(0, format!("no --url: {url} is used, which only this machine can reach; expected the URL that the client can use"));
         }
-        if template.token_in_query && settings.is_some_and(|settings| !settings.policy.query_credentials) {
+        if template.token_in_query.at(&url) && settings.is_some_and(|settings| !settings.policy.query_credentials) {
             warnings.push(format!(
-                "{} sends the token in the query, which this gateway does not look at: expected NIC53_QUERY_CREDENTIALS=true",
+                "{} sends the token in the query, which this gateway ignores: expected NIC53_QUERY_CREDENTIALS=true",
                 template.title
             ));
         }
-        warn(&warnings);
-        say(&show(&template, &parts, look));
+        print_warnings(&warnings);
+        print(&show(&template, &parts, style));
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Each host with its token: the one handed over for all of them, or each its own from the secret. The settings
-    /// come with it where they were needed.
-    async fn accounts(&self, template: &Template) -> Result<(Vec<Account>, Option<Settings>), Failure> {
+    /// Each host with its token: the one that was given, or its own one from the secret. Also returns the settings, if
+    /// they were needed.
+    async fn accounts(&self, template: &Template) -> Result<(Vec<Account>, Option<Settings>), Problem> {
         if let Some(token) = self.token.read_one()? {
             let account = |host: &HostName| Account::new(host, token.clone(), &template.limits);
             return Ok((self.hosts.iter().map(account).collect(), None));
         }
-        let settings = self.settings.settings(&self.store).map_err(|failure| {
-            Failure(format!("{failure}; or the host's token by --token-file FILE, where - is standard input"))
+        let (settings, secrets) = self.settings.secrets(&self.store).await.map_err(|problem| {
+            Problem(format!(
+                "{problem}; or the host's token by --token-file FILE, or --token-file - for standard input"
+            ))
         })?;
-        let source = settings.secret.as_ref().ok_or_else(|| "there is no secret".to_owned())?;
-        let secrets = Provider::read(source, None, Log { level: settings.log, format: Format::Text }).await?;
-        let secrets = secrets.current().await;
         let mut accounts = Vec::new();
         for host in &self.hosts {
             let zone = settings
@@ -150,51 +145,51 @@ impl Setup {
     }
 }
 
-/// Where `nic53 serve` answers if it is told nothing.
+/// The URL of `nic53 serve` with its defaults.
 fn default_url() -> GatewayUrl {
     GatewayUrl { https: false, host: "127.0.0.1".to_owned(), port: 8053, prefix: String::new() }
 }
 
-/// The template of a client. One that is broken is our own mistake.
-fn template(client: &str) -> Result<Template, Failure> {
+/// The template of a client. One that does not parse is a bug.
+fn template(client: &str) -> Result<Template, Problem> {
     let found = TEMPLATES.iter().find(|(name, _)| *name == client);
     let (name, text) = found.ok_or_else(|| format!("`{client}`: expected a client that `nic53 setup` lists"))?;
     Ok(Template::parse(name, text)?)
 }
 
-/// The clients: their names alone for a program, with what they are for a person.
-fn list(look: Look) -> Result<String, Failure> {
+/// The clients: their names for a program, their descriptions too for a person.
+fn list(style: Style) -> Result<String, Problem> {
     let mut list = String::new();
     for (client, _) in TEMPLATES {
-        if look.terminal {
+        if style.terminal {
             let template = template(client)?;
-            let name = look.paint(Colour::Title, &format!("{client:<16}"));
+            let name = style.paint(Colour::Title, &format!("{client:<16}"));
             let _ = writeln!(list, "{name} {}: {}", template.title, template.about);
         } else {
             let _ = writeln!(list, "{client}");
         }
     }
-    if look.terminal {
-        list += "\nnic53 setup CLIENT HOST --url URL prints what to type or paste.\n";
+    if style.terminal {
+        list += "\n`nic53 setup CLIENT HOST --url URL` prints what to type or paste.\n";
     }
     Ok(list)
 }
 
-/// All of it for a person; for a pipe, what is to be pasted.
-fn show(template: &Template, parts: &[Part], look: Look) -> String {
+/// Everything for a person; for a pipe, the text to paste.
+fn show(template: &Template, parts: &[Part], style: Style) -> String {
     let mut shown = String::new();
-    if look.terminal {
-        let _ = writeln!(shown, "{}\n", look.paint(Colour::Title, template.title));
+    if style.terminal {
+        let _ = writeln!(shown, "{}\n", style.paint(Colour::Title, template.title));
     }
     let mut separate = false;
     for part in parts {
         match part {
-            Part::Prose(text) if look.terminal => {
+            Part::Prose(text) if style.terminal => {
                 let _ = writeln!(shown, "{text}\n");
             }
             Part::Prose(_) => {}
-            Part::Paste(text) if look.terminal => {
-                let lines: Vec<_> = text.lines().map(|line| look.paint(Colour::Paste, line)).collect();
+            Part::Paste(text) if style.terminal => {
+                let lines: Vec<_> = text.lines().map(|line| style.paint(Colour::Paste, line)).collect();
                 let _ = writeln!(shown, "{}\n", lines.join("\n"));
             }
             Part::Paste(text) => {
@@ -203,23 +198,17 @@ fn show(template: &Template, parts: &[Part], look: Look) -> String {
             }
         }
     }
-    if look.terminal {
-        let _ = writeln!(shown, "{}", look.paint(Colour::Faint, &format!("Checked: {}", template.checked)));
+    if style.terminal {
+        let _ = writeln!(shown, "{}", style.paint(Colour::Faint, &format!("Checked: {}", template.checked)));
     }
     shown
 }
 
-/// Writes to standard output. Nobody reading is no failure.
-fn say(text: &str) {
-    let _ = io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush());
-}
-
-/// Writes warnings to standard error, one a line.
-#[expect(clippy::print_stderr, reason = "what is to be pasted goes to standard output")]
-fn warn(warnings: &[String]) {
-    let word = Look::of(&io::stderr()).paint(Colour::Warning, "warning:");
+/// Prints warnings to standard error, one a line.
+fn print_warnings(warnings: &[String]) {
+    let word = Style::of(&io::stderr()).paint(Colour::Warning, "warning:");
     for warning in warnings {
-        eprintln!("{word} {warning}");
+        warn(&format!("{word} {warning}"));
     }
 }
 
@@ -264,12 +253,12 @@ mod tests {
     }
 
     #[test]
-    fn a_pipe_gets_what_is_to_be_pasted_and_nothing_else() {
+    fn a_pipe_gets_the_text_to_paste_and_nothing_else() {
         let template = template("pfsense").unwrap();
         let parts = [Part::Prose("Read me.".into()), Part::Paste("a\nb".into()), Part::Paste("c".into())];
-        let pipe = Look { terminal: false, colours: false };
+        let pipe = Style { terminal: false, colours: false };
         assert_eq!(show(&template, &parts, pipe), "a\nb\n\nc\n");
-        let terminal = Look { terminal: true, colours: false };
+        let terminal = Style { terminal: true, colours: false };
         assert!(show(&template, &parts, terminal).contains("Read me.\n\na\nb\n\nc\n"));
     }
 }

@@ -1,65 +1,62 @@
-//! `nic53 token`: prints the tokens of hosts, and says what a token is good for.
+//! `nic53 token`: prints the tokens of hosts, and checks a token.
 
-use std::{
-    io::{self, Write as _},
-    process::ExitCode,
-    sync::Arc,
-};
+use std::{process::ExitCode, sync::Arc};
 
-use clap::Args;
+use clap::{Args, ValueHint};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::{
-    Failure,
-    given_token::read_standard_input,
+    print,
     settings::{SettingArgs, StoreArgs},
+    token_arg::read_standard_input,
+    values,
 };
 use crate::{
     client::gateway_url,
-    log::{Format, Log},
+    problem::Problem,
     protocol::{
         hostname::HostName,
         token::{Password, Scope, Secret, Secrets, scopes},
         zone::{Zone, Zones},
     },
-    secrets::Provider,
     settings::Settings,
 };
 
 /// Print the tokens of hosts, or check one
 ///
-/// The settings must be those of the gateway: its zones, its generations, and its secret, from NIC53_SECRET
-/// (no flag: everybody could see it), a file, or AWS Secrets Manager with your own AWS credentials.
+/// The settings must be those of the gateway: its zones, its generations, and its secret. The secret is in NIC53_SECRET
+/// (which has no flag, because everyone on the machine can read a command line), in a file, or in AWS Secrets Manager,
+/// which is read with your own AWS credentials.
 ///
-/// One host's token stands alone on its line; those of several stand behind their hosts.
+/// For one host, its token alone is printed; for several, a line with host and token each.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 #[expect(clippy::doc_markdown, reason = "clap shows it to a person as it stands")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(super) struct Token {
-    /// The hosts that the tokens may move
-    #[arg(required = true, value_name = "HOST")]
+    /// The hosts that the tokens should move
+    #[arg(required = true, value_name = "HOST", value_hint = ValueHint::Other)]
     hosts: Vec<String>,
     /// Cover the name and everything below it in its zone
     #[arg(long)]
     subtree: bool,
-    /// Mint this generation instead of the one that NIC53_GENERATIONS has
-    #[arg(long, value_name = "N")]
+    /// Print the token of this generation instead of the one in NIC53_GENERATIONS
+    #[arg(long, value_name = "N", value_parser = values::generation)]
     generation: Option<u32>,
-    /// Mint under the previous secret
+    /// Use the previous secret
     #[arg(long)]
     previous: bool,
-    /// The id of the hosts' hosted zone, where no zones are configured
+    /// The id of the hosts' hosted zone, if no zones are configured
     #[arg(long, value_name = "ID")]
     zone_id: Option<String>,
-    /// Read a token from standard input and say whether it may move the hosts; exit code 1 if not
+    /// Read a token from standard input and check whether it may move the hosts; exit code 1 if not
     #[arg(long, conflicts_with_all = ["subtree", "generation", "previous"])]
     check: bool,
-    /// One JSON object a host, a line each
+    /// Print one JSON object for each host, a line each
     #[arg(long)]
     json: bool,
-    /// Which store.
+    /// The store.
     #[command(flatten)]
     store: StoreArgs,
     /// The gateway's settings.
@@ -74,27 +71,25 @@ const EXAMPLES: &str = "Examples:
   nic53 token home.example.org --zone-id Z0123ABC --secret-arn arn:aws:secretsmanager:…
   nic53 token --check home.example.org <token-file";
 
-/// Exit code where a token that was checked is not valid.
+/// Exit code if a token that was checked is not valid.
 const NOT_VALID: u8 = 1;
 
 impl Token {
     /// Prints a line a host.
-    pub(super) async fn run(mut self) -> Result<ExitCode, Failure> {
+    pub(super) async fn run(mut self) -> Result<ExitCode, Problem> {
         if let Some(id) = &self.zone_id {
-            // The settings want a zone; with its id given, nothing else of it counts.
+            // The settings need a zone. Its id is given, and nothing else of it matters.
             self.settings.or("NIC53_ZONES", &format!("home.example={id}"));
         }
-        let settings = self.settings.settings(&self.store)?;
+        let (settings, secrets) = self.settings.secrets(&self.store).await?;
         let hosts = self.hosts.iter().map(|host| self.host(host, &settings.zones)).collect::<Result<Vec<_>, _>>()?;
-        let source = settings.secret.as_ref().ok_or_else(|| "there is no secret".to_owned())?;
-        let secrets = Provider::read(source, None, Log { level: settings.log, format: Format::Text }).await?;
-        let secrets = secrets.current().await;
         if self.check { self.check(&hosts, &settings, &secrets) } else { self.mint(&hosts, &settings, &secrets) }
     }
 
     /// A host and its zone.
-    fn host(&self, host: &str, zones: &Zones) -> Result<(HostName, Zone), Failure> {
-        let name = gateway_url::host(host).map_err(|expected| format!("`{host}`: {expected}"))?;
+    fn host(&self, host: &str, zones: &Zones) -> Result<(HostName, Zone), Problem> {
+        let name =
+            gateway_url::host(host).map_err(|expected| format!("`{host}`: {expected}{}", values::ascii_hint(host)))?;
         let zone = match &self.zone_id {
             Some(id) => zone_of_id(id, &name)?,
             None => zones.holding(&name).cloned().ok_or_else(|| {
@@ -102,13 +97,13 @@ impl Token {
             })?,
         };
         if self.subtree && name.is_wildcard() {
-            return Err(Failure(format!("`{name}`: expected a name without `*`, whose subtree has all below it")));
+            return Err(Problem(format!("`{name}`: expected a name without `*`, whose subtree has all below it")));
         }
         Ok((name, zone))
     }
 
     /// Prints the token of each host.
-    fn mint(&self, hosts: &[(HostName, Zone)], settings: &Settings, secrets: &Secrets) -> Result<ExitCode, Failure> {
+    fn mint(&self, hosts: &[(HostName, Zone)], settings: &Settings, secrets: &Secrets) -> Result<ExitCode, Problem> {
         let secret = if self.previous { secrets.previous.as_ref() } else { Some(&secrets.current) };
         let secret = secret.ok_or_else(|| "--previous: expected a previous secret in the settings".to_owned())?;
         let scope = if self.subtree { Scope::Subtree } else { Scope::Host };
@@ -116,34 +111,42 @@ impl Token {
             let generation = self.generation.or(settings.generations.get(host).copied()).unwrap_or(0);
             let token = secret.mint(scope, host, zone, generation);
             let token = token.reveal();
-            say(&match hosts {
-                _ if self.json => Zeroizing::new(
-                    json!({
-                        "host": host.as_str(),
-                        "token": token,
-                        "scope": scope.word(),
-                        "zone_id": zone.id.as_str(),
-                        "generation": generation,
-                        "secret": if self.previous { PREVIOUS } else { CURRENT },
-                    })
-                    .to_string(),
-                ),
-                [_] => Zeroizing::new(token.to_owned()),
-                _ => Zeroizing::new(format!("{host} {token}")),
+            let line = Zeroizing::new(match hosts {
+                _ if self.json => {
+                    let secret = if self.previous { PREVIOUS } else { CURRENT };
+                    let (host, scope) = (host.as_str(), scope.word());
+                    format!(
+                        "{}\n",
+                        json!({
+                            "host": host,
+                            "token": token,
+                            "scope": scope,
+                            "zone_id": zone.id.as_str(),
+                            "generation": generation,
+                            "secret": secret,
+                        })
+                    )
+                }
+                [_] => format!("{token}\n"),
+                _ => format!("{host} {token}\n"),
             });
+            print(&line);
         }
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Says of each host whether the token on standard input may move it.
-    fn check(&self, hosts: &[(HostName, Zone)], settings: &Settings, secrets: &Secrets) -> Result<ExitCode, Failure> {
+    /// Prints for each host whether the token on standard input may move it.
+    fn check(&self, hosts: &[(HostName, Zone)], settings: &Settings, secrets: &Secrets) -> Result<ExitCode, Problem> {
         let text = read_standard_input("--check")?;
-        let password = Password::new(&text).ok_or("standard input: nothing in it: expected a token".to_owned())?;
+        let password = Password::new(&text)
+            .ok_or("standard input is empty: expected a token, such as `nic53 token` prints".to_owned())?;
         let mut valid = true;
         for (host, zone) in hosts {
             let found = Minted::search(&password, host, zone, settings, secrets);
             valid &= found.as_ref().is_some_and(|minted| minted.revoked_by.is_none());
-            say(&if self.json { as_json(host, found.as_ref()).to_string() } else { as_line(host, found.as_ref()) });
+            let line =
+                if self.json { as_json(host, found.as_ref()).to_string() } else { as_line(host, found.as_ref()) };
+            print(&format!("{line}\n"));
         }
         Ok(if valid { ExitCode::SUCCESS } else { ExitCode::from(NOT_VALID) })
     }
@@ -205,7 +208,7 @@ impl Minted {
     }
 }
 
-/// What a token is good for, for a person.
+/// The result of a check for a person.
 fn as_line(host: &HostName, minted: Option<&Minted>) -> String {
     let Some(Minted { scope, name, generation, revoked_by, secret }) = minted else {
         return format!(
@@ -219,7 +222,7 @@ fn as_line(host: &HostName, minted: Option<&Minted>) -> String {
     }
 }
 
-/// The same for scripts.
+/// The result of a check for a program.
 fn as_json(host: &HostName, minted: Option<&Minted>) -> Value {
     let mut json = json!({ "host": host.as_str(), "valid": minted.is_some_and(|minted| minted.revoked_by.is_none()) });
     if let Some(Minted { scope, name, generation, revoked_by, secret }) = minted {
@@ -235,16 +238,10 @@ fn as_json(host: &HostName, minted: Option<&Minted>) -> Value {
 }
 
 /// A zone of which only the id is known: all the host's ancestors may be in it.
-fn zone_of_id(id: &str, host: &HostName) -> Result<Zone, Failure> {
+fn zone_of_id(id: &str, host: &HostName) -> Result<Zone, Problem> {
     let id = id.parse().map_err(|_| format!("--zone-id {id}: expected a hosted zone's id, such as Z0123ABC"))?;
     let name = host.ancestry().last().unwrap_or_else(|| host.clone());
     Ok(Zone { name, id })
-}
-
-/// A line on standard output. Nobody reading is no reason to fail.
-fn say(line: &str) {
-    let mut out = io::stdout().lock();
-    let _ = out.write_all(line.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush());
 }
 
 #[cfg(test)]
@@ -267,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_told_by_scope_name_generation_and_secret() {
+    fn a_token_is_described_by_scope_name_generation_and_secret() {
         let (settings, secrets) = (settings(), secrets());
         let previous = secrets.previous.as_ref().unwrap();
         for (secret, scope, name, generation, host, line) in [

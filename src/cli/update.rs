@@ -4,7 +4,7 @@ use std::{
     env,
     fmt::Write as _,
     io,
-    io::{IsTerminal, Write as _},
+    io::IsTerminal,
     path::{Path, PathBuf},
     process::ExitCode,
     str::FromStr,
@@ -14,8 +14,9 @@ use std::{
 use clap::Args;
 
 use super::{
-    Failure,
-    given_token::{GivenToken, TokenArgs},
+    print,
+    token_arg::{GivenToken, TokenArgs},
+    warn,
 };
 use crate::{
     client::{
@@ -28,6 +29,7 @@ use crate::{
         state::ClientState,
         state_file::{self, StateFile},
     },
+    problem::Problem,
     protocol::hostname::HostName,
 };
 
@@ -48,7 +50,7 @@ use crate::{
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(super) struct UpdateCommand {
     /// The hosts to move
-    #[arg(value_name = "FQDN", value_parser = host)]
+    #[arg(value_name = "FQDN", value_parser = host, value_hint = clap::ValueHint::Other)]
     hosts: Vec<HostName>,
     /// The configuration file
     #[arg(long, value_name = "FILE")]
@@ -107,25 +109,25 @@ const EXAMPLES: &str = "Examples:
   nic53 update --interface eth0 --ipv4 auto
   nic53 update --command 'ssh router show-address' --dry-run
   nic53 update --every 5m
-  nic53 update --quiet                            (from cron: only changes and failures)";
+  nic53 update --quiet                            (from cron: only changes and problems)";
 
 impl UpdateCommand {
     /// One round, or one after the other until the process is ended.
-    pub(super) async fn run(self) -> Result<ExitCode, Failure> {
+    pub(super) async fn run(self) -> Result<ExitCode, Problem> {
         let mut token = self.token()?;
         let status = self.round(&token, self.quiet).await?;
         let Some(every) = &self.every else { return Ok(ExitCode::from(status.exit_code())) };
         loop {
             tokio::time::sleep(jittered(every.0)).await;
             // A file that is being edited will be whole in the next round.
-            if let Err(failure) = self.next_round(&mut token).await {
-                warn(&failure.to_string());
+            if let Err(problem) = self.next_round(&mut token).await {
+                warn(&problem.to_string());
             }
         }
     }
 
     /// A round with the token as it is now: it may have been replaced.
-    async fn next_round(&self, token: &mut TokenSetting) -> Result<ExitStatus, Failure> {
+    async fn next_round(&self, token: &mut TokenSetting) -> Result<ExitStatus, Problem> {
         if token.again {
             *token = self.token()?;
         }
@@ -133,7 +135,7 @@ impl UpdateCommand {
     }
 
     /// Reads the configuration, updates the hosts that need it, and prints the outcomes.
-    async fn round(&self, token: &TokenSetting, quiet: bool) -> Result<ExitStatus, Failure> {
+    async fn round(&self, token: &TokenSetting, quiet: bool) -> Result<ExitStatus, Problem> {
         let (hosts, mut warnings) = self.hosts(token)?;
         let http = Http::new(self.cacert.as_deref())?;
         let rules = Rules { force: self.force, dry_run: self.dry_run, max_age: self.max_age.0.as_secs() };
@@ -156,7 +158,7 @@ impl UpdateCommand {
     }
 
     /// The hosts to update, and warnings.
-    fn hosts(&self, token: &TokenSetting) -> Result<(Vec<Host>, Vec<String>), Failure> {
+    fn hosts(&self, token: &TokenSetting) -> Result<(Vec<Host>, Vec<String>), Problem> {
         let flags = self.settings(token);
         let enough = !self.hosts.is_empty() && flags.url.is_some() && flags.token.is_some();
         let config = match self.config_file() {
@@ -172,7 +174,7 @@ impl UpdateCommand {
             names = config.names().cloned().collect();
         }
         if names.is_empty() {
-            return Err(Failure(format!(
+            return Err(Problem(format!(
                 "no host: expected one as an argument, or sections in {}",
                 self.config_files()
             )));
@@ -203,7 +205,7 @@ impl UpdateCommand {
     }
 
     /// The token outside the configuration file.
-    fn token(&self) -> Result<TokenSetting, Failure> {
+    fn token(&self) -> Result<TokenSetting, Problem> {
         let Some(GivenToken { text, place, file }) = self.token.read()? else { return Ok(TokenSetting::default()) };
         let again = file.as_deref().is_some_and(Path::is_file);
         Ok(TokenSetting {
@@ -247,8 +249,7 @@ impl UpdateCommand {
                 }
             };
         }
-        // A reader that is gone is not a failure.
-        let _ = io::stdout().write_all(out.as_bytes()).and_then(|()| io::stdout().flush());
+        print(&out);
     }
 }
 
@@ -305,12 +306,6 @@ fn jittered(every: Duration) -> Duration {
 /// The value, or else a warning.
 fn or_warn<T>(result: Result<T, String>, warnings: &mut Vec<String>) -> Option<T> {
     result.map_err(|problem| warnings.push(problem)).ok()
-}
-
-/// A line on standard error.
-#[expect(clippy::print_stderr, reason = "a person reads problems there, as of every command")]
-fn warn(line: &str) {
-    eprintln!("nic53: {line}");
 }
 
 #[cfg(test)]

@@ -2,9 +2,10 @@
 
 use http::{HeaderValue, Uri};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use zeroize::Zeroizing;
 
 use super::{addresses::HostAddresses, basic::basic, host::Host, http::HttpReply};
-use crate::protocol::{address::Family, update::MAX_HOSTS, zone::ZoneId};
+use crate::protocol::{address::Family, token, update::MAX_HOSTS, zone::ZoneId};
 
 /// One request: hosts of one gateway, token, zone and TTL that should have the same addresses.
 pub struct UpdateRequest<'a> {
@@ -79,14 +80,29 @@ impl UpdateRequest<'_> {
         Ok(value)
     }
 
-    /// A reply without the token, if it was echoed as it is or as it was sent.
+    /// A reply without the token, if it was echoed as it is, in another case or as it was sent.
     pub fn redact(&self, reply: &HttpReply) -> HttpReply {
         let token = self.hosts[0].token.reveal();
         let credentials = self.authorization().ok();
         let sent = credentials.as_ref().and_then(|value| value.to_str().ok()?.strip_prefix("Basic "));
-        let redact = |text: &String| text.replace(sent.unwrap_or(token), "…").replace(token, "…");
+        let redact = |text: &String| {
+            let text = without(&without(text, sent.unwrap_or(token)), token);
+            token::redact(&text).into_owned()
+        };
         HttpReply { status: reply.status, location: reply.location.as_ref().map(redact), body: redact(&reply.body) }
     }
+}
+
+/// A text with `…` for every occurrence of a secret, in any case.
+fn without(text: &str, secret: &str) -> String {
+    let (folded, secret) = (text.to_ascii_lowercase(), Zeroizing::new(secret.to_ascii_lowercase()));
+    let (mut redacted, mut rest) = (String::new(), 0);
+    for (at, found) in folded.match_indices(&*secret).filter(|(_, found)| !found.is_empty()) {
+        redacted += &text[rest..at];
+        redacted.push('…');
+        rest = at + found.len();
+    }
+    redacted + &text[rest..]
 }
 
 /// A value in a query. The characters of lists and of IPv6 addresses stay readable.
@@ -177,8 +193,8 @@ mod tests {
         let hosts = hosts("[a.b]\nurl = https://gw\ntoken = t0k3n");
         let request = UpdateRequest { hosts: vec![&hosts[0]], addresses: HostAddresses::default() };
         let encoded = BASE64_STANDARD.encode("a.b:t0k3n");
-        let body = format!("bad: Basic {encoded}, t0k3n");
+        let body = format!("bad: Basic {encoded}, t0k3n, T0K3N, P76TF75AR94AM7G7PCJZRYJR");
         let reply = request.redact(&HttpReply { status: 200, location: Some("https://x/?t0k3n".to_owned()), body });
-        assert_eq!((reply.location.as_deref(), reply.body.as_str()), (Some("https://x/?…"), "bad: Basic …, …"));
+        assert_eq!((reply.location.as_deref(), reply.body.as_str()), (Some("https://x/?…"), "bad: Basic …, …, …, …"));
     }
 }

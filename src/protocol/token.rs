@@ -1,6 +1,6 @@
 //! Tokens: what a host's token is, and the secret that makes them.
 
-use std::{array, fmt, iter};
+use std::{array, borrow::Cow, fmt, iter};
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -86,19 +86,11 @@ impl Scope {
     }
 }
 
-/// The most labels that a host may have below the apex of its zone. Each is a token more that may be
-/// the right one, and they are computed for whoever asks. `docs/protocol.md` states it,
-/// `protocol-tests/a-host-of-too-many-labels-is-covered-by-no-token.txt`, and the second reading of
-/// requests in `fuzz/targets/`.
-pub const MAX_LABELS: usize = 10;
-
 /// The scopes of the tokens that cover a host in its zone: its own, and the subtrees of the host and
-/// of its ancestors in the zone. A host of more than [`MAX_LABELS`] is covered by none.
+/// of its ancestors in the zone.
 pub fn scopes(host: &HostName, zone: &Zone) -> impl Iterator<Item = (Scope, HostName)> {
     let subtrees = host.ancestry().filter(|name| name.is_within(&zone.name) && !name.is_wildcard());
-    let scopes = iter::once((Scope::Host, host.clone())).chain(subtrees.map(|name| (Scope::Subtree, name)));
-    let is_covered = host.labels().count() <= zone.name.labels().count() + MAX_LABELS;
-    scopes.filter(move |_| is_covered)
+    iter::once((Scope::Host, host.clone())).chain(subtrees.map(|name| (Scope::Subtree, name)))
 }
 
 /// A token: 24 characters of lower-case Crockford base32. It has no `Debug` and is wiped when
@@ -144,9 +136,32 @@ impl fmt::Debug for Password {
     }
 }
 
-/// Whether a word has the form of a token, so that it must not be logged, whosever token it is.
-pub fn looks_like_one(word: &str) -> bool {
-    word.len() == TOKEN_LENGTH && word.bytes().all(|byte| ALPHABET.contains(&byte))
+/// Whether a text contains what has the form of a token, see [`redact`].
+pub fn is_in(text: &str) -> bool {
+    matches!(redact(text), Cow::Owned(_))
+}
+
+/// The text with `…` for everything that has the form of a token, in any case, alone or inside a
+/// longer word. It must be neither logged nor kept, whosever token it is.
+pub fn redact(text: &str) -> Cow<'_, str> {
+    let mut redacted = None::<String>;
+    let mut at = 0;
+    for run in text.as_bytes().chunk_by(|one, next| is_symbol(*one) == is_symbol(*next)) {
+        // Symbols are ASCII, so that a run begins and ends between characters.
+        let (start, end) = (at, at + run.len());
+        at = end;
+        if is_symbol(run[0]) && run.len() >= TOKEN_LENGTH {
+            redacted.get_or_insert_with(|| text[..start].to_owned()).push('…');
+        } else if let Some(redacted) = &mut redacted {
+            redacted.push_str(&text[start..end]);
+        }
+    }
+    redacted.map_or(Cow::Borrowed(text), Cow::Owned)
+}
+
+/// Whether an octet is one of a token's symbols, in either case.
+fn is_symbol(octet: u8) -> bool {
+    ALPHABET.contains(&octet.to_ascii_lowercase())
 }
 
 /// Crockford's base32 alphabet in lower case.
@@ -185,20 +200,6 @@ mod tests {
     ];
 
     #[test]
-    fn the_scopes_of_a_host_go_up_to_the_apex() {
-        let zone = Zone { name: "example.org".parse().unwrap(), id: "Z1".parse().unwrap() };
-        let shown = |host: &str| {
-            let host = host.parse().unwrap();
-            let scopes = scopes(&host, &zone).map(|(scope, name)| format!("{} {name}", scope.word()));
-            scopes.collect::<Vec<_>>().join(", ")
-        };
-        assert_eq!(shown("*.a.example.org"), "host *.a.example.org, subtree a.example.org, subtree example.org");
-        assert_eq!(shown("example.org"), "host example.org, subtree example.org");
-        assert_eq!(shown(&format!("{}example.org", "a.".repeat(10))).split(", ").count(), 12);
-        assert_eq!(shown(&format!("{}example.org", "a.".repeat(11))), "");
-    }
-
-    #[test]
     fn a_secret_is_long_and_printable() {
         for bad in ["", "short", &"x".repeat(31), &"é".repeat(32), &format!("{}\n{}", "x".repeat(20), "x".repeat(20))]
         {
@@ -213,6 +214,25 @@ mod tests {
         assert!(is_in("The-Password", "the-password.example.org"));
         assert!(!is_in("the-password", "the.example.org"));
         assert!(!is_in("example", "the.example.org"), "too short for a token");
+    }
+
+    #[test]
+    fn what_has_the_form_of_a_token_is_redacted() {
+        let token = "p76tf75ar94am7g7pcjzryjr";
+        for (text, redacted) in [
+            (token.to_owned(), "…"),
+            (token.to_ascii_uppercase(), "…"),
+            (format!("x{token}.example.org"), "….example.org"),
+            (format!("é{token}é, louis-{token}-{token}"), "é…é, louis-…-…"),
+            (format!("oi{token}lu{token}"), "oi…lu…"),
+        ] {
+            assert_eq!(redact(&text), redacted, "{text}");
+            assert!(is_in(&text), "{text}");
+        }
+        for text in ["", "home.example.org", &token[1..], &format!("{}-{}", &token[..20], &token[20..]), "é"] {
+            assert_eq!(redact(text), text);
+            assert!(!is_in(text), "{text}");
+        }
     }
 
     #[test]

@@ -100,6 +100,18 @@ fn the_page_of_the_tests_lists_every_file() {
     assert_eq!(listed, names.iter().map(String::as_str).collect());
 }
 
+#[test]
+fn the_layout_lists_every_room() {
+    let page = Page::read("docs/design.md").text;
+    let (_, layout) = page.split_once("## Layout").expect("a layout");
+    for entry in fs::read_dir(root("src")).expect("src") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+        let is_listed = ["/`", ".rs`"].iter().any(|end| layout.contains(&format!("`src/{name}{end}")));
+        assert!(is_listed || name == "lib", "docs/design.md: the layout lacks `src/{name}`");
+    }
+}
+
 /// The variables that the program reads, and their defaults: those of the gateway from their table,
 /// the others from the help texts.
 fn variables() -> BTreeMap<String, String> {

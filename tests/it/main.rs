@@ -22,6 +22,7 @@ mod setup;
 mod support;
 mod timing;
 mod update;
+mod usage;
 mod wiped;
 
 #[path = "../../fuzz/targets/mod.rs"]

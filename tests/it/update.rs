@@ -628,9 +628,9 @@ fn a_mistake_is_reported_with_what_was_expected() {
         (&["b.example.org"], "b.example.org: no url: expected it in a section [b.example.org], or --url"),
         (&["a.example.org", "--ttl", "60", "--ipv4", "here"], "--ipv4 = here: expected IPv4 addresses with commas"),
         (&["a.example.org", "--ttl", "60", "--url", "gateway"], "--url = gateway: expected the URL of a gateway"),
-        (&["home"], "invalid value 'home' for '[FQDN]...': expected a fully qualified host name"),
-        (&["--every", "often"], "invalid value 'often' for '--every <TIME>': expected a number of seconds to days"),
-        (&["--interface", "eth0", "--command", "ip"], "cannot be used with"),
+        (&["home"], "FQDN `home`: expected a fully qualified host name"),
+        (&["--every", "often"], "--every often: expected a number of seconds to days"),
+        (&["--interface", "eth0", "--command", "ip"], "--interface and --command exclude each other"),
         (
             &["--config", "/no/such"],
             "/no/such: No such file or directory (os error 2): expected a file that you may read",
@@ -771,7 +771,7 @@ fn a_zone_id_stands_for_zones_that_are_not_configured() {
         (&["home.example.org", "--zone-id", "Z 1"], "Z 1"),
         (&["home", "--zone-id", "Z1"], "`home`: expected a fully qualified host name"),
         (&["*.example.org", "--zone-id", "Z1", "--subtree"], "expected a name without `*`"),
-        (&["--check", "home.example.org", "--zone-id", "Z1"], "nothing in it: expected a token"),
+        (&["--check", "home.example.org", "--zone-id", "Z1"], "standard input is empty: expected a token"),
     ] {
         let run = token(arguments, "");
         assert!(run.code == Some(2) && run.stderr.contains(told), "{told}: {run:?}");

@@ -84,6 +84,35 @@ fn a_server_does_not_keep_the_text_of_its_secret() {
     assert!(occurrences(gateway.pid(), &key(0x36)) > 0);
 }
 
+#[test]
+fn a_token_is_not_logged_wherever_a_client_puts_it() {
+    let data = tempfile::tempdir().expect("a temporary folder");
+    let data = data.path().to_str().expect("a path that is text");
+    let settings = [("NIC53_ZONES", "example.org=Z1"), ("NIC53_SECRET", SECRET), ("NIC53_DATA", data)];
+    let gateway = Nic53::serve(&settings, &["--dns", "off"]);
+    let token = gateway.token(&["example.org", "--subtree"]);
+    let capitals = token.to_ascii_uppercase();
+    let hosts = [
+        format!("{token}.example.org"),
+        format!("x{capitals}.example.org"),
+        format!("a-{token}-b.example.org,{token}"),
+        format!("home.example.org&user={capitals}"),
+        format!("home.example.org&myip={token}"),
+    ];
+    for (number, hosts) in hosts.iter().enumerate() {
+        for password in [&*token, "another-password"] {
+            let url = format!("http://{}/nic/update?hostname={hosts}&zone={token}&myip=192.0.2.{number}", gateway.http);
+            program("curl").args(&["--silent", "--user", &format!("example.org:{password}"), &url]).start().finish();
+        }
+    }
+    let url = format!("http://{}/{token}/{token}?{token}", gateway.http);
+    program("curl").args(&["--silent", "--referer", &token, &url]).start().finish();
+    gateway.logged(&["unknown", "404"]);
+    let log = gateway.log();
+    assert_eq!(log.lines().count(), 2 * hosts.len() + 1, "{log}");
+    assert!(!log.to_ascii_lowercase().contains(&token), "{log}");
+}
+
 /// Holds the secret and a token of it until it is told to go on, then drops them.
 fn hold(source: &Source) {
     have(source);

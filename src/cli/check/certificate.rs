@@ -1,187 +1,146 @@
-//! What a person wants to know of a certificate: whose it is, who says so, and until when. Only the path there is
-//! read (RFC 5280 §4.1, DER); whether it is to be trusted is decided by rustls.
+//! The steps `tls` and `tls-1.2`: the certificate, and the versions of TLS.
 
-use time::{Date, Month, PrimitiveDateTime, Time};
+use std::{
+    net::SocketAddr,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
-/// The readable part of a certificate.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Certificate {
-    /// The name it is for, as far as the subject has one.
-    pub subject: String,
-    /// Who issued it.
-    pub issuer: String,
-    /// Seconds since 1970 from which it is valid.
-    pub not_before: i64,
-    /// Seconds since 1970 until which it is valid.
-    pub not_after: i64,
-}
+use rustls::{CertificateError, Error, ProtocolVersion};
 
-impl Certificate {
-    /// Reads a certificate; `None` where it cannot be read.
-    pub(super) fn read(der: &[u8]) -> Option<Self> {
-        let mut certificate = Elements(Elements(der).within(SEQUENCE)?);
-        let mut signed = Elements(certificate.within(SEQUENCE)?);
-        // [0] version, absent in version 1.
-        let mut serial = signed.next()?;
-        if serial.0 == VERSION {
-            serial = signed.next()?;
-        }
-        (serial.0 == INTEGER).then_some(())?;
-        signed.within(SEQUENCE)?;
-        let issuer = name(signed.within(SEQUENCE)?);
-        let mut validity = Elements(signed.within(SEQUENCE)?);
-        let not_before = seconds(validity.next()?)?;
-        let not_after = seconds(validity.next()?)?;
-        let subject = name(signed.within(SEQUENCE)?);
-        Some(Self { subject, issuer, not_before, not_after })
-    }
+use super::{
+    http::ExchangeError,
+    probe::Probe,
+    report::Step,
+    tls::{self, Session, Tls},
+    x509::Certificate,
+};
 
-    /// Whole days left at a time, in seconds since 1970; negative once it has ended.
-    pub(super) fn days_left(&self, now: i64) -> i64 {
-        (self.not_after - now).div_euclid(DAY)
-    }
+/// The name of the first step.
+const NAME: &str = "tls";
 
-    /// Whether it should have been renewed by now: two weeks before the end, or in the last third of a short life.
-    pub(super) fn is_overdue(&self, now: i64) -> bool {
-        self.not_after - now < (14 * DAY).min((self.not_after - self.not_before) / 3)
-    }
-}
-
-/// Seconds of a day.
-const DAY: i64 = 86400;
-
-/// Tag of an INTEGER (X.690).
-const INTEGER: u8 = 0x02;
-/// Tag of a `UTCTime`.
-const UTC_TIME: u8 = 0x17;
-/// Tag of a `GeneralizedTime`.
-const GENERALIZED_TIME: u8 = 0x18;
-/// Tag of a SEQUENCE.
-const SEQUENCE: u8 = 0x30;
-/// Tag of the explicit `[0]` before the version.
-const VERSION: u8 = 0xa0;
-
-/// `id-at-commonName` (X.520).
-const COMMON_NAME: [u8; 3] = [0x55, 0x04, 0x03];
-/// `id-at-organizationName` (X.520).
-const ORGANIZATION: [u8; 3] = [0x55, 0x04, 0x0a];
-
-/// The elements within one, in order.
-struct Elements<'a>(&'a [u8]);
-
-impl<'a> Elements<'a> {
-    /// The content of the next element, which must be of this tag.
-    fn within(&mut self, tag: u8) -> Option<&'a [u8]> {
-        self.next().filter(|(found, _)| *found == tag).map(|(_, content)| content)
-    }
-}
-
-impl<'a> Iterator for Elements<'a> {
-    type Item = (u8, &'a [u8]);
-
-    /// The tag and the content of the next element.
-    fn next(&mut self) -> Option<Self::Item> {
-        let (&tag, rest) = self.0.split_first()?;
-        let (&first, mut rest) = rest.split_first()?;
-        let mut length = usize::from(first);
-        if first >= 0x80 {
-            let octets = rest.get(..usize::from(first & 0x7f)).filter(|octets| octets.len() <= 4)?;
-            length = octets.iter().fold(0, |length, octet| length << 8 | usize::from(*octet));
-            rest = &rest[octets.len()..];
-        }
-        let content = rest.get(..length)?;
-        self.0 = &rest[length..];
-        Some((tag, content))
-    }
-}
-
-/// The common name, else the organization, of a distinguished name.
-fn name(content: &[u8]) -> String {
-    let attributes = || {
-        Elements(content).flat_map(|(_, set)| Elements(set)).filter_map(|(_, attribute)| {
-            let mut attribute = Elements(attribute);
-            Some((attribute.next()?.1, attribute.next()?.1))
-        })
+/// Looks at the certificate and at the versions of TLS. Also returns whether a token may be sent there.
+pub(super) async fn check(probe: &Probe, tls: &Tls, address: SocketAddr) -> (Vec<Step>, bool) {
+    let inspect = async |versions| {
+        let stream = probe.connect(address).await?;
+        probe.within(tls.inspect(stream, &probe.url.host, versions)).await.map(|(_, session)| session)
     };
-    let of = |kind: [u8; 3]| attributes().find(|(found, _)| *found == kind);
-    let value =
-        of(COMMON_NAME).or_else(|| of(ORGANIZATION)).map(|(_, value)| String::from_utf8_lossy(value).into_owned());
-    value.unwrap_or_default()
-}
-
-/// A `UTCTime` or `GeneralizedTime` in the forms that RFC 5280 §4.1.2.5 allows.
-fn seconds((tag, content): (u8, &[u8])) -> Option<i64> {
-    let text = std::str::from_utf8(content).ok()?.strip_suffix('Z')?;
-    let (year, rest) = match tag {
-        UTC_TIME => {
-            let year: i32 = text.get(..2)?.parse().ok()?;
-            (if year < 50 { 2000 + year } else { 1900 + year }, text.get(2..)?)
-        }
-        GENERALIZED_TIME => (text.get(..4)?.parse().ok()?, text.get(4..)?),
-        _ => return None,
+    let session = match inspect(&tls::ANY).await {
+        Ok(session) => session,
+        Err(error) => return (vec![no_tls(&error)], false),
     };
-    let number = |at: usize| rest.get(at..at + 2)?.parse::<u8>().ok();
-    let date = Date::from_calendar_date(year, Month::try_from(number(0)?).ok()?, number(2)?).ok()?;
-    let time = Time::from_hms(number(4)?, number(6)?, number(8)?).ok()?;
-    Some(PrimitiveDateTime::new(date, time).assume_utc().unix_timestamp())
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs().cast_signed());
+    let mut steps = vec![judge(&session, &probe.url.host, now)];
+    if session.version == Some(ProtocolVersion::TLSv1_3) {
+        steps.push(judge_old(inspect(&tls::OLD).await.err()));
+    }
+    (steps, session.trust.is_ok())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// The step of a handshake that failed.
+fn no_tls(error: &ExchangeError) -> Step {
+    Step::wrong(NAME, error.to_string())
+        .meaning("no client can connect over TLS")
+        .advice("make sure that the server speaks TLS 1.2 or 1.3 on this port and has a certificate")
+}
 
-    #[test]
-    fn a_certificate_says_whose_it_is_who_says_so_and_until_when() {
-        let key = rcgen::KeyPair::generate().unwrap();
-        for (kind, subject) in
-            [(rcgen::DnType::CommonName, "dyn.example.org"), (rcgen::DnType::OrganizationName, "Ünion")]
-        {
-            let mut wanted = rcgen::CertificateParams::new(["dyn.example.org".to_owned()]).unwrap();
-            wanted.distinguished_name = rcgen::DistinguishedName::new();
-            wanted.distinguished_name.push(rcgen::DnType::CountryName, "AT");
-            wanted.distinguished_name.push(kind, subject);
-            wanted.not_before = rcgen::date_time_ymd(1999, 12, 31);
-            wanted.not_after = rcgen::date_time_ymd(2051, 1, 1);
-            let der = wanted.self_signed(&key).unwrap().der().to_vec();
-            let read = Certificate::read(&der).unwrap();
-            let expected = Certificate {
-                subject: subject.to_owned(),
-                issuer: subject.to_owned(),
-                not_before: 946_598_400,
-                not_after: 2_556_144_000,
-            };
-            assert_eq!(read, expected);
-        }
+/// The step of a handshake with TLS 1.2 alone.
+fn judge_old(error: Option<ExchangeError>) -> Step {
+    let name = "tls-1.2";
+    match error {
+        None => Step::fine(name, "TLS 1.2 is accepted too, the newest version that many routers have"),
+        Some(error) => Step::note(name, format!("TLS 1.2 is refused: {error}"))
+            .meaning("routers without TLS 1.3 do not reach the gateway")
+            .advice("allow TLS 1.2 if such a router needs the gateway"),
     }
+}
 
-    #[test]
-    fn times_are_read_in_both_forms() {
-        for (tag, text, expected) in [
-            (UTC_TIME, "700101000000Z", Some(0)),
-            (UTC_TIME, "491231235959Z", Some(2_524_607_999)),
-            (GENERALIZED_TIME, "20500101000000Z", Some(2_524_608_000)),
-            (GENERALIZED_TIME, "20501301000000Z", None),
-            (UTC_TIME, "700101000000", None),
-            (INTEGER, "700101000000Z", None),
-        ] {
-            assert_eq!(seconds((tag, text.as_bytes())), expected, "{text}");
-        }
+/// Whether the certificate is trusted, and for how long.
+fn judge(session: &Session, host: &str, now: i64) -> Step {
+    let certificate = session.chain.first().and_then(|der| Certificate::read(der));
+    let observed = describe(session, certificate.as_ref(), now);
+    if let Err(error) = &session.trust {
+        let (meaning, advice) = distrust(error, session.chain.len(), host);
+        return Step::wrong(NAME, format!("{observed}: {error}")).meaning(meaning).advice(advice);
     }
+    if certificate.is_some_and(|certificate| certificate.is_overdue(now)) {
+        return Step::wrong(NAME, observed)
+            .meaning("it should have been renewed by now; once it has expired, every client refuses it")
+            .advice("find out why it was not renewed");
+    }
+    Step::fine(NAME, observed)
+}
 
-    #[test]
-    fn what_is_no_certificate_is_not_read() {
-        for der in [&b""[..], &[0x30], &[0x30, 0x84, 0xff, 0xff, 0xff, 0xff], &[0x30, 0x02, 0x30, 0x00], &[0xff; 64]] {
-            assert_eq!(Certificate::read(der), None, "{der:?}");
-        }
-    }
+/// The version, the chain, and the days left.
+fn describe(session: &Session, certificate: Option<&Certificate>, now: i64) -> String {
+    let version = match session.version {
+        Some(ProtocolVersion::TLSv1_3) => "TLS 1.3",
+        Some(ProtocolVersion::TLSv1_2) => "TLS 1.2",
+        Some(_) | None => "TLS",
+    };
+    let length = session.chain.len();
+    let chain = if length == 1 { "1 certificate".to_owned() } else { format!("{length} certificates") };
+    let Some(certificate) = certificate else { return format!("{version}, a chain of {chain}") };
+    let Certificate { subject, issuer, .. } = certificate;
+    let life = match certificate.days_left(now) {
+        days if days < 0 => format!("expired {} days ago", -days),
+        days => format!("{days} days left"),
+    };
+    format!("{version}, a chain of {chain}: {subject} by {issuer}, {life}")
+}
 
-    #[test]
-    fn a_certificate_of_long_life_is_overdue_two_weeks_before_its_end_and_a_short_one_in_its_last_third() {
-        for (life, left, overdue) in [(90, 15, false), (90, 13, true), (6, 3, false), (6, 1, true), (90, -1, true)] {
-            let certificate =
-                Certificate { subject: String::new(), issuer: String::new(), not_before: 0, not_after: life * DAY };
-            let now = (life - left) * DAY;
-            assert_eq!((certificate.is_overdue(now), certificate.days_left(now)), (overdue, left), "{life} {left}");
+/// Why a certificate is not trusted, and what to do about it. `chain`: how many certificates were sent.
+fn distrust(error: &Error, chain: usize, host: &str) -> (&'static str, String) {
+    let Error::InvalidCertificate(problem) = error else {
+        return ("the certificate could not be verified", "look at the server's certificate".to_owned());
+    };
+    let (meaning, advice) = match problem {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => (
+            "the certificate has expired, and every client that verifies it refuses it",
+            "renew it, and find out why it was not renewed",
+        ),
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => (
+            "the certificate is not valid yet, or the clock of this machine is wrong",
+            "compare the clocks of both machines",
+        ),
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => (
+            "the certificate is for another name",
+            "get one for the name in the URL, or use the certificate's name in the URL",
+        ),
+        CertificateError::BadSignature => (
+            "a certificate of the chain is not signed by the authority that is trusted under its issuer's name",
+            "have the server send the chain that belongs to its certificate; for an authority of your own, --cacert FILE",
+        ),
+        CertificateError::UnknownIssuer if chain == 1 => (
+            "the issuer is not trusted here: it is private, or the server does not send the intermediate certificate",
+            "have the server send the whole chain; for an authority of your own, --cacert FILE",
+        ),
+        CertificateError::UnknownIssuer => (
+            "the issuer is not trusted here",
+            "for an authority of your own, --cacert FILE; every client needs that file too",
+        ),
+        _ if is_authority(problem) => {
+            return (
+                "it is the certificate of an authority (CA:TRUE, as `openssl req -x509` makes it), which many clients refuse as a server's",
+                own_certificate(host),
+            );
         }
-    }
+        _ => ("the certificate cannot be verified", "look at the server's certificate"),
+    };
+    (meaning, advice.to_owned())
+}
+
+/// Whether the server's own certificate is one of an authority. rustls has no variant for that: it passes the error of
+/// webpki on as text.
+fn is_authority(problem: &CertificateError) -> bool {
+    problem.to_string().contains("CaUsedAsEndEntity")
+}
+
+/// How to make a self-signed certificate that clients accept.
+fn own_certificate(host: &str) -> String {
+    let kind = if host.parse::<std::net::IpAddr>().is_ok() { "IP" } else { "DNS" };
+    format!(
+        "make one that is not an authority's: `openssl req -x509 -newkey rsa:2048 -nodes -days 365 -keyout key.pem -out cert.pem \
+         -subj /CN={host} -addext subjectAltName={kind}:{host} -addext basicConstraints=critical,CA:FALSE`; \
+         then --cacert cert.pem, here and for every client"
+    )
 }

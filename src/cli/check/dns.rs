@@ -1,4 +1,4 @@
-//! Questions to one DNS server: over UDP, and over TCP where the answer does not fit.
+//! Questions to one DNS server: over UDP, and over TCP if the answer does not fit.
 
 use std::{
     io,
@@ -16,17 +16,17 @@ use tokio::{
     time::timeout,
 };
 
-/// How long one try may take.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// How often UDP is tried.
+/// The time for one attempt.
+const TIMEOUT: Duration = Duration::from_secs(2);
+/// How often a question is sent.
 const TRIES: usize = 2;
 
-/// What a server says to a question.
+/// The answer of a server.
 #[derive(Clone, Debug)]
 pub(super) struct Answer {
     /// `NOERROR`, `NXDOMAIN`, …
     pub code: ResponseCode,
-    /// Whether it speaks for the zone.
+    /// Whether the server is authoritative for the zone.
     pub authoritative: bool,
     /// The records.
     pub records: Vec<Record>,
@@ -43,11 +43,11 @@ impl Answer {
     }
 }
 
-/// Asks one question. `recurse` asks a resolver to find out; a name server is asked for what it has.
+/// Asks one question. `recurse` asks a resolver to look further; without it, a name server answers what it has.
 ///
 /// # Errors
 ///
-/// Why there is no answer.
+/// If no answer arrives, and why.
 pub(super) async fn ask(server: SocketAddr, name: &Name, kind: RecordType, recurse: bool) -> Result<Answer, String> {
     let mut question = Message::query();
     question.metadata.recursion_desired = recurse;
@@ -55,10 +55,10 @@ pub(super) async fn ask(server: SocketAddr, name: &Name, kind: RecordType, recur
     let bytes = question.to_vec().map_err(|error| format!("{name}: {error}"))?;
     let is_answer =
         |message: &Message| message.metadata.id == question.metadata.id && message.queries == question.queries;
-    let mut problem = format!("no answer within {} s", PATIENCE.as_secs());
+    let mut problem = format!("no answer within {} s", TIMEOUT.as_secs());
     for _ in 0..TRIES {
-        let message = match timeout(PATIENCE, over_udp(server, &bytes, is_answer)).await {
-            Ok(Ok(message)) if message.metadata.truncation => match timeout(PATIENCE, over_tcp(server, &bytes)).await {
+        let message = match timeout(TIMEOUT, over_udp(server, &bytes, is_answer)).await {
+            Ok(Ok(message)) if message.metadata.truncation => match timeout(TIMEOUT, over_tcp(server, &bytes)).await {
                 Ok(message) => message,
                 Err(_) => continue,
             },
@@ -79,7 +79,7 @@ pub(super) async fn ask(server: SocketAddr, name: &Name, kind: RecordType, recur
     Err(problem)
 }
 
-/// One datagram there and the one that answers it back.
+/// Sends one datagram and waits for its answer.
 async fn over_udp(server: SocketAddr, question: &[u8], is_answer: impl Fn(&Message) -> bool) -> io::Result<Message> {
     let any: IpAddr = if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let socket = UdpSocket::bind((any, 0)).await?;
@@ -88,7 +88,7 @@ async fn over_udp(server: SocketAddr, question: &[u8], is_answer: impl Fn(&Messa
     let mut bytes = [0; 4096];
     loop {
         let length = socket.recv(&mut bytes).await?;
-        // Whatever else arrives on this port was sent by somebody who guesses.
+        // Anything else on this port was sent by somebody who guesses.
         if let Ok(message) = Message::from_vec(&bytes[..length])
             && is_answer(&message)
         {
@@ -124,8 +124,8 @@ pub(super) fn parse_server(text: &str) -> Result<SocketAddr, String> {
 pub(super) mod testing {
     use super::*;
 
-    /// Answers over UDP and TCP with what `answer` puts in, until the test ends. `truncates` has UDP say that the
-    /// answer does not fit.
+    /// Answers over UDP and TCP with what `answer` adds, until the test ends. With `truncates`, an answer over UDP is
+    /// truncated.
     pub(in super::super) async fn server(
         truncates: bool,
         answer: impl Fn(&Query, &mut Message) + Send + Sync + Clone + 'static,
@@ -143,7 +143,7 @@ pub(super) mod testing {
                     reply.metadata.truncation = true;
                     reply.answers.clear();
                 }
-                // A stranger's guess comes first.
+                // A forged answer arrives first.
                 udp.send_to(&Message::query().into_response().to_vec().unwrap(), client).await.unwrap();
                 udp.send_to(&reply.to_vec().unwrap(), client).await.unwrap();
             }

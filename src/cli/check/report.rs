@@ -1,4 +1,4 @@
-//! What a check saw, what it means and what to do: for a person, for a pipe, for a program.
+//! What a check observed, what it means and what to do: for a person, a pipe or a program.
 
 use std::{
     fmt::Write as _,
@@ -7,24 +7,27 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::cli::terminal::{Colour, Look};
+use crate::cli::{
+    output::{Colour, Style, clean},
+    print,
+};
 
-/// What came of a step.
+/// How bad the result of a step is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum Severity {
     /// As it should be.
     Fine,
-    /// As it should be for some clients.
+    /// Fine for some clients, or worth knowing.
     Note,
     /// Not as it should be.
     Wrong,
-    /// It could not be told.
+    /// It could not be determined.
     Unknown,
     /// Not tried.
     Skipped,
 }
 
-impl Verdict {
+impl Severity {
     /// The word for it.
     fn word(self) -> &'static str {
         match self {
@@ -36,12 +39,12 @@ impl Verdict {
         }
     }
 
-    /// Whether there is nothing in the way of going on.
+    /// Whether the check can go on.
     pub(super) fn is_fine(self) -> bool {
         matches!(self, Self::Fine | Self::Note)
     }
 
-    /// The colour of it.
+    /// The colour of the word.
     fn colour(self) -> Colour {
         match self {
             Self::Fine => Colour::Fine,
@@ -52,160 +55,165 @@ impl Verdict {
     }
 }
 
-/// One step of a check.
+/// The result of one step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Step {
-    /// What was looked at, in a word.
+    /// The name of the step, one word.
     pub name: &'static str,
-    /// What came of it.
-    pub verdict: Verdict,
-    /// What was seen.
-    pub saw: String,
-    /// What that means; empty where it goes without saying.
-    pub means: String,
-    /// What to do; empty where there is nothing to do.
+    /// How bad it is.
+    pub severity: Severity,
+    /// What was observed.
+    pub observed: String,
+    /// What that means; empty if it is obvious.
+    pub meaning: String,
+    /// What to do; empty if there is nothing to do.
     pub advice: String,
 }
 
 impl Step {
     /// A step that is fine.
-    pub(super) fn fine(name: &'static str, saw: impl Into<String>) -> Self {
-        Self::new(name, Verdict::Fine, saw)
+    pub(super) fn fine(name: &'static str, observed: impl AsRef<str>) -> Self {
+        Self::new(name, Severity::Fine, observed)
     }
 
-    /// A step that is fine for some clients.
-    pub(super) fn note(name: &'static str, saw: impl Into<String>) -> Self {
-        Self::new(name, Verdict::Note, saw)
+    /// A step that is fine for some clients, or worth knowing.
+    pub(super) fn note(name: &'static str, observed: impl AsRef<str>) -> Self {
+        Self::new(name, Severity::Note, observed)
     }
 
     /// A step that is wrong.
-    pub(super) fn wrong(name: &'static str, saw: impl Into<String>) -> Self {
-        Self::new(name, Verdict::Wrong, saw)
+    pub(super) fn wrong(name: &'static str, observed: impl AsRef<str>) -> Self {
+        Self::new(name, Severity::Wrong, observed)
     }
 
-    /// A step that could not be told.
-    pub(super) fn unknown(name: &'static str, saw: impl Into<String>) -> Self {
-        Self::new(name, Verdict::Unknown, saw)
+    /// A step whose result could not be determined.
+    pub(super) fn unknown(name: &'static str, observed: impl AsRef<str>) -> Self {
+        Self::new(name, Severity::Unknown, observed)
     }
 
-    /// A step that was not tried.
-    pub(super) fn skipped(name: &'static str, why: impl Into<String>) -> Self {
-        Self::new(name, Verdict::Skipped, why)
+    /// A step that was not tried, and why.
+    pub(super) fn skipped(name: &'static str, reason: impl AsRef<str>) -> Self {
+        Self::new(name, Severity::Skipped, reason)
     }
 
-    /// With what it means.
-    pub(super) fn means(mut self, means: impl Into<String>) -> Self {
-        self.means = means.into();
+    /// With its meaning.
+    pub(super) fn meaning(mut self, meaning: impl AsRef<str>) -> Self {
+        self.meaning = clean(meaning.as_ref());
         self
     }
 
-    /// With what to do.
-    pub(super) fn advice(mut self, advice: impl Into<String>) -> Self {
-        self.advice = advice.into();
+    /// With advice.
+    pub(super) fn advice(mut self, advice: impl AsRef<str>) -> Self {
+        self.advice = clean(advice.as_ref());
         self
     }
 
-    /// A step of which only this is known.
-    fn new(name: &'static str, verdict: Verdict, saw: impl Into<String>) -> Self {
-        Self { name, verdict, saw: saw.into(), means: String::new(), advice: String::new() }
+    /// A step without meaning and advice. Its texts are cleaned here, because they quote servers.
+    fn new(name: &'static str, severity: Severity, observed: impl AsRef<str>) -> Self {
+        let observed = clean(observed.as_ref());
+        Self { name, severity, observed, meaning: String::new(), advice: String::new() }
     }
 
-    /// As a person reads it: three lines where there is more to say than what was seen.
-    fn shown(&self, look: Look) -> String {
-        let word = look.paint(self.verdict.colour(), &format!("{:<8}", self.verdict.word()));
-        let mut shown = format!("{word}{:<14}{}\n", self.name, self.saw);
-        for (lead, text) in [("", &self.means), ("To do: ", &self.advice)] {
+    /// For a person: up to three lines.
+    fn paragraph(&self, style: Style) -> String {
+        let word = style.paint(self.severity.colour(), &format!("{:<8}", self.severity.word()));
+        let mut paragraph = format!("{word}{:<14}{}\n", self.name, self.observed);
+        for (lead, text) in [("", &self.meaning), ("To do: ", &self.advice)] {
             if !text.is_empty() {
-                let _ = writeln!(shown, "{:22}{lead}{text}", "");
+                let _ = writeln!(paragraph, "{:22}{lead}{text}", "");
             }
         }
-        shown
+        paragraph
     }
 
-    /// As a pipe has it: one line.
+    /// For a pipe: one line.
     fn line(&self) -> String {
-        let more = [("", &self.means), ("to do: ", &self.advice)];
+        let more = [("", &self.meaning), ("to do: ", &self.advice)];
         let more = more.iter().filter(|(_, text)| !text.is_empty()).map(|(lead, text)| format!("; {lead}{text}"));
-        format!("{} {}: {}{}\n", self.verdict.word(), self.name, self.saw, more.collect::<String>())
+        format!("{} {}: {}{}\n", self.severity.word(), self.name, self.observed, more.collect::<String>())
     }
 
-    /// As a program reads it.
+    /// For a program.
     fn json(&self) -> Value {
         json!({
             "step": self.name,
-            "verdict": self.verdict.word(),
-            "saw": self.saw,
-            "means": self.means,
-            "do": self.advice,
+            "severity": self.severity.word(),
+            "observed": self.observed,
+            "meaning": self.meaning,
+            "advice": self.advice,
         })
     }
 }
 
-/// The steps so far, told as they come unless a program is to read them at the end.
+/// The steps so far. Each is printed at once, or all of them at the end as JSON.
 pub(super) struct Report {
     /// In order.
     steps: Vec<Step>,
-    /// How standard output looks.
-    look: Look,
-    /// Whether a program reads it, at the end.
+    /// The style of standard output.
+    style: Style,
+    /// Whether to print JSON at the end.
     json: bool,
-    /// Whether somebody sees what is being waited for.
+    /// Whether to print what is being waited for.
     progress: bool,
 }
 
 impl Report {
-    /// An empty one.
+    /// An empty report.
     pub(super) fn new(json: bool) -> Self {
-        Self { steps: Vec::new(), look: Look::of(&io::stdout()), json, progress: !json && io::stderr().is_terminal() }
+        let progress = !json && io::stderr().is_terminal();
+        Self { steps: Vec::new(), style: Style::of(&io::stdout()), json, progress }
     }
 
-    /// Takes a step, and tells it.
+    /// Adds a step and prints it.
     pub(super) fn add(&mut self, step: Step) {
         if !self.json {
-            say(&if self.look.terminal { step.shown(self.look) } else { step.line() });
+            print(&if self.style.terminal { step.paragraph(self.style) } else { step.line() });
         }
         self.steps.push(step);
     }
 
-    /// Says what is being waited for, on one line of the terminal that comes and goes; an empty text clears it.
+    /// Adds several steps.
+    pub(super) fn add_all(&mut self, steps: impl IntoIterator<Item = Step>) {
+        for step in steps {
+            self.add(step);
+        }
+    }
+
+    /// Prints what is being waited for, on a line that the next call replaces. An empty text clears it.
     pub(super) fn progress(&self, text: &str) {
         if self.progress {
             let _ = write!(io::stderr(), "\r\x1b[K{text}").and_then(|()| io::stderr().flush());
         }
     }
 
-    /// What came of all steps.
-    pub(super) fn verdict(&self) -> Verdict {
-        let any = |verdict| self.steps.iter().any(|step| step.verdict == verdict);
-        if any(Verdict::Wrong) {
-            Verdict::Wrong
-        } else if any(Verdict::Unknown) {
-            Verdict::Unknown
+    /// The severity of the whole: wrong if any step is, else unknown if any step is.
+    pub(super) fn severity(&self) -> Severity {
+        let any = |severity| self.steps.iter().any(|step| step.severity == severity);
+        if any(Severity::Wrong) {
+            Severity::Wrong
+        } else if any(Severity::Unknown) {
+            Severity::Unknown
         } else {
-            Verdict::Fine
+            Severity::Fine
         }
     }
 
-    /// Tells the end of it.
+    /// Prints the conclusion.
     pub(super) fn finish(&self, url: &str, host: Option<&str>) {
-        let verdict = self.verdict();
+        let severity = self.severity();
         if self.json {
             let steps: Vec<Value> = self.steps.iter().map(Step::json).collect();
-            say(&format!("{:#}\n", json!({ "url": url, "host": host, "verdict": verdict.word(), "steps": steps })));
-        } else if self.look.terminal {
-            let end = match verdict {
-                Verdict::Wrong => "Something is wrong.",
-                Verdict::Unknown => "Not everything could be told.",
-                Verdict::Fine | Verdict::Note | Verdict::Skipped => "All is well.",
+            let report = json!({ "url": url, "host": host, "severity": severity.word(), "steps": steps });
+            print(&format!("{report:#}\n"));
+        } else if self.style.terminal {
+            let end = match severity {
+                Severity::Wrong => "Something is wrong.",
+                Severity::Unknown => "Not everything could be checked.",
+                Severity::Fine | Severity::Note | Severity::Skipped => "All is well.",
             };
-            say(&format!("\n{}\n", self.look.paint(verdict.colour(), end)));
+            print(&format!("\n{}\n", self.style.paint(severity.colour(), end)));
         }
     }
-}
-
-/// Writes to standard output. Nobody reading is no failure.
-fn say(text: &str) {
-    let _ = io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush());
 }
 
 #[cfg(test)]
@@ -213,37 +221,41 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_step_says_what_it_saw_means_and_advises() {
-        let step = Step::wrong("challenge", "401").means("wget gives up").advice("add it");
-        let plain = Look { terminal: true, colours: false };
+    fn a_step_has_what_was_observed_its_meaning_and_advice() {
+        let step = Step::wrong("challenge", "401").meaning("wget gives up").advice("add it");
+        let plain = Style { terminal: true, colours: false };
         let indent = " ".repeat(22);
         assert_eq!(
-            step.shown(plain),
+            step.paragraph(plain),
             format!("wrong   challenge     401\n{indent}wget gives up\n{indent}To do: add it\n")
         );
         assert_eq!(step.line(), "wrong challenge: 401; wget gives up; to do: add it\n");
-        assert_eq!(step.json()["do"], "add it");
+        assert_eq!(step.json()["advice"], "add it");
         assert_eq!(Step::fine("ttl", "60 s").line(), "ok ttl: 60 s\n");
     }
 
     #[test]
+    fn a_server_cannot_write_to_the_terminal_or_forge_a_line() {
+        let hostile = "x\x1b[2J\r\nok token: valid\u{202e}\u{200b}\u{9b}1m";
+        let step = Step::note("tls", hostile).meaning(hostile).advice(hostile);
+        let shown = [step.line(), step.json().to_string()].concat();
+        assert_eq!(shown.matches('\n').count(), 1, "{shown:?}");
+        for letter in ['\x1b', '\r', '\u{202e}', '\u{200b}', '\u{9b}'] {
+            assert!(!shown.contains(letter), "{letter:?} is in {shown:?}");
+        }
+    }
+
+    #[test]
     fn one_wrong_step_makes_the_whole_wrong_and_an_unknown_one_unknown() {
-        for (steps, verdict) in [
-            (vec![], Verdict::Fine),
-            (vec![Step::fine("a", ""), Step::note("b", ""), Step::skipped("c", "")], Verdict::Fine),
-            (vec![Step::fine("a", ""), Step::unknown("b", "")], Verdict::Unknown),
-            (vec![Step::unknown("a", ""), Step::wrong("b", "")], Verdict::Wrong),
+        for (steps, severity) in [
+            (vec![], Severity::Fine),
+            (vec![Step::fine("a", ""), Step::note("b", ""), Step::skipped("c", "")], Severity::Fine),
+            (vec![Step::fine("a", ""), Step::unknown("b", "")], Severity::Unknown),
+            (vec![Step::unknown("a", ""), Step::wrong("b", "")], Severity::Wrong),
         ] {
-            let mut report = Report {
-                steps: Vec::new(),
-                look: Look { terminal: false, colours: false },
-                json: true,
-                progress: false,
-            };
-            for step in steps {
-                report.add(step);
-            }
-            assert_eq!(report.verdict(), verdict, "{:?}", report.steps);
+            let style = Style { terminal: false, colours: false };
+            let report = Report { steps, style, json: true, progress: false };
+            assert_eq!(report.severity(), severity, "{:?}", report.steps);
         }
     }
 }

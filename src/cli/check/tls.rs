@@ -1,4 +1,4 @@
-//! TLS as a client sees it: one handshake that looks at whatever the server has, and one that insists.
+//! TLS handshakes as a client: one that accepts any certificate and reports it, and one that verifies it.
 
 use std::{
     path::Path,
@@ -6,8 +6,7 @@ use std::{
 };
 
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, ProtocolVersion, SignatureScheme,
-    SupportedProtocolVersion,
+    ClientConfig, DigitallySignedStruct, Error, ProtocolVersion, SignatureScheme, SupportedProtocolVersion,
     client::{
         WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -19,30 +18,34 @@ use rustls::{
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::exchange::Trouble;
+use super::http::ExchangeError;
 use crate::client::roots::roots;
 
-/// What it takes to ask over TLS.
+/// What TLS needs.
 #[derive(Clone)]
 pub(super) struct Tls {
-    /// Decides on certificates.
+    /// Verifies certificates.
     verifier: Arc<WebPkiServerVerifier>,
-    /// ring.
+    /// The cryptography: ring.
     provider: Arc<CryptoProvider>,
 }
 
-/// What was seen of a server's TLS.
-pub(super) struct Seen {
+/// What a handshake showed.
+pub(super) struct Session {
     /// The version that was agreed on.
     pub version: Option<ProtocolVersion>,
     /// The certificates that were sent, the server's own first.
     pub chain: Vec<CertificateDer<'static>>,
-    /// Whether they are to be trusted, for this name and now.
+    /// Whether they are trusted, for this name and now.
     pub trust: Result<(), Error>,
 }
 
 impl Tls {
-    /// Trusts the system's roots, or those of a file.
+    /// Trusts the certificates of a PEM file, else those of the system.
+    ///
+    /// # Errors
+    ///
+    /// If the file has no certificates, or the system has none.
     pub(super) fn new(file: Option<&Path>) -> Result<Self, String> {
         let roots = roots(file)?;
         let provider = Arc::new(ring::default_provider());
@@ -52,13 +55,13 @@ impl Tls {
         Ok(Self { verifier, provider })
     }
 
-    /// Shakes hands whatever the certificate, and tells what was seen. Nothing secret may follow.
-    pub(super) async fn look(
+    /// Shakes hands whatever the certificate. Nothing secret may be sent over this connection.
+    pub(super) async fn inspect(
         &self,
         stream: TcpStream,
         host: &str,
         versions: &[&'static SupportedProtocolVersion],
-    ) -> Result<(TlsStream<TcpStream>, Seen), Trouble> {
+    ) -> Result<(TlsStream<TcpStream>, Session), ExchangeError> {
         let observer = Arc::new(Observer { inner: Arc::clone(&self.verifier), trust: Mutex::new(None) });
         let config = self.config(versions, Arc::clone(&observer) as Arc<dyn ServerCertVerifier>)?;
         let stream = shake(stream, host, config).await?;
@@ -67,12 +70,12 @@ impl Tls {
             session.peer_certificates().unwrap_or_default().iter().map(|der| der.clone().into_owned()).collect();
         let trust = observer.trust.lock().unwrap_or_else(PoisonError::into_inner).take();
         let trust = trust.unwrap_or_else(|| Err(Error::NoCertificatesPresented));
-        let seen = Seen { version: session.protocol_version(), chain, trust };
-        Ok((stream, seen))
+        let version = session.protocol_version();
+        Ok((stream, Session { version, chain, trust }))
     }
 
-    /// Shakes hands with a server that is to be trusted, or not at all.
-    pub(super) async fn insist(&self, stream: TcpStream, host: &str) -> Result<TlsStream<TcpStream>, Trouble> {
+    /// Shakes hands with a trusted server only.
+    pub(super) async fn verify(&self, stream: TcpStream, host: &str) -> Result<TlsStream<TcpStream>, ExchangeError> {
         let config = self.config(&[&TLS13, &TLS12], Arc::clone(&self.verifier) as Arc<dyn ServerCertVerifier>)?;
         shake(stream, host, config).await
     }
@@ -82,64 +85,32 @@ impl Tls {
         &self,
         versions: &[&'static SupportedProtocolVersion],
         verifier: Arc<dyn ServerCertVerifier>,
-    ) -> Result<ClientConfig, Trouble> {
+    ) -> Result<ClientConfig, ExchangeError> {
         let builder = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_protocol_versions(versions)
-            .map_err(|error| Trouble::Tls(error.to_string()))?;
+            .map_err(|error| ExchangeError::Tls(error.to_string()))?;
         Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
     }
 }
 
-/// Both versions there are.
+/// Both versions that rustls has.
 pub(super) const ANY: [&SupportedProtocolVersion; 2] = [&TLS13, &TLS12];
-/// TLS 1.2 alone, which is the newest that many devices have.
+/// TLS 1.2 alone, the newest version that many devices have.
 pub(super) const OLD: [&SupportedProtocolVersion; 1] = [&TLS12];
 
 /// The handshake.
-async fn shake(stream: TcpStream, host: &str, config: ClientConfig) -> Result<TlsStream<TcpStream>, Trouble> {
-    let name = ServerName::try_from(host.to_owned()).map_err(|error| Trouble::Tls(format!("{host}: {error}")))?;
+async fn shake(stream: TcpStream, host: &str, config: ClientConfig) -> Result<TlsStream<TcpStream>, ExchangeError> {
+    let name = ServerName::try_from(host.to_owned()).map_err(|error| ExchangeError::Tls(format!("{host}: {error}")))?;
     let connector = TlsConnector::from(Arc::new(config));
-    connector.connect(name, stream).await.map_err(|error| Trouble::Tls(error.to_string()))
+    connector.connect(name, stream).await.map_err(|error| ExchangeError::Tls(error.to_string()))
 }
 
-/// Why a certificate is not to be trusted, and what to do about it.
-pub(super) fn distrust(error: &Error, chain: usize) -> (&'static str, &'static str) {
-    let Error::InvalidCertificate(problem) = error else {
-        return ("the certificate could not be verified", "look at the server's certificate");
-    };
-    match problem {
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => (
-            "the certificate has expired, and every client that verifies it refuses it",
-            "renew it, and find out why it was not renewed",
-        ),
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => (
-            "the certificate is not valid yet, or the clock of this machine is wrong",
-            "look at the clocks of both machines",
-        ),
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            ("the certificate is for another name", "have one for the name that clients ask for")
-        }
-        CertificateError::BadSignature => (
-            "a certificate of the chain is not signed by the one that is trusted under its issuer's name",
-            "have the server send the chain that belongs to its certificate; for an issuer of one's own, --cacert FILE",
-        ),
-        CertificateError::UnknownIssuer if chain == 1 => (
-            "the issuer is not trusted here: it is private, or the server does not send the intermediate certificate",
-            "have the server send the whole chain; for an issuer of one's own, --cacert FILE",
-        ),
-        CertificateError::UnknownIssuer => {
-            ("the issuer is not trusted here", "for an issuer of one's own, --cacert FILE; every client needs it too")
-        }
-        _ => ("the certificate cannot be verified", "look at the server's certificate"),
-    }
-}
-
-/// Looks at the verdict on a certificate, and goes on whatever it is.
+/// Records whether a certificate is trusted, and accepts it in any case.
 #[derive(Debug)]
 struct Observer {
-    /// Decides.
+    /// The verifier that decides.
     inner: Arc<WebPkiServerVerifier>,
-    /// What it decided.
+    /// Its decision.
     trust: Mutex<Option<Result<(), Error>>>,
 }
 
@@ -152,8 +123,8 @@ impl ServerCertVerifier for Observer {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let verdict = self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
-        *self.trust.lock().unwrap_or_else(PoisonError::into_inner) = Some(verdict.map(drop));
+        let decision = self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        *self.trust.lock().unwrap_or_else(PoisonError::into_inner) = Some(decision.map(drop));
         Ok(ServerCertVerified::assertion())
     }
 

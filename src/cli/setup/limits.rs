@@ -1,13 +1,14 @@
-//! Whether a client can do what it is about to be told, said before anybody wonders why it does not.
+//! Warnings about a client that cannot do what it is set up for.
 
 use super::template::{Account, Part, SHORT_USER, Template};
-use crate::client::gateway_url::GatewayUrl;
+use crate::{client::gateway_url::GatewayUrl, protocol::address::is_publishable};
 
-/// What a person should know before typing this into that client.
+/// What a person should know before setting the client up.
 pub(super) fn warnings(template: &Template, url: &GatewayUrl, accounts: &[Account], parts: &[Part]) -> Vec<String> {
     let mut warnings: Vec<String> = template.warning.map(str::to_owned).into_iter().collect();
     warnings.extend(of_scheme(template, url));
     warnings.extend(of_server(template, url));
+    warnings.extend(of_address(template, url));
     warnings.extend(of_hosts(template, accounts));
     for account in accounts {
         warnings.extend(of_account(template, account));
@@ -16,25 +17,25 @@ pub(super) fn warnings(template: &Template, url: &GatewayUrl, accounts: &[Accoun
     warnings
 }
 
-/// TLS where the client has none, and none where there should be.
+/// TLS that the client lacks, or that the URL lacks.
 fn of_scheme(template: &Template, url: &GatewayUrl) -> Vec<String> {
     let title = template.title;
     let mut warnings = Vec::new();
     match (template.limits.https, url.https) {
         (Some("no"), true) => warnings.push(format!(
-            "{title} has no TLS: expected an http:// URL of the gateway, where the token travels in the clear"
+            "{title} has no TLS: expected an http:// URL of the gateway, over which the token is sent unencrypted"
         )),
         (Some("always"), false) => {
-            warnings.push(format!("{title} always asks over TLS: expected an https:// URL of the gateway"));
+            warnings.push(format!("{title} always uses TLS: expected an https:// URL of the gateway"));
         }
         (Some("no" | "always") | None, _) | (Some(_), false) => {}
         (Some(when), true) => {
-            warnings.push(format!("{title} has TLS {when}; `nic53 check` shows which the gateway takes"));
+            warnings.push(format!("{title} has TLS {when}; `nic53 check` shows which versions the gateway accepts"));
         }
     }
     if !url.https && !url.is_loopback() {
         warnings.push(format!(
-            "{url} shows the token to everyone on the way: expected an https:// URL, unless {title} cannot do TLS"
+            "over {url} everyone in between can read the token: expected an https:// URL, unless {title} cannot do TLS"
         ));
     }
     warnings
@@ -57,12 +58,24 @@ fn of_server(template: &Template, url: &GatewayUrl) -> Vec<String> {
     warnings
 }
 
+/// A gateway that sees a private address, for a client that publishes what the gateway sees.
+fn of_address(template: &Template, url: &GatewayUrl) -> Option<String> {
+    let is_private = url.host.parse().is_ok_and(|address| !is_publishable(address, false)) || url.is_loopback();
+    (template.address_is_seen && is_private).then(|| {
+        format!(
+            "{} publishes the address that the gateway sees, and over {url} that is a private one: the gateway answers \
+             dnserr; expected its public URL, or NIC53_ALLOW_PRIVATE=true in its settings to publish private addresses",
+            template.title
+        )
+    })
+}
+
 /// How many hosts there are.
 fn of_hosts(template: &Template, accounts: &[Account]) -> Option<String> {
     let most = template.limits.hosts.filter(|most| accounts.len() > *most)?;
     let noun = if most == 1 { "host" } else { "hosts" };
     Some(format!(
-        "{} takes {most} {noun} and {} were given: the others need a client of their own",
+        "{} takes {most} {noun} and {} were given: expected the others in a client of their own",
         template.title,
         accounts.len()
     ))
@@ -74,8 +87,8 @@ fn of_account(template: &Template, account: &Account) -> Vec<String> {
     let mut warnings = Vec::new();
     if account.user != account.host {
         warnings.push(format!(
-            "{title} does not take `{}` as a user name{}: `{SHORT_USER}` stands in its place; a user name without a dot \
-             claims nothing, and the gateway checks the token against the host",
+            "{title} does not take `{}` as a user name{}: `{SHORT_USER}` is used instead; a user name without a dot claims \
+             nothing, and the gateway checks the token against the host",
             account.host,
             limits.user.map(|most| format!(" (at most {most} characters)")).unwrap_or_default(),
         ));
@@ -105,10 +118,10 @@ fn of_account(template: &Template, account: &Account) -> Vec<String> {
     warnings
 }
 
-/// Characters that break one client or another: in Basic credentials, URLs, configuration files and shells.
+/// Characters that break some client: in Basic credentials, URLs, configuration files or shells.
 const BREAKING: &str = ":@/?#&=+%,'\"\\$`<>";
 
-/// The longest URL that is typed.
+/// The longest URL that has to be typed.
 fn of_length(template: &Template, parts: &[Part]) -> Option<String> {
     let most = template.limits.url?;
     let pasted = parts.iter().filter_map(|part| match part {
@@ -134,8 +147,8 @@ mod tests {
 
     use super::*;
 
-    /// What is said of a client with this head.
-    fn said(head: &str, url: &str, hosts: &[&str], token: &str) -> String {
+    /// The warnings about a client with this head.
+    fn warned(head: &str, url: &str, hosts: &[&str], token: &str) -> String {
         let text = format!(
             "---\ntitle: Router\n{head}\n---\n```\n{{{{#hosts}}}}\n{{{{url}}}}/nic/update?hostname={{{{host}}}}\n{{{{/hosts}}}}\n```\n"
         );
@@ -155,14 +168,14 @@ mod tests {
     #[test]
     fn what_fits_is_not_warned_about() {
         let head = "user: 16\ntoken: 24\nhost: 16\nserver: 15\nurl: 60\nhosts: 1\nport: no\npath: no";
-        assert_eq!(said(head, HTTPS, &["home.example.org"], TOKEN), "");
-        assert_eq!(said("about: x", "http://127.0.0.1:8053", &["home.example.org"], TOKEN), "");
-        assert_eq!(said("https: always", HTTPS, &["home.example.org"], TOKEN), "");
-        assert_eq!(said("https: no", "http://127.0.0.1", &["home.example.org"], TOKEN), "");
+        assert_eq!(warned(head, HTTPS, &["home.example.org"], TOKEN), "");
+        assert_eq!(warned("about: x", "http://127.0.0.1:8053", &["home.example.org"], TOKEN), "");
+        assert_eq!(warned("https: always", HTTPS, &["home.example.org"], TOKEN), "");
+        assert_eq!(warned("https: no", "http://127.0.0.1", &["home.example.org"], TOKEN), "");
     }
 
     #[test]
-    fn what_does_not_fit_is_said_with_its_limit() {
+    fn what_does_not_fit_is_warned_about_with_its_limit() {
         let home = "home.example.org";
         for (head, url, hosts, token, words) in [
             ("user: 15", HTTPS, &[home][..], TOKEN, &["user name", "15", "`nic53`", "without a dot"][..]),
@@ -177,15 +190,17 @@ mod tests {
             ("https: no", HTTPS, &[home], TOKEN, &["no TLS", "http://"]),
             ("https: only on Sundays", HTTPS, &[home], TOKEN, &["only on Sundays"]),
             ("https: always", "http://192.168.1.2", &[home], TOKEN, &["always", "https://"]),
-            ("about: x", "http://192.168.1.2", &[home], TOKEN, &["shows the token"]),
+            ("about: x", "http://192.168.1.2", &[home], TOKEN, &["can read the token"]),
+            ("address: seen", "http://192.168.1.2", &[home], TOKEN, &["private", "dnserr", "NIC53_ALLOW_PRIVATE=true"]),
+            ("address: seen", "http://localhost:8053", &[home], TOKEN, &["private"]),
             ("refuses: *", HTTPS, &["*.example.org"], TOKEN, &["`*`"]),
             ("about: x", HTTPS, &[home], "a:b", &["`:`", "letters and digits"]),
         ] {
-            let said = said(head, url, hosts, token);
+            let text = warned(head, url, hosts, token);
             for word in words {
-                assert!(said.contains(word), "{head} {url} {hosts:?}: {word} is not in: {said}");
+                assert!(text.contains(word), "{head} {url} {hosts:?}: {word} is not in: {text}");
             }
-            assert!(!said.contains(token), "{said}");
+            assert!(!text.contains(token), "{text}");
         }
     }
 }

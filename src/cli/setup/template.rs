@@ -1,19 +1,20 @@
-//! The template of a client, and filling it in.
+//! The template of a client, and filling it in. `setup/README.md` lists the keys of its head and the placeholders of its
+//! body.
 //!
-//! The head, between two lines of `---`, has one `key: value` a line: `title`, `about` and `checked`, a `warning` where
-//! there is one, then the limits that [`Limits`] lists. The body is Markdown: what stands between fences is typed or pasted, the rest explains.
-//! `{{word}}` is filled in; the lines from `{{#word}}` to `{{/word}}` stand once for each host (`hosts`), or only where
-//! the word is true of the URL (`https`, `http`, `port`, `prefix`).
+//! The head, between two lines of `---`, has one `key: value` a line: `title`, `about`, `checked`, optionally `warning`,
+//! `token-in` and `address`, then the limits that [`Limits`] lists. The body is Markdown: text between fences is typed or
+//! pasted, the rest explains it. `{{word}}` is filled in. The lines from `{{#word}}` to `{{/word}}` are repeated for each
+//! host (`hosts`), or kept only if the word is true of the URL (`https`, `http`, `port`, `prefix`).
 
 use zeroize::Zeroizing;
 
 use crate::{client::gateway_url::GatewayUrl, protocol::hostname::HostName};
 
-/// The user name where a client does not take the host's. Without a dot it claims nothing, so that the gateway checks
+/// The user name for clients that do not accept the host's. Without a dot it claims nothing, so that the gateway checks
 /// the token against the hosts alone.
 pub(super) const SHORT_USER: &str = "nic53";
 
-/// A client: what it is, what it cannot do, and what to tell it.
+/// A client: what it is, what it cannot do, and how to set it up.
 pub(super) struct Template {
     /// Its name as people know it.
     pub title: &'static str,
@@ -21,9 +22,11 @@ pub(super) struct Template {
     pub about: &'static str,
     /// How the template was verified, and what was not.
     pub checked: &'static str,
-    /// Whether the token goes in the query rather than in a header.
-    pub token_in_query: bool,
-    /// What must be known before anything is pasted, if there is such a thing.
+    /// When the token goes in the query and not in a header.
+    pub token_in_query: InQuery,
+    /// Whether the client publishes the address that the gateway sees.
+    pub address_is_seen: bool,
+    /// What must be known before anything is pasted.
     pub warning: Option<&'static str>,
     /// What it cannot do.
     pub limits: Limits,
@@ -31,10 +34,33 @@ pub(super) struct Template {
     body: &'static str,
 }
 
+/// When a client has its token in the query.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum InQuery {
+    /// Never: it sends a header.
+    #[default]
+    Never,
+    /// If the URL is https.
+    OverHttps,
+    /// Always.
+    Always,
+}
+
+impl InQuery {
+    /// Whether that is so at this URL.
+    pub(super) fn at(self, url: &GatewayUrl) -> bool {
+        match self {
+            Self::Never => false,
+            Self::OverHttps => url.https,
+            Self::Always => true,
+        }
+    }
+}
+
 /// What a client cannot do, as the head of its template says it; a key that is absent is no limit.
 #[derive(Debug, Default)]
 pub(super) struct Limits {
-    /// `hosts`: how many.
+    /// `hosts`: how many hosts.
     pub hosts: Option<usize>,
     /// `user`: characters of the user name.
     pub user: Option<usize>,
@@ -50,15 +76,15 @@ pub(super) struct Limits {
     pub refuses: &'static str,
     /// `user-refuses`: characters that its user name may not have.
     pub user_refuses: &'static str,
-    /// `https`: `no`, `always`, or when it is there, such as `only with wget-ssl`.
+    /// `https`: `no`, `always`, or a condition, such as `only with wget-ssl`.
     pub https: Option<&'static str>,
-    /// `port`: `no` where it asks the scheme's own port only.
+    /// `port`: `no` if it uses the scheme's own port only.
     pub no_port: bool,
-    /// `path`: `no` where it asks for `/nic/update` only.
+    /// `path`: `no` if it asks for `/nic/update` only.
     pub no_path: bool,
 }
 
-/// A host, and how a client may move it.
+/// A host with its user name and token.
 pub(super) struct Account {
     /// The host.
     pub host: String,
@@ -69,7 +95,7 @@ pub(super) struct Account {
 }
 
 impl Account {
-    /// The account of a host at a client of these limits.
+    /// The account of a host for a client with these limits.
     pub(super) fn new(host: &HostName, token: Zeroizing<String>, limits: &Limits) -> Self {
         let host = host.to_string();
         let fits = limits.user.is_none_or(|most| host.len() <= most)
@@ -89,11 +115,11 @@ pub(super) enum Part {
 }
 
 impl Template {
-    /// Reads a template.
+    /// Parses a template.
     ///
     /// # Errors
     ///
-    /// What is wrong with it.
+    /// If its head is malformed.
     pub(super) fn parse(client: &str, text: &'static str) -> Result<Self, String> {
         let (head, body) = text
             .strip_prefix("---\n")
@@ -103,7 +129,8 @@ impl Template {
             title: "",
             about: "",
             checked: "",
-            token_in_query: false,
+            token_in_query: InQuery::Never,
+            address_is_seen: false,
             warning: None,
             limits: Limits::default(),
             body,
@@ -117,7 +144,7 @@ impl Template {
         Ok(template)
     }
 
-    /// Takes one line of the head.
+    /// Sets the value of one line of the head.
     fn set(&mut self, key: &str, value: &'static str) -> Result<(), &'static str> {
         let number = || value.parse().map(Some).map_err(|_| "expected a number");
         let no = || if value == "no" { Ok(true) } else { Err("expected `no`") };
@@ -126,7 +153,14 @@ impl Template {
             "about" => self.about = value,
             "checked" => self.checked = value,
             "warning" => self.warning = Some(value),
-            "token-in" if value == "query" => self.token_in_query = true,
+            "token-in" => {
+                self.token_in_query = match value {
+                    "query" => InQuery::Always,
+                    "query over https" => InQuery::OverHttps,
+                    _ => return Err("expected `query` or `query over https`"),
+                }
+            }
+            "address" if value == "seen" => self.address_is_seen = true,
             "hosts" => self.limits.hosts = number()?,
             "user" => self.limits.user = number()?,
             "token" => self.limits.token = number()?,
@@ -138,35 +172,35 @@ impl Template {
             "https" => self.limits.https = Some(value),
             "port" => self.limits.no_port = no()?,
             "path" => self.limits.no_path = no()?,
-            _ => return Err("expected a key that the head of src/cli/setup/template.rs lists"),
+            _ => return Err("expected a key that src/cli/setup/README.md lists"),
         }
         Ok(())
     }
 
-    /// The template filled in.
+    /// The template, filled in.
     ///
     /// # Errors
     ///
-    /// What in the template cannot be filled in.
+    /// If a placeholder or a section is unknown or not closed.
     pub(super) fn fill(&self, url: &GatewayUrl, accounts: &[Account]) -> Result<Vec<Part>, String> {
         let filled = Filling { url, accounts, account: None }.fill(self.body)?;
         Ok(parts(&filled))
     }
 }
 
-/// What placeholders stand for, at one place of a template.
+/// The values of the placeholders at one place of a template.
 #[derive(Clone, Copy)]
 struct Filling<'a> {
     /// The gateway.
     url: &'a GatewayUrl,
     /// All hosts.
     accounts: &'a [Account],
-    /// The host whose lines these are, counted from 1.
+    /// The host of these lines, counted from 1; `None` outside of `hosts`.
     account: Option<(usize, &'a Account)>,
 }
 
 impl Filling<'_> {
-    /// Fills in a stretch of whole lines.
+    /// Fills in some whole lines.
     fn fill(self, text: &str) -> Result<String, String> {
         let mut filled = String::new();
         let mut rest = text;
@@ -187,7 +221,7 @@ impl Filling<'_> {
         Ok(filled)
     }
 
-    /// Fills in the lines of a section as often as they stand there.
+    /// Fills in the lines of a section: for each host, or once if its word is true.
     fn fill_section(self, word: &str, section: &str) -> Result<String, String> {
         if word == "hosts" {
             let numbered = self.accounts.iter().zip(1..);
@@ -195,14 +229,14 @@ impl Filling<'_> {
                 .map(|(account, number)| Self { account: Some((number, account)), ..self }.fill(section))
                 .collect();
         }
-        let stands = match word {
+        let is_true = match word {
             "https" => self.url.https,
             "http" => !self.url.https,
             "port" => !self.url.has_default_port(),
             "prefix" => !self.url.prefix.is_empty(),
             _ => return Err(format!("template: `{{{{#{word}}}}}`: expected hosts, https, http, port or prefix")),
         };
-        if stands { self.fill(section) } else { Ok(String::new()) }
+        if is_true { self.fill(section) } else { Ok(String::new()) }
     }
 
     /// Fills in the placeholders of a line.
@@ -212,13 +246,18 @@ impl Filling<'_> {
         while let Some((before, after)) = rest.split_once("{{") {
             let (word, after) = after.split_once("}}").ok_or_else(|| format!("template: `{line}`: expected `}}}}`"))?;
             filled += before;
-            filled += &self.value(word).ok_or_else(|| format!("template: `{{{{{word}}}}}` stands for nothing here"))?;
+            filled += &self.value(word).ok_or_else(|| format!("template: `{{{{{word}}}}}` has no value here"))?;
             rest = after;
         }
         Ok(filled + rest)
     }
 
-    /// What a placeholder stands for.
+    /// The host, with something else instead of everything but letters and digits.
+    fn separated_by(self, separator: &str) -> Option<String> {
+        Some(self.account?.1.host.replace(|letter: char| !letter.is_ascii_alphanumeric(), separator))
+    }
+
+    /// The value of a placeholder.
     fn value(self, word: &str) -> Option<String> {
         let url = self.url;
         Some(match word {
@@ -234,13 +273,15 @@ impl Filling<'_> {
             "host" => self.account?.1.host.clone(),
             "user" => self.account?.1.user.clone(),
             "token" => self.account?.1.token.to_string(),
-            "id" => self.account?.1.host.replace(|letter: char| !letter.is_ascii_alphanumeric(), "_"),
+            "id" => self.separated_by("_")?,
+            "dashed" => self.separated_by("-")?,
+            "plain" => self.separated_by("")?,
             _ => return None,
         })
     }
 }
 
-/// Markdown as prose and what stands between fences.
+/// Splits Markdown into prose and the text between fences.
 fn parts(markdown: &str) -> Vec<Part> {
     let mut parts = Vec::new();
     let mut fenced = false;
@@ -275,14 +316,14 @@ mod tests {
 
     #[test]
     fn a_template_is_filled_in_for_each_host() {
-        let body = "Say:\n\n```\n{{#hosts}}\n{{number}} {{id}} {{user}}:{{token}}@{{server}}{{path}}\n{{/hosts}}\n```\nThen.\n";
+        let body = "Say:\n\n```\n{{#hosts}}\n{{number}} {{id}} {{dashed}} {{plain}} {{user}}:{{token}}@{{server}}{{path}}\n{{/hosts}}\n```\nThen.\n";
         assert_eq!(
             filled(body, "https://dyn.example.org:8443/prod"),
             Ok(vec![
                 Part::Prose("Say:".into()),
                 Part::Paste(
-                    "1 a_example_org a.example.org:token a.example.org@dyn.example.org:8443/prod/nic/update\n\
-                     2 b_example_org b.example.org:token b.example.org@dyn.example.org:8443/prod/nic/update"
+                    "1 a_example_org a-example-org aexampleorg a.example.org:token a.example.org@dyn.example.org:8443/prod/nic/update\n\
+                     2 b_example_org b-example-org bexampleorg b.example.org:token b.example.org@dyn.example.org:8443/prod/nic/update"
                         .into()
                 ),
                 Part::Prose("Then.".into()),
@@ -291,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn a_section_stands_where_its_word_is_true_of_the_url() {
+    fn a_section_is_kept_if_its_word_is_true_of_the_url() {
         let body = "{{#https}}\ntls\n{{/https}}\n{{#http}}\nplain\n{{/http}}\n{{#port}}\n{{port}}\n{{/port}}\n{{#prefix}}\n{{prefix}}\n{{/prefix}}\n";
         for (url, shown) in [
             ("https://dyn.example.org", "tls"),
@@ -324,6 +365,7 @@ mod tests {
             ("---\nuser: many\n---\n", "`user: many`"),
             ("---\ncolour: red\n---\n", "`colour: red`"),
             ("---\nport: yes\n---\n", "`port: yes`"),
+            ("---\ntoken-in: body\n---\n", "`token-in: body`"),
         ] {
             let error = Template::parse("router", text).err().unwrap_or_default();
             assert!(error.starts_with("template router:") && error.contains(named), "{text}: {error}");

@@ -110,7 +110,7 @@ impl<'a> Snapshot<'a> {
         Ok(range
             .map(|entry| {
                 let (name, value) = entry.map_err(|error| self.failed(error))?;
-                Ok((Key::of_bytes(name.value()), self.decode(value.value())?))
+                Ok::<_, Problem>((Key::of_bytes(name.value()), self.decode(value.value())?))
             })
             .take_while(move |entry| entry.as_ref().map_or(true, |(name, _)| name.is_within(&apex)))
             .map(|entry| {

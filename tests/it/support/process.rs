@@ -53,6 +53,11 @@ impl Nic53 {
         self.process.child.id()
     }
 
+    /// All that it has logged so far.
+    pub fn log(&self) -> String {
+        self.process.said().stderr
+    }
+
     /// Waits for a line of its log that holds all of these words.
     pub fn logged(&self, words: &[&str]) {
         self.process.wait_for(&format!("{words:?}"), |said| {

@@ -21,10 +21,13 @@ pub fn reverse_proxy(upstream: &str, client: &'static str) -> String {
     address
 }
 
-/// Forwards one request without a body, and all that comes back.
+/// Forwards one request without a body, and all that comes back. A connection without a request ends here.
 fn forward(mut downstream: TcpStream, upstream: &str, client: &str) -> io::Result<()> {
-    let mut upstream = TcpStream::connect(upstream)?;
     let mut request = BufReader::new(downstream.try_clone()?);
+    if request.fill_buf()?.is_empty() {
+        return Ok(());
+    }
+    let mut upstream = TcpStream::connect(upstream)?;
     let mut line = String::new();
     while request.read_line(&mut line)? > 0 {
         if line == "\r\n" {

@@ -1,5 +1,5 @@
-//! One HTTP exchange on a bare connection, with an eye on how the reply is framed and whether the connection ends:
-//! what old clients stumble over and a library smooths out.
+//! One HTTP exchange on a bare connection. It records how the response is framed and whether the
+//! connection ends: old clients depend on both, and a library hides them.
 
 use std::{fmt, io, time::Duration};
 
@@ -8,52 +8,52 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-/// The most octets of a reply that are read.
-const MAX_REPLY: usize = 64 * 1024;
+/// The most bytes of a response that are read.
+const MAX_RESPONSE: usize = 64 * 1024;
 
-/// A connection, in the clear or not.
+/// A connection, with or without TLS.
 pub(super) trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Connection for T {}
 
 /// How long to wait.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Patience {
-    /// For the whole reply.
-    pub reply: Duration,
+pub(super) struct Timeouts {
+    /// For the whole response.
+    pub response: Duration,
     /// For the end of the connection after it.
     pub close: Duration,
 }
 
-/// Why there is no reply.
+/// Why there is no response.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Trouble {
-    /// The machine is there and nothing listens.
+pub(super) enum ExchangeError {
+    /// Nothing listens on the port.
     Refused,
-    /// This machine has no way there.
+    /// This machine has no route to the address.
     NoRoute(String),
-    /// Nothing came in time.
-    Slow(Duration),
-    /// What came is no HTTP, or broke off.
+    /// The time ran out.
+    Timeout(Duration),
+    /// The response is not HTTP, or was cut short.
     Broken(String),
-    /// TLS could not be agreed on.
+    /// The TLS handshake failed.
     Tls(String),
 }
 
-impl fmt::Display for Trouble {
+impl fmt::Display for ExchangeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused => f.write_str("the connection is refused"),
-            Self::NoRoute(error) => write!(f, "no way there from this machine: {error}"),
-            Self::Slow(waited) => write!(f, "no answer within {} s", waited.as_secs()),
+            Self::NoRoute(error) => write!(f, "this machine has no route there: {error}"),
+            Self::Timeout(waited) => write!(f, "no answer within {} s", waited.as_secs()),
             Self::Broken(problem) => f.write_str(problem),
             Self::Tls(problem) => write!(f, "TLS: {problem}"),
         }
     }
 }
 
-impl Trouble {
-    /// What an error of the socket means.
+impl ExchangeError {
+    /// The error of a socket.
     pub(super) fn of(error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::ConnectionRefused => Self::Refused,
@@ -65,7 +65,7 @@ impl Trouble {
     }
 }
 
-/// How the end of a body is told.
+/// How the end of a body is marked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Framing {
     /// `Content-Length`.
@@ -76,24 +76,24 @@ pub(super) enum Framing {
     Close,
 }
 
-/// A reply as it came.
+/// A response as it was received.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Reply {
-    /// `HTTP/1.1`.
+pub(super) struct Response {
+    /// Such as `HTTP/1.1`.
     pub version: String,
-    /// `200`.
+    /// Such as 200.
     pub status: u16,
-    /// Names and values, as they were written.
+    /// Names and values, as the server wrote them.
     pub headers: Vec<(String, String)>,
-    /// The body, unframed.
+    /// The body, without its framing.
     pub body: String,
-    /// How its end was told.
+    /// How the end of the body was marked.
     pub framing: Framing,
-    /// Whether the server ended the connection after it.
+    /// Whether the server closed the connection after it.
     pub closed: bool,
 }
 
-impl Reply {
+impl Response {
     /// The first header of a name.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         let mut headers = self.headers.iter();
@@ -101,46 +101,55 @@ impl Reply {
     }
 
     /// The status and the body, short enough for a line.
-    pub(super) fn shown(&self) -> String {
-        let body: String =
-            self.body.trim().chars().take(60).map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
+    pub(super) fn summary(&self) -> String {
+        let body: String = self.body.trim().chars().take(60).collect();
         if body.is_empty() { format!("{} without a body", self.status) } else { format!("{} `{body}`", self.status) }
     }
 
-    /// Reads what came so far. `None` where more must come; an error where no more will, or it is no reply.
-    fn read(bytes: &[u8], ended: bool) -> Option<Result<Self, Trouble>> {
-        let broken = |problem: &str| Some(Err(Trouble::Broken(problem.to_owned())));
+    /// Whether it sends the client to another URL.
+    pub(super) fn is_redirect(&self) -> bool {
+        matches!(self.status, 301 | 302 | 303 | 307 | 308)
+    }
+
+    /// The status and the target of a redirect.
+    pub(super) fn redirect(&self) -> String {
+        format!("{} to {}", self.status, self.header("Location").unwrap_or("nowhere"))
+    }
+
+    /// Parses what was received so far. `None` if more is needed; an error if no more will come or it is not HTTP/1.
+    fn read(bytes: &[u8], ended: bool) -> Option<Result<Self, ExchangeError>> {
+        let broken = |problem: &str| Some(Err(ExchangeError::Broken(problem.to_owned())));
         let Some((head, body)) = split_head(bytes) else {
             return match (ended, bytes.is_empty()) {
                 (false, _) => None,
-                (true, true) => broken("the connection ended without a reply"),
-                (true, false) => broken("the connection ended within the head of the reply"),
+                (true, true) => broken("the connection ended without a response"),
+                (true, false) => broken("the connection ended within the head of the response"),
             };
         };
-        let Some(mut reply) = Self::from_head(head) else { return broken("what came is not HTTP/1") };
-        let body = match reply.framing {
+        let Some(mut response) = Self::from_head(head) else { return broken("the response is not HTTP/1") };
+        let body = match response.framing {
             Framing::Length(length) => (body.len() >= length).then(|| body[..length].to_vec()),
             Framing::Chunked => unchunk(body),
             Framing::Close => ended.then(|| body.to_vec()),
         };
         match body {
             Some(body) => {
-                reply.body = String::from_utf8_lossy(&body).into_owned();
-                Some(Ok(reply))
+                response.body = String::from_utf8_lossy(&body).into_owned();
+                Some(Ok(response))
             }
             None if ended => broken("the connection ended within the body"),
             None => None,
         }
     }
 
-    /// The reply that a head begins.
+    /// The response that a head begins.
     fn from_head(head: &str) -> Option<Self> {
         let mut lines = head.lines();
         let (version, rest) = lines.next()?.split_once(' ')?;
         let status = rest.get(..3)?.parse().ok()?;
         let header = |line: &str| line.split_once(':').map(|(name, value)| (name.to_owned(), value.trim().to_owned()));
         let headers: Vec<_> = lines.filter_map(header).collect();
-        let mut reply = Self {
+        let mut response = Self {
             version: version.to_owned(),
             status,
             headers,
@@ -149,51 +158,51 @@ impl Reply {
             closed: false,
         };
         let chunked =
-            reply.header("Transfer-Encoding").is_some_and(|value| value.to_ascii_lowercase().contains("chunked"));
-        let length = reply.header("Content-Length").and_then(|value| value.parse().ok());
+            response.header("Transfer-Encoding").is_some_and(|value| value.to_ascii_lowercase().contains("chunked"));
+        let length = response.header("Content-Length").and_then(|value| value.parse().ok());
         // RFC 9112 §6.3: neither 204 nor 304 has a body.
         let bare = matches!(status, 204 | 304).then_some(0);
-        reply.framing =
+        response.framing =
             if chunked { Framing::Chunked } else { length.or(bare).map_or(Framing::Close, Framing::Length) };
-        version.starts_with("HTTP/1").then_some(reply)
+        version.starts_with("HTTP/1").then_some(response)
     }
 }
 
-/// Asks, and reads the one reply.
+/// Sends a request and reads its response.
 pub(super) async fn exchange(
     connection: &mut dyn Connection,
     request: &str,
-    patience: Patience,
-) -> Result<Reply, Trouble> {
-    let deadline = Instant::now() + patience.reply;
-    let slow = |_| Trouble::Slow(patience.reply);
+    timeouts: Timeouts,
+) -> Result<Response, ExchangeError> {
+    let deadline = Instant::now() + timeouts.response;
+    let slow = |_| ExchangeError::Timeout(timeouts.response);
     timeout_at(deadline, connection.write_all(request.as_bytes()))
         .await
         .map_err(slow)?
-        .map_err(|error| Trouble::of(&error))?;
-    timeout_at(deadline, connection.flush()).await.map_err(slow)?.map_err(|error| Trouble::of(&error))?;
+        .map_err(|error| ExchangeError::of(&error))?;
+    timeout_at(deadline, connection.flush()).await.map_err(slow)?.map_err(|error| ExchangeError::of(&error))?;
     let mut bytes = Vec::new();
     let mut ended = false;
-    let mut reply = loop {
-        if let Some(reply) = Reply::read(&bytes, ended) {
-            break reply?;
+    let mut response = loop {
+        if let Some(response) = Response::read(&bytes, ended) {
+            break response?;
         }
-        if bytes.len() > MAX_REPLY {
-            return Err(Trouble::Broken(format!("the reply is longer than {MAX_REPLY} octets")));
+        if bytes.len() > MAX_RESPONSE {
+            return Err(ExchangeError::Broken(format!("the response is longer than {MAX_RESPONSE} bytes")));
         }
         ended = timeout_at(deadline, read_some(connection, &mut bytes)).await.map_err(slow)??;
     };
-    reply.closed = ended || timeout(patience.close, read_to_end(connection)).await.is_ok();
-    Ok(reply)
+    response.closed = ended || timeout(timeouts.close, read_to_end(connection)).await.is_ok();
+    Ok(response)
 }
 
-/// Reads what is there. Whether the connection has ended.
-async fn read_some(connection: &mut dyn Connection, bytes: &mut Vec<u8>) -> Result<bool, Trouble> {
+/// Reads what has arrived, and returns whether the connection has ended.
+async fn read_some(connection: &mut dyn Connection, bytes: &mut Vec<u8>) -> Result<bool, ExchangeError> {
     match connection.read_buf(bytes).await {
         Ok(read) => Ok(read == 0),
-        // A server that ends TLS without saying so, or with a request still unread.
+        // A server that closes TLS without `close_notify`, or with a request still unread.
         Err(error) if matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => Ok(true),
-        Err(error) => Err(Trouble::of(&error)),
+        Err(error) => Err(ExchangeError::of(&error)),
     }
 }
 
@@ -205,13 +214,13 @@ async fn read_to_end(connection: &mut dyn Connection) {
     }
 }
 
-/// The head of a reply as text, and what follows it.
+/// The head of a response as text, and what follows it.
 fn split_head(bytes: &[u8]) -> Option<(&str, &[u8])> {
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
     Some((std::str::from_utf8(&bytes[..end]).unwrap_or_default(), &bytes[end + 4..]))
 }
 
-/// The body that chunks make, where the last one is there (RFC 9112 §7.1).
+/// The body of chunks, if the last one has arrived (RFC 9112 §7.1).
 fn unchunk(mut bytes: &[u8]) -> Option<Vec<u8>> {
     let mut body = Vec::new();
     loop {
@@ -232,7 +241,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reply_is_complete_as_its_framing_says() {
+    fn a_response_is_complete_as_its_framing_says() {
         for (bytes, ended, framing, body) in [
             ("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood", false, Framing::Length(4), "good"),
             ("HTTP/1.1 200\r\ncontent-length: 4\r\n\r\ngood and more", false, Framing::Length(4), "good"),
@@ -245,37 +254,37 @@ mod tests {
             ("HTTP/1.0 200 OK\r\n\r\ngood", true, Framing::Close, "good"),
             ("HTTP/1.1 204 No Content\r\n\r\n", false, Framing::Length(0), ""),
         ] {
-            let reply = Reply::read(bytes.as_bytes(), ended).unwrap().unwrap();
-            assert_eq!((reply.framing, reply.body.as_str()), (framing, body), "{bytes}");
+            let response = Response::read(bytes.as_bytes(), ended).unwrap().unwrap();
+            assert_eq!((response.framing, response.body.as_str()), (framing, body), "{bytes}");
         }
     }
 
     #[test]
-    fn a_reply_that_is_not_complete_is_waited_for_until_the_connection_ends() {
+    fn an_incomplete_response_is_waited_for_until_the_connection_ends() {
         for bytes in [
             "",
             "HTTP/1.1 200 OK\r\n",
             "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngoo",
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\ngo\r\n2",
         ] {
-            assert_eq!(Reply::read(bytes.as_bytes(), false), None, "{bytes}");
-            let ended = Reply::read(bytes.as_bytes(), true);
-            assert!(matches!(ended, Some(Err(Trouble::Broken(_)))), "{bytes}: {ended:?}");
+            assert_eq!(Response::read(bytes.as_bytes(), false), None, "{bytes}");
+            let ended = Response::read(bytes.as_bytes(), true);
+            assert!(matches!(ended, Some(Err(ExchangeError::Broken(_)))), "{bytes}: {ended:?}");
         }
-        assert_eq!(Reply::read(b"HTTP/1.1 200 OK\r\n\r\ngood", false), None);
+        assert_eq!(Response::read(b"HTTP/1.1 200 OK\r\n\r\ngood", false), None);
     }
 
     #[test]
-    fn what_is_no_http_is_broken() {
+    fn a_response_that_is_not_http_is_broken() {
         for bytes in ["SSH-2.0-x\r\n\r\n", "HTTP/2 200\r\n\r\n", "HTTP/1.1 abc\r\n\r\n", "\r\n\r\n"] {
-            let read = Reply::read(bytes.as_bytes(), false);
-            assert!(matches!(read, Some(Err(Trouble::Broken(_)))), "{bytes}: {read:?}");
+            let read = Response::read(bytes.as_bytes(), false);
+            assert!(matches!(read, Some(Err(ExchangeError::Broken(_)))), "{bytes}: {read:?}");
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn whether_the_server_ends_the_connection_is_seen() {
-        let patience = Patience { reply: Duration::from_secs(10), close: Duration::from_secs(3) };
+    async fn it_is_noticed_whether_the_server_closes_the_connection() {
+        let timeouts = Timeouts { response: Duration::from_secs(10), close: Duration::from_secs(3) };
         for closes in [true, false] {
             let (mut client, mut server) = tokio::io::duplex(1024);
             let serving = tokio::spawn(async move {
@@ -284,8 +293,8 @@ mod tests {
                     tokio::time::sleep(Duration::from_mins(1)).await;
                 }
             });
-            let reply = exchange(&mut client, "GET / HTTP/1.0\r\n\r\n", patience).await.unwrap();
-            assert_eq!((reply.body.as_str(), reply.closed), ("ok", closes));
+            let response = exchange(&mut client, "GET / HTTP/1.0\r\n\r\n", timeouts).await.unwrap();
+            assert_eq!((response.body.as_str(), response.closed), ("ok", closes));
             serving.abort();
         }
     }

@@ -1,4 +1,4 @@
-//! A token that a person hands over, without it ever standing in a list of processes.
+//! A token that a person gives to a command, in ways that keep it out of lists of processes.
 
 use std::{
     fs,
@@ -9,12 +9,12 @@ use std::{
 use clap::Args;
 use zeroize::Zeroizing;
 
-use super::Failure;
+use crate::problem::Problem;
 
-/// Where to read a token from.
+/// The place to read a token from.
 #[derive(Args, Debug)]
 pub(super) struct TokenArgs {
-    /// The token, which everybody on this machine can then see, or `-` to read it from standard input
+    /// The token, which everyone on this machine can then read, or `-` for standard input
     #[arg(long, value_name = "TOKEN|-", conflicts_with = "token_file")]
     token: Option<String>,
     /// A file that holds the token, or `-` for standard input. Without either, `NIC53_TOKEN`
@@ -22,19 +22,19 @@ pub(super) struct TokenArgs {
     token_file: Option<PathBuf>,
 }
 
-/// What was handed over, and where it stood.
+/// A token that was given, and its place.
 pub(super) struct GivenToken {
-    /// The text, not looked at yet.
+    /// The text, not checked yet.
     pub text: Zeroizing<String>,
-    /// The flag or the variable.
+    /// The flag or the variable, for messages.
     pub place: String,
-    /// The file, where it stood in one.
+    /// The file, if it was in one.
     pub file: Option<PathBuf>,
 }
 
 impl TokenArgs {
-    /// The token that was handed over, if one was: by a flag, else by the environment.
-    pub(super) fn read(&self) -> Result<Option<GivenToken>, Failure> {
+    /// The token that was given, if any: by a flag, else by the environment.
+    pub(super) fn read(&self) -> Result<Option<GivenToken>, Problem> {
         let given = |text: Zeroizing<String>, place: &str| GivenToken { text, place: place.to_owned(), file: None };
         Ok(match (self.token.as_deref(), self.token_file.as_deref()) {
             (Some("-"), _) => Some(given(read_standard_input("--token -")?, "--token -")),
@@ -56,27 +56,27 @@ impl TokenArgs {
         })
     }
 
-    /// The one word that was handed over, if one was.
-    pub(super) fn read_one(&self) -> Result<Option<Zeroizing<String>>, Failure> {
+    /// The token that was given, if any, as one word.
+    pub(super) fn read_one(&self) -> Result<Option<Zeroizing<String>>, Problem> {
         self.read()?.map(|given| one_token(&given.text, &given.place)).transpose()
     }
 }
 
-/// All of standard input, for what the flag wants.
-pub(super) fn read_standard_input(flag: &str) -> Result<Zeroizing<String>, Failure> {
+/// All of standard input, for a flag.
+pub(super) fn read_standard_input(flag: &str) -> Result<Zeroizing<String>, Problem> {
     let mut text = Zeroizing::new(String::new());
     io::stdin().read_to_string(&mut text).map_err(|error| format!("{flag}: {error}: expected a token"))?;
     Ok(text)
 }
 
-/// The one word in a text. Which characters a token has is the gateway's business.
-fn one_token(text: &str, place: &str) -> Result<Zeroizing<String>, Failure> {
+/// The only word in a text. The gateway decides which characters a token may have.
+fn one_token(text: &str, place: &str) -> Result<Zeroizing<String>, Problem> {
     let mut words = text.split_whitespace();
     match (words.next(), words.next()) {
         (Some(token), None) if token.bytes().all(|byte| byte.is_ascii_graphic()) => {
             Ok(Zeroizing::new(token.to_owned()))
         }
-        _ => Err(Failure(format!("{place}: expected one token, such as `nic53 token` prints, and nothing else"))),
+        _ => Err(Problem(format!("{place}: expected one token, such as `nic53 token` prints, and nothing else"))),
     }
 }
 
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_one_word_and_stands_in_no_message() {
+    fn a_token_is_one_word_and_is_in_no_message() {
         for (given, token) in [
             ("p76tf75ar94am7g7pcjzryjr\n", Some("p76tf75ar94am7g7pcjzryjr")),
             ("  tok\r\n", Some("tok")),
@@ -96,8 +96,8 @@ mod tests {
         ] {
             let read = one_token(given, "--token-file -");
             assert_eq!(read.as_ref().ok().map(|token| token.as_str()), token, "{given}");
-            if let Err(failure) = read {
-                assert!(failure.0.starts_with("--token-file -: expected one token"), "{given}: {failure}");
+            if let Err(problem) = read {
+                assert!(problem.0.starts_with("--token-file -: expected one token"), "{given}: {problem}");
             }
         }
     }
