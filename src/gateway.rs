@@ -9,7 +9,7 @@ use crate::{
     problem::Problem,
     protocol::{
         access::{Access, Grant},
-        desired::Desired,
+        browser,
         endpoint::Endpoint,
         parameters::{Body, Parameters},
         plan::Plan,
@@ -77,8 +77,10 @@ impl<S: Store> Gateway<S> {
             Some(Endpoint::CheckIp) => source.map_or_else(|| unknown_source(&mut entry), reply::checkip),
             Some(Endpoint::PlainIp) => source.map_or_else(|| unknown_source(&mut entry), reply::plain_ip),
             Some(Endpoint::Update) if let Some((status, reason)) = fault => {
-                entry.reasons.push(reason.into());
-                reply::text(status, ReturnCode::ServerError.word().to_owned())
+                refuse(&mut entry, status, &ReturnCode::ServerError, reason)
+            }
+            Some(Endpoint::Update) if let Some(reason) = browser::other_site(&parts.headers) => {
+                refuse(&mut entry, StatusCode::FORBIDDEN, &ReturnCode::BadAuth, reason)
             }
             Some(Endpoint::Update) => reply::response(&self.update(parts, &parameters, &mut entry).await),
         };
@@ -91,8 +93,11 @@ impl<S: Store> Gateway<S> {
     async fn update(&self, parts: &Parts, parameters: &Parameters<'_>, entry: &mut Entry) -> Vec<ReturnCode> {
         let calls = CallCount::default();
         let outcomes = self.outcomes(parts, parameters, entry, &calls).await;
-        // Dyn: codes that concern the whole request are given only once.
-        let outcomes = outcomes.unwrap_or_else(|refusal| vec![refusal.into()]);
+        let outcomes = outcomes.unwrap_or_else(|refusal| {
+            entry.list_one_host();
+            // Dyn: codes that concern the whole request are given only once.
+            vec![refusal.into()]
+        });
         entry.calls = calls.get();
         log_outcomes(entry, &outcomes);
         outcomes.into_iter().map(|outcome| outcome.code).collect()
@@ -106,14 +111,12 @@ impl<S: Store> Gateway<S> {
         entry: &mut Entry,
         calls: &CallCount,
     ) -> Result<Vec<Outcome>, Refusal> {
-        let Settings { zones, generations, allow_offline, .. } = &self.settings;
+        let Settings { zones, generations, .. } = &self.settings;
         let update = Update::parse(&parts.headers, parameters, entry.source, self.settings.policy)?;
-        entry.hosts = update.loggable_hosts();
+        entry.list_hosts(update.loggable_hosts(), update.hosts.len());
         let secrets = self.secrets.current().await;
         let authorized = Access { zones, secrets: &secrets, generations }.authorize(&update)?;
-        if update.desired == Ok(Desired::Offline) && !allow_offline {
-            return Err(Refusal::new(ReturnCode::NotDonator, "offline is not allowed here"));
-        }
+        update.check(self.settings.allow_offline)?;
         // Each host once, and its place among them for each time it was asked for.
         let mut grants: Vec<&Grant<'_>> = Vec::new();
         let places: Vec<_> =
@@ -152,6 +155,12 @@ impl<S: Store> Gateway<S> {
         };
         grants.iter().zip(plans).map(outcome).collect()
     }
+}
+
+/// A reply of this status and code word, without a challenge.
+fn refuse(entry: &mut Entry, status: StatusCode, code: &ReturnCode, reason: &'static str) -> Response<String> {
+    entry.reasons.push(reason.into());
+    reply::text(status, code.word().to_owned())
 }
 
 /// The reply if the caller asks for its address and we do not know it.

@@ -72,6 +72,9 @@ pub struct Entry {
     /// The hosts, in the order asked, malformed ones as `?`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<String>,
+    /// The number of hosts that are not listed.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub others: usize,
     /// The code words of the reply, in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub codes: Vec<&'static str>,
@@ -96,12 +99,26 @@ impl Entry {
             endpoint,
             status: 0,
             hosts: Vec::new(),
+            others: 0,
             codes: Vec::new(),
             addresses: Vec::new(),
             reasons: Vec::new(),
             calls: 0,
             took: Duration::ZERO,
         }
+    }
+
+    /// Lists these hosts of a request that names so many.
+    pub fn list_hosts(&mut self, hosts: Vec<String>, all: usize) {
+        self.others = all.saturating_sub(hosts.len());
+        self.hosts = hosts;
+    }
+
+    /// Lists one host alone. A stranger chose the hosts of a request that is refused, and a flood of
+    /// such requests must not hide other lines.
+    pub fn list_one_host(&mut self) {
+        self.others += self.hosts.len().saturating_sub(1);
+        self.hosts.truncate(1);
     }
 
     /// Whether the request failed, and not by the client's fault.
@@ -120,6 +137,9 @@ impl fmt::Display for Entry {
         write!(f, " {} {}", self.endpoint, self.status)?;
         list(f, " ", ",", &self.codes)?;
         list(f, " hosts=", ",", &self.hosts)?;
+        if self.others > 0 {
+            write!(f, " others={}", self.others)?;
+        }
         list(f, " addresses=", ",", &self.addresses)?;
         let tenths = tenths_of_milliseconds(self.took);
         write!(f, " calls={} ms={}.{}", self.calls, tenths / 10, tenths % 10)?;
@@ -212,6 +232,12 @@ fn in_milliseconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<
     serializer.serialize_f64(f64::from(tenths) / 10.0)
 }
 
+/// Whether a number is not worth a field.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference over")]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
 /// Writes the time in UTC, in seconds, in the format of RFC 3339.
 fn write_time(line: &mut String) {
     thread_local! {
@@ -247,6 +273,20 @@ mod tests {
         );
         assert_eq!(serde_json::json!(entry)["ms"], 1.2);
         assert!(entry.is_error());
+    }
+
+    #[test]
+    fn a_line_may_list_one_host_and_count_the_others() {
+        let mut entry = Entry::new("update", None);
+        entry.list_hosts(vec!["a.example.org".into(), "b.example.org".into()], 30);
+        assert!(entry.to_string().contains(" hosts=a.example.org,b.example.org others=28 "), "{entry}");
+        entry.list_one_host();
+        assert!(entry.to_string().contains(" hosts=a.example.org others=29 "), "{entry}");
+        assert_eq!(serde_json::json!(entry)["others"], 29);
+        entry.list_hosts(vec!["a.example.org".into()], 1);
+        entry.list_one_host();
+        assert!(entry.to_string().contains(" hosts=a.example.org calls="), "{entry}");
+        assert_eq!(serde_json::json!(entry).get("others"), None);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod address;
+pub mod browser;
 pub mod credentials;
 pub mod desired;
 pub mod element;

@@ -22,7 +22,7 @@ const HOSTED: [(&str, &str); 4] =
     [("Z1", "example.org"), ("Z2", "lab.example.org"), ("Z3", "example.com"), ("Z9", "example.net")];
 
 /// What is there before each request.
-const BEFORE: [(&str, &str); 20] = [
+const BEFORE: [(&str, &str); 21] = [
     ("Z1", "example.org. 300 A 192.0.2.80"),
     ("Z1", "example.org. 300 MX 10 mail.example.org."),
     ("Z1", "home.example.org. 60 A 192.0.2.1"),
@@ -34,6 +34,7 @@ const BEFORE: [(&str, &str); 20] = [
     ("Z1", "alias.example.org. ALIAS A d111111abcdef8.cloudfront.net."),
     ("Z1", "blue.example.org. 60 A 192.0.2.9 @blue"),
     ("Z1", "old.example.org. 60 A 192.0.2.3"),
+    ("Z1", "deleg.example.org. 300 NS ns.example.net."),
     ("Z1", "many.example.org. 60 AAAA 2001:db8:1::1 2001:db8:2::1 2001:db8:3::2 2001:db8:4::4 2001:db8:5::"),
     ("Z2", "lab.example.org. 60 A 192.0.2.20"),
     ("Z2", "x.lab.example.org. 60 AAAA 2001:db8:1::20"),
@@ -46,8 +47,8 @@ const BEFORE: [(&str, &str); 20] = [
 ];
 
 /// The names that hold something which is to be left alone.
-pub(super) const LEFT_ALONE: [&str; 4] =
-    ["cname.example.org", "alias.example.org", "blue.example.org", "cname.lab.example.org"];
+pub(super) const LEFT_ALONE: [&str; 5] =
+    ["cname.example.org", "alias.example.org", "blue.example.org", "deleg.example.org", "cname.lab.example.org"];
 
 /// What a token covers: a name, or that and all below it, in a zone. Said here by hand: it is what
 /// the gateway is measured by.
@@ -95,7 +96,10 @@ const FOREIGN: &str = "0123456789abcdefghjkmnpq";
 impl Cover {
     /// Whether a canonical name is covered.
     pub(super) fn has(&self, name: &str) -> bool {
+        let apex = if self.zone == "Z2" { 3 } else { 2 };
         zone_of(name) == Some(self.zone)
+            // The tenth label below the apex is the last.
+            && name.split('.').count() <= apex + 10
             && (name == self.name || self.subtree && name.ends_with(&format!(".{}", self.name)))
     }
 }

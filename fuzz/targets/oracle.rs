@@ -32,6 +32,7 @@ pub(super) fn check(input: &Input, token: &str, reference: &Reference, reply: &R
     let (status, body) = (reply.status().as_u16(), reply.body().as_str());
     let cover = TOKENS[input.token].1;
     nobody_else_is_touched(reference, cover, effect);
+    assert_eq!(status != 404, reference.is_known_path, "{status} {body}");
     match (status, body) {
         (413, "911") if input.settings.has(TOO_LARGE) => return did_nothing(effect),
         // 911: the form broke off, or the address that was asked for is unknown.
@@ -41,6 +42,10 @@ pub(super) fn check(input: &Input, token: &str, reference: &Reference, reply: &R
     let shown = body.strip_prefix(PAGE.0).and_then(|rest| rest.strip_suffix(PAGE.1)).unwrap_or(body);
     if let Ok(source) = shown.parse::<IpAddr>() {
         assert!(reference.addresses.contains(&source), "{source} is not the caller's: {:?}", reference.addresses);
+        return did_nothing(effect);
+    }
+    if reference.is_of_other_site || status == 403 {
+        assert_eq!((status, body, reference.is_of_other_site), (403, "badauth", true));
         return did_nothing(effect);
     }
     let update_can_be_read = !input.settings.has(TOO_LARGE) && !input.settings.has(BROKEN);
@@ -71,7 +76,7 @@ fn check_line(input: &Input, reference: &Reference, cover: Cover, effect: &Effec
         return assert_eq!(line.word, "notfqdn", "{host}");
     };
     let named = reference.zone_id().is_none_or(|zone| zone == cover.zone);
-    if !cover.has(&name) || !named {
+    if !cover.has(&name) || !named || name.starts_with("_acme-challenge.") {
         return assert_eq!(line.word, "nohost", "{name} of {cover:?}");
     }
     let of = |records: &[Record]| -> Vec<Record> {
@@ -88,8 +93,12 @@ fn check_line(input: &Input, reference: &Reference, cover: Cover, effect: &Effec
             assert!(late || before == after, "{name}: {before:?} became {after:?} behind dnserr");
         }
         "good" | "nochg" if line.addresses == [IpAddr::from([0, 0, 0, 0])] => {
-            assert!(reference.is_offline() && input.settings.has(ALLOW_OFFLINE), "{name} was not asked to be offline");
-            assert!(after.is_empty(), "{name} is offline, and has {after:?}");
+            let deletes = |v4| reference.is_offline(v4) && !reference.is_preserved(v4);
+            assert!(input.settings.has(ALLOW_OFFLINE), "{name} may not be taken offline");
+            assert!(deletes(true) || deletes(false), "{name} is not asked to be offline");
+            let left = after.iter().filter(|record| deletes(record.kind == "A")).collect::<Vec<_>>();
+            // A prefix wins over the offline of its family, even if it moves nothing.
+            assert!(left.is_empty() || !reference.prefixes.is_empty(), "{name} is offline, and has {left:?}");
         }
         "good" | "nochg" => {
             for v4 in [true, false] {
@@ -115,10 +124,8 @@ fn check_record(input: &Input, reference: &Reference, record: &Record, before: &
     assert!(addresses.len() <= 8, "{record:?}");
     for (value, address) in record.values.iter().zip(addresses) {
         assert_eq!(*value, address.to_string(), "an address is written as RFC 5952 has it");
-        assert!(
-            address::may_be_published(address, input.settings.has(ALLOW_PRIVATE))
-                || was_moved(reference, address, before)
-        );
+        let was_there = before.iter().any(|record| record.addresses().contains(&address));
+        assert!(was_there || address::may_be_published(address, input.settings.has(ALLOW_PRIVATE)), "{address}");
         assert!(
             reference.addresses.contains(&address) || was_moved(reference, address, before),
             "{address} is not in the request: {:?} {:?}",
@@ -128,11 +135,15 @@ fn check_record(input: &Input, reference: &Reference, record: &Record, before: &
     }
 }
 
-/// Whether an address has the host bits of one that was there, under a prefix of the request, or was
-/// there itself while a prefix moved the others.
+/// Whether an address has the host bits of one that was there, or of a host part, under a prefix of
+/// the request, or was there itself and a prefix moved the others.
 fn was_moved(reference: &Reference, address: IpAddr, before: &[Record]) -> bool {
     let IpAddr::V6(address) = address else { return false };
-    let mut present = before.iter().flat_map(Record::addresses);
+    let host_parts = reference.addresses.iter().copied().filter(|address| match address {
+        IpAddr::V6(address) => address.to_bits() >> 64 == 0,
+        IpAddr::V4(_) => false,
+    });
+    let mut present = before.iter().flat_map(Record::addresses).chain(host_parts);
     present.any(|present| {
         let IpAddr::V6(present) = present else { return false };
         reference.prefixes.iter().any(|(network, length)| {
@@ -156,7 +167,9 @@ fn nobody_else_is_touched(reference: &Reference, cover: Option<Cover>, effect: &
                 Operation::List => words.next(),
                 Operation::Change => {
                     let action = words.next();
-                    let deletes = action == Some("DELETE") && reference.is_offline();
+                    let offline =
+                        [true, false].into_iter().any(|v4| reference.is_offline(v4) && !reference.is_preserved(v4));
+                    let deletes = action == Some("DELETE") && offline;
                     assert!(action == Some("UPSERT") || deletes, "{about}");
                     let name = words.next();
                     let kind = words.nth(1);
@@ -193,7 +206,7 @@ pub(super) fn keeps_its_form(reply: &Response<String>) {
     let of_status = match reply.status().as_u16() {
         401 => Some(("www-authenticate", &["Basic realm=\"nic53\""][..])),
         405 => Some(("allow", &["GET, POST, PUT", "GET, HEAD"][..])),
-        200 | 404 | 413 | 503 => None,
+        200 | 403 | 404 | 413 | 503 => None,
         status => panic!("status {status}"),
     };
     if let Some((name, values)) = of_status {

@@ -8,7 +8,7 @@ use http::{HeaderMap, Method, request::Parts};
 use super::{
     fixture::Cover,
     hostname,
-    settings::{ALLOW_OFFLINE, HEADER_ONLY, Settings},
+    settings::{ALLOW_OFFLINE, BROKEN, HEADER_ONLY, Settings, TOO_LARGE},
 };
 
 /// What a request asks for.
@@ -23,6 +23,10 @@ pub(super) struct Reference {
     pub(super) addresses: Vec<IpAddr>,
     /// Everything in it that is an IPv6 prefix.
     pub(super) prefixes: Vec<(Ipv6Addr, u32)>,
+    /// Whether its path is one of ours.
+    pub(super) is_known_path: bool,
+    /// Whether a browser sent it for another site's page, with credentials that it had stored.
+    pub(super) is_of_other_site: bool,
 }
 
 impl Reference {
@@ -40,7 +44,19 @@ impl Reference {
         if hosts.is_empty() {
             hosts.extend(user);
         }
-        let mut reference = Self { pairs, credentials, hosts, addresses: Vec::new(), prefixes: Vec::new() };
+        let asks = parts.uri.query().is_some_and(|query| !query.is_empty())
+            || !pairs.is_empty()
+            || settings.has(TOO_LARGE)
+            || settings.has(BROKEN);
+        let mut reference = Self {
+            pairs,
+            credentials,
+            hosts,
+            addresses: Vec::new(),
+            prefixes: Vec::new(),
+            is_known_path: is_known_path(parts.uri.path(), asks),
+            is_of_other_site: is_of_other_site(&parts.headers),
+        };
         reference.addresses.extend(peer.map(|peer| peer.to_canonical()));
         for value in parts.headers.get_all("x-forwarded-for") {
             reference.collect(&String::from_utf8_lossy(value.as_bytes()));
@@ -90,15 +106,26 @@ impl Reference {
         if !claims && !self.hosts.iter().any(|host| covers(host)) {
             return Some("badauth");
         }
-        if self.hosts.is_empty() {
-            return Some("notfqdn");
+        if first(&self.pairs, &["txt"]).is_some() {
+            return Some("!donator");
         }
-        (self.is_offline() && !settings.has(ALLOW_OFFLINE)).then_some("!donator")
+        let is_offline = self.is_offline(true) || self.is_offline(false);
+        (is_offline && !settings.has(ALLOW_OFFLINE)).then_some("!donator")
     }
 
-    /// Whether the hosts' addresses are to go.
-    pub(super) fn is_offline(&self) -> bool {
+    /// Whether the hosts' addresses of IPv4, or of IPv6, are asked to go, whatever else is said.
+    pub(super) fn is_offline(&self, v4: bool) -> bool {
+        let names: &[&str] = if v4 { &V4_LISTS } else { &V6_LISTS };
+        let mut elements = values(&self.pairs, names).flat_map(|list| list.split(','));
         first(&self.pairs, &["offline"]).is_some_and(|offline| offline.eq_ignore_ascii_case("yes"))
+            || elements.any(|element| element.trim().eq_ignore_ascii_case("offline"))
+    }
+
+    /// Whether IPv4, or IPv6, is to be left alone.
+    pub(super) fn is_preserved(&self, v4: bool) -> bool {
+        let names = if v4 { [&V4_LISTS[..], &["myip", "ip"]].concat() } else { [&V6_LISTS[..], &PREFIXES].concat() };
+        let elements = values(&self.pairs, &names).flat_map(|list| list.split(',')).map(str::trim);
+        elements.map(str::to_lowercase).any(|element| element == "no" || element == "preserve")
     }
 
     /// The zone that is asked for, if one is.
@@ -107,6 +134,72 @@ impl Reference {
         let id = id.strip_prefix('/').unwrap_or(id);
         Some(id.strip_prefix("hostedzone/").unwrap_or_else(|| first(&self.pairs, &["zoneid"]).expect("it is there")))
     }
+}
+
+/// The parameters that list addresses of IPv4.
+const V4_LISTS: [&str; 3] = ["myipv4", "ipv4", "ip4"];
+/// The parameters that list addresses of IPv6.
+const V6_LISTS: [&str; 4] = ["myipv6", "myip6", "ipv6", "ip6"];
+/// The parameters of a prefix.
+const PREFIXES: [&str; 4] = ["ip6lanprefix", "ipv6prefix", "ipprefix", "prefix"];
+
+/// Whether a path is one of ours, with or without a stage before it.
+fn is_known_path(path: &str, asks: bool) -> bool {
+    let known = |path: &str| {
+        let paths = "nic/update v2/update v3/update update checkip nic/checkip ip myip healthz";
+        paths.split(' ').any(|known| known == path)
+    };
+    let decoded = decode(&path.replace('+', "%2b"));
+    let words: Vec<&str> = decoded.split('/').filter(|word| !word.is_empty()).collect();
+    let path = words.join("/");
+    if !decoded.starts_with('/') || words.is_empty() || known(&path) {
+        return decoded.starts_with('/');
+    }
+    let never = "nic update v2 v3 checkip ip myip healthz ui present cleanup register . ..";
+    if never.split(' ').any(|word| word == words[0]) {
+        return false;
+    }
+    match path.split_once('/') {
+        Some((_, rest)) => known(rest),
+        None => asks,
+    }
+}
+
+/// Whether the headers are those of a browser with stored credentials on another site's page.
+fn is_of_other_site(headers: &HeaderMap) -> bool {
+    let all = |name: &str| -> Vec<String> {
+        let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).trim().to_owned();
+        headers.get_all(name).iter().map(text).collect()
+    };
+    if all("authorization").iter().all(String::is_empty) {
+        return false;
+    }
+    let sites = all("sec-fetch-site");
+    if !sites.is_empty() {
+        return sites.iter().any(|site| site != "same-origin" && site != "none");
+    }
+    let Some(url) = all("origin").into_iter().next().or(all("referer").into_iter().next()) else { return false };
+    let Some(host) = all("host").into_iter().next() else { return true };
+    if !url.bytes().chain(host.bytes()).all(|byte| matches!(byte, b' '..=b'~' | b'\t')) {
+        return true;
+    }
+    let (url, host) = (url.to_ascii_lowercase(), host.to_ascii_lowercase());
+    for (scheme, port) in [("http://", ":80"), ("https://", ":443")] {
+        let Some(rest) = url.strip_prefix(scheme) else { continue };
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let named = rest[..end].rfind('@').map_or(&rest[..end], |at| &rest[at + 1..end]);
+        let plain = |authority: &str| {
+            let authority = authority.trim();
+            let authority = authority.strip_suffix(port).or(authority.strip_suffix(':')).unwrap_or(authority);
+            let (name, port) = match authority.rfind(':') {
+                Some(at) if !authority.ends_with(']') => authority.split_at(at),
+                _ => (authority, ""),
+            };
+            format!("{}{port}", name.strip_suffix('.').unwrap_or(name))
+        };
+        return plain(named) != plain(&host) || plain(&host).is_empty();
+    }
+    true
 }
 
 /// The names, in lower case, and values of a query or form.
@@ -124,9 +217,11 @@ pub(super) fn credentials(
     pairs: &[(String, String)],
     header_only: bool,
 ) -> Option<(String, String)> {
-    let (user, password) = match headers.get("authorization") {
-        Some(value) => {
-            let value = value.as_bytes().trim_ascii();
+    let values: Vec<&[u8]> =
+        headers.get_all("authorization").iter().map(|value| value.as_bytes().trim_ascii()).collect();
+    let pair = match values[..] {
+        [] | [b""] => None,
+        [value] => {
             let (scheme, rest) = (value.get(..6)?, value.get(6..)?);
             if !scheme.eq_ignore_ascii_case(b"basic ") {
                 return None;
@@ -134,8 +229,12 @@ pub(super) fn credentials(
             let pair = base64(rest.trim_ascii())?;
             let pair = String::from_utf8_lossy(&pair).into_owned();
             let colon = pair.find(':')?;
-            (pair[..colon].to_owned(), pair[colon + 1..].to_owned())
+            (pair != ":").then(|| (pair[..colon].to_owned(), pair[colon + 1..].to_owned()))
         }
+        _ => return None,
+    };
+    let (user, password) = match pair {
+        Some(pair) => pair,
         None if header_only => return None,
         None => {
             let password = first(pairs, &["password", "pass", "pwd", "p", "token", "key"])?.to_owned();

@@ -51,7 +51,12 @@ fn read(printed: &str) -> Result<Vec<IpAddr>, String> {
     let words = printed.split([',', ' ', '\t', '\r', '\n']).filter(|word| !word.is_empty());
     let address = |word: &str| match Element::parse(word) {
         Element::Address(address) if is_publishable(address, true) => Ok(address),
-        Element::Address(_) | Element::Prefix(_) | Element::Preserve | Element::Ignored => Err(word.to_owned()),
+        Element::Address(_)
+        | Element::HostPart(_)
+        | Element::Prefix(_)
+        | Element::Preserve
+        | Element::Offline
+        | Element::Ignored => Err(word.to_owned()),
     };
     let mut addresses = words.map(address).collect::<Result<Vec<_>, _>>()?;
     addresses.sort_unstable();

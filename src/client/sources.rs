@@ -104,7 +104,7 @@ fn parse_source(text: &str, family: Family) -> Result<AddressSource, String> {
                 return Err(format!("{address} cannot be published in DNS: {}", expected()));
             }
             Element::Prefix(_) => element.to_ascii_lowercase(),
-            Element::Preserve | Element::Ignored => return Err(expected()),
+            Element::HostPart(_) | Element::Preserve | Element::Offline | Element::Ignored => return Err(expected()),
         };
         if !given.contains(&canonical) {
             given.push(canonical);

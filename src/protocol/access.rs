@@ -1,13 +1,13 @@
 //! Who may change which host.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map::Entry};
 
 use subtle::Choice;
 
 use crate::protocol::{
     hostname::{HostName, NotFqdn},
     reply::{Refusal, ReturnCode},
-    token::{Password, Secrets, scopes},
+    token::{Password, Scope, Secret, Secrets, scopes},
     update::{MAX_HOSTS, Update},
     zone::{Zone, Zones},
 };
@@ -63,9 +63,10 @@ impl<'a> Access<'a> {
     ///
     /// The refusal that answers the whole request, once: `badauth` or `numhost`.
     pub fn authorize(self, update: &Update) -> Result<Authorized<'a>, Refusal> {
+        let mut check = Check::new(self, &update.password);
         let claimed = match &update.user {
             None => None,
-            Some(user) => match self.decide(user, &update.password) {
+            Some(user) => match check.decide(user) {
                 Ok(grant) => Some(grant),
                 Err(_) => return Err(Refusal::new(ReturnCode::BadAuth, "the token does not cover the user name")),
             },
@@ -73,16 +74,11 @@ impl<'a> Access<'a> {
         if update.hosts.len() > MAX_HOSTS {
             return Err(Refusal::new(ReturnCode::NumHost, format!("more than {MAX_HOSTS} hosts")));
         }
-        let decide = |host: &Result<HostName, NotFqdn>| match &claimed {
-            // The user name is usually the host, which was just checked.
-            Some(claimed) if host.as_ref() == Ok(&claimed.host) => Ok(claimed.clone()),
-            _ => self.decide(host, &update.password),
-        };
-        let hosts: Vec<_> = update.hosts.iter().map(decide).collect();
+        let hosts: Vec<_> = update.hosts.iter().map(|host| check.decide(host)).collect();
         let Some(zone) = claimed.iter().chain(hosts.iter().flatten()).next().map(Grant::zone) else {
             return Err(Refusal::new(ReturnCode::BadAuth, "the token covers none of the hosts"));
         };
-        let hosts = hosts.into_iter().map(|host| in_zone(host?, zone, update.zone_id.as_deref())).collect();
+        let hosts = hosts.into_iter().map(|host| may_change(host?, zone, update.zone_id.as_deref())).collect();
         Ok(Authorized { zone, hosts })
     }
 
@@ -92,39 +88,65 @@ impl<'a> Access<'a> {
     ///
     /// `nohost` if the token does not cover the host or no zone contains it.
     pub fn grant(self, host: &HostName, password: &Password) -> Result<Grant<'a>, Refusal> {
-        let zone = self.zones.holding(host).ok_or(no_host("no configured zone holds it"))?;
-        if bool::from(self.covers(host, zone, password)) {
-            Ok(Grant { host: host.clone(), zone })
-        } else {
-            Err(no_host("the token does not cover it"))
-        }
+        Check::new(self, password).grant(host)
+    }
+
+    /// Whether the password is the token of a scope at a name in a zone, under any secret. All of them
+    /// are compared, always: the time says nothing about which of them is near.
+    fn is_token(self, password: &Password, scope: Scope, name: &HostName, zone: &Zone) -> Choice {
+        let generation = self.generations.get(name).copied().unwrap_or(0);
+        let compare = |secret: &Secret| password.is(&secret.mint(scope, name, zone, generation));
+        self.secrets.iter().map(compare).fold(Choice::from(0), |one, other| one | other)
+    }
+}
+
+/// The check of one password against the hosts of a request. Whoever asks, right or wrong, has each
+/// token computed once: the hosts of one zone have ancestors in common.
+struct Check<'a, 'p> {
+    /// What decides.
+    access: Access<'a>,
+    /// The password.
+    password: &'p Password,
+    /// Whether the password is the token, by scope and name. The zone follows from the name.
+    compared: HashMap<(Scope, HostName), Choice>,
+}
+
+impl<'a, 'p> Check<'a, 'p> {
+    /// Begins to check a password.
+    fn new(access: Access<'a>, password: &'p Password) -> Self {
+        Self { access, password, compared: HashMap::new() }
     }
 
     /// Grants a host as it was asked for.
-    fn decide(self, host: &Result<HostName, NotFqdn>, password: &Password) -> Result<Grant<'a>, Refusal> {
+    fn decide(&mut self, host: &Result<HostName, NotFqdn>) -> Result<Grant<'a>, Refusal> {
         match host {
-            Ok(host) => self.grant(host, password),
+            Ok(host) => self.grant(host),
             Err(NotFqdn) => Err(Refusal::new(ReturnCode::NotFqdn, "not a fully qualified name")),
         }
     }
 
-    /// Whether the password is a token that covers the host, under any secret. All tokens that do
-    /// are compared, always: the time says nothing about which of them is near.
-    fn covers(self, host: &HostName, zone: &Zone, password: &Password) -> Choice {
+    /// Grants a host if the password is a token that covers it.
+    fn grant(&mut self, host: &HostName) -> Result<Grant<'a>, Refusal> {
+        let zone = self.access.zones.holding(host).ok_or(no_host("no configured zone holds it"))?;
         let mut covered = Choice::from(0);
         for (scope, name) in scopes(host, zone) {
-            let generation = self.generations.get(&name).copied().unwrap_or(0);
-            for secret in self.secrets.iter() {
-                covered |= password.is(&secret.mint(scope, &name, zone, generation));
-            }
+            covered |= match self.compared.entry((scope, name)) {
+                Entry::Occupied(known) => *known.get(),
+                Entry::Vacant(new) => {
+                    let (scope, name) = new.key();
+                    let is_token = self.access.is_token(self.password, *scope, name, zone);
+                    *new.insert(is_token)
+                }
+            };
         }
-        covered
+        let covered = covered.into();
+        if covered { Ok(Grant { host: host.clone(), zone }) } else { Err(no_host("the token does not cover it")) }
     }
 }
 
-/// The grant if it is in the zone of the update, and that is the zone that the request names, if it
-/// names one.
-fn in_zone<'a>(grant: Grant<'a>, zone: &Zone, zone_id: Option<&str>) -> Result<Grant<'a>, Refusal> {
+/// The grant, if its host may have addresses: it is in the zone of the update, and in the one that the
+/// request names, if it names one.
+fn may_change<'a>(grant: Grant<'a>, zone: &Zone, zone_id: Option<&str>) -> Result<Grant<'a>, Refusal> {
     // A token is bound to a zone's id, so this takes two configured zones of one id.
     if grant.zone != zone {
         return Err(no_host("it is in another zone than the hosts before it"));
@@ -132,8 +154,14 @@ fn in_zone<'a>(grant: Grant<'a>, zone: &Zone, zone_id: Option<&str>) -> Result<G
     if zone_id.is_some_and(|id| id.parse().as_ref() != Ok(&zone.id)) {
         return Err(no_host("zoneid names another zone"));
     }
+    if grant.host.labels().next() == Some(CHALLENGE) {
+        return Err(no_host("it is for the TXT records of certificates (ACME), never an address"));
+    }
     Ok(grant)
 }
+
+/// The label of the names that prove to a certificate authority who owns a host (RFC 8555 §8.4).
+const CHALLENGE: &str = "_acme-challenge";
 
 /// `nohost` for this reason.
 fn no_host(reason: &'static str) -> Refusal {
@@ -143,7 +171,6 @@ fn no_host(reason: &'static str) -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::token::{Scope, Secret};
 
     const ZONES: &str = "example.org=Z1,home.example.org=Z2,example.com=Z1";
 
@@ -178,6 +205,8 @@ mod tests {
             zone_id: zone_id.map(str::to_owned),
             desired: Err("nothing is asked for"),
             ttl: None,
+            offline: false,
+            txt: false,
         };
         let access = Access { zones: &zones, secrets: &secrets, generations: &generations };
         match access.authorize(&update) {
@@ -207,6 +236,11 @@ mod tests {
             (Some("a.example.org"), &["x.a.example.org", "b.example.org"], None, "x.a.example.org in Z1, nohost"),
             (Some("x.a.example.org"), &["a.example.org"], None, "a.example.org in Z1"),
             (Some("a.example.org"), &["b.example.org"], None, "nohost"),
+            (None, &["_acme-challenge.a.example.org"], None, "nohost"),
+            (None, &["x._acme-challenge.a.example.org"], None, "x._acme-challenge.a.example.org in Z1"),
+            (None, &["1.2.3.4.5.6.7.8.9.a.example.org"], None, "1.2.3.4.5.6.7.8.9.a.example.org in Z1"),
+            (None, &["0.1.2.3.4.5.6.7.8.9.a.example.org"], None, "all: badauth"),
+            (Some("0.1.2.3.4.5.6.7.8.9.a.example.org"), &["a.example.org"], None, "all: badauth"),
             (Some("b.example.org"), &["a.example.org"], None, "all: badauth"),
             (Some("a..b"), &["a.example.org"], None, "all: badauth"),
             (None, &twenty, None, &all),
@@ -229,8 +263,8 @@ mod tests {
             ["a.example.org", "a.example.com"].map(|host| zones.holding(&host.parse().unwrap()).unwrap());
         assert_eq!(first.id, other.id, "the only way to be covered by one token");
         let grant = Grant { host: "a.example.com".parse().unwrap(), zone: other };
-        assert_eq!(in_zone(grant.clone(), other, None), Ok(grant.clone()));
-        assert_eq!(in_zone(grant, first, None).map_err(|refusal| refusal.code), Err(ReturnCode::NoHost));
+        assert_eq!(may_change(grant.clone(), other, None), Ok(grant.clone()));
+        assert_eq!(may_change(grant, first, None).map_err(|refusal| refusal.code), Err(ReturnCode::NoHost));
     }
 
     #[test]

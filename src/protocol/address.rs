@@ -110,7 +110,7 @@ impl<T> IndexMut<Family> for ByFamily<T> {
     }
 }
 
-/// Whether an address may stand in public DNS; private ones where the deployment allows them.
+/// Whether an address may stand in public DNS. A private one may if the deployment allows it.
 pub fn is_publishable(address: IpAddr, allow_private: bool) -> bool {
     match address {
         IpAddr::V4(address) => is_publishable_v4(address, allow_private),
@@ -128,16 +128,18 @@ fn is_publishable_v4(address: Ipv4Addr, allow_private: bool) -> bool {
     }
 }
 
-/// Of IPv6: not `::`, `::1`, `fe80::/10`, `fec0::/10`, `ff00::/8`, `64:ff9b::/96`, `100::/64`.
+/// Of IPv6: only global unicast, `2000::/3` (RFC 4291 §2.4).
 fn is_publishable_v6(address: Ipv6Addr, allow_private: bool) -> bool {
     match address.segments() {
-        [0, 0, 0, 0, 0, 0, 0, 0 | 1]
-        | [0xfe80..=0xffff, ..]
-        | [0x64, 0xff9b, 0, 0, 0, 0, _, _]
-        | [0x100, 0, 0, 0, ..] => false,
+        // 6to4 (RFC 3056): it leads to the IPv4 address in it.
+        [0x2002, high, low, ..] => {
+            let bits = u32::from(high) << 16 | u32::from(low);
+            is_publishable_v4(Ipv4Addr::from_bits(bits), allow_private)
+        }
+        [0x2000..=0x3fff, ..] => true,
         // RFC 4193.
         [0xfc00..=0xfdff, ..] => allow_private,
-        _ => true,
+        _ => false,
     }
 }
 
@@ -146,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_never_published_is_not_and_its_neighbours_are() {
+    fn special_addresses_are_not_published_and_their_neighbours_are() {
         for (address, public, private) in [
             ("0.0.0.0", false, false),
             ("0.255.255.255", false, false),
@@ -188,23 +190,28 @@ mod tests {
             ("203.0.113.9", true, true),
             ("::", false, false),
             ("::1", false, false),
-            ("::2", true, true),
-            ("fe7f::1", true, true),
-            ("fe80::1", false, false),
-            ("febf::1", false, false),
-            ("fec0::1", false, false),
-            ("feff::1", false, false),
-            ("ff02::1", false, false),
+            ("::2", false, false),
             ("64:ff9b::c633:6407", false, false),
-            ("64:ff9b:1::1", true, true),
-            ("64:ff9b::1:0:0", true, true),
+            ("64:ff9b:1::1", false, false),
             ("100::1", false, false),
-            ("100:0:0:1::", true, true),
+            ("1fff:ffff::1", false, false),
+            ("2000::", true, true),
+            ("2001:db8::7", true, true),
+            ("3fff:ffff::1", true, true),
+            ("4000::1", false, false),
+            ("2002::1", false, false),
+            ("2002:7f00:1::1", false, false),
+            ("2002:c633:6407::1", true, true),
+            ("2002:a00:1::1", false, true),
+            ("2002:6440:1::1", false, true),
+            ("2003::1", true, true),
+            ("fbff::1", false, false),
             ("fc00::1", false, true),
             ("fdff::1", false, true),
-            ("fbff::1", true, true),
-            ("2001:db8::7", true, true),
-            ("2002::1", true, true),
+            ("fe00::1", false, false),
+            ("fe80::1", false, false),
+            ("fec0::1", false, false),
+            ("ff02::1", false, false),
         ] {
             let parsed: IpAddr = address.parse().unwrap();
             assert_eq!((is_publishable(parsed, false), is_publishable(parsed, true)), (public, private), "{address}");

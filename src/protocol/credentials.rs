@@ -27,13 +27,28 @@ impl Credentials {
     /// Reads the credentials of the `Authorization` header. Without that header, those of the query
     /// or form count, if the deployment allows it (`in_query`).
     ///
+    /// Some devices cannot leave their fields out, so that an empty header and one with an empty user
+    /// name and an empty password count as absent.
+    ///
     /// # Errors
     ///
     /// `badauth` if there are no credentials that could be right.
     pub fn read(headers: &HeaderMap, parameters: &Parameters<'_>, in_query: bool) -> Result<Self, Refusal> {
         let refusal = |reason: &'static str| Refusal::new(ReturnCode::BadAuth, reason);
-        if let Some(authorization) = headers.get(AUTHORIZATION) {
-            return basic(authorization.as_bytes()).ok_or(refusal("malformed credentials"));
+        let mut lines = headers.get_all(AUTHORIZATION).iter().map(|value| value.as_bytes().trim_ascii());
+        let authorization = lines.next().unwrap_or_default();
+        // A front door may join several with a comma. No scheme of ours has one in it.
+        if lines.next().is_some() || authorization.contains(&b',') {
+            return Err(refusal("several Authorization headers"));
+        }
+        if !authorization.is_empty() {
+            match basic(authorization).ok_or(refusal("malformed credentials"))? {
+                (user, password) if user.is_empty() && password.is_empty() => {}
+                (user, password) => {
+                    let password = Password::new(&password).ok_or(refusal("an empty password"))?;
+                    return Ok(Self { user, password });
+                }
+            }
         }
         let password = parameters.first(&["password", "pass", "pwd", "p", "token", "key"]).and_then(Password::new);
         match password {
@@ -47,9 +62,10 @@ impl Credentials {
     }
 }
 
-/// Reads Basic credentials (RFC 7617 §2), with the scheme in any case.
-fn basic(authorization: &[u8]) -> Option<Credentials> {
-    let (scheme, encoded) = authorization.trim_ascii().split_at_checked("Basic ".len())?;
+/// Reads the user name and the password of Basic credentials (RFC 7617 §2), with the scheme in any
+/// case.
+fn basic(authorization: &[u8]) -> Option<(String, Zeroizing<String>)> {
+    let (scheme, encoded) = authorization.split_at_checked("Basic ".len())?;
     if !scheme.eq_ignore_ascii_case(b"Basic ") {
         return None;
     }
@@ -65,7 +81,7 @@ fn basic(authorization: &[u8]) -> Option<Credentials> {
     };
     // RFC 7617: "the first colon in a user-pass string separates user-id and password".
     let (user, password) = pair.split_once(':')?;
-    Some(Credentials { user: user.to_owned(), password: Password::new(password)? })
+    Some((user.to_owned(), Zeroizing::new(password.to_owned())))
 }
 
 /// Base64 (RFC 4648 §4) as clients write it: with or without padding, and with any bits in what the
@@ -79,13 +95,24 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 
 #[cfg(test)]
 mod tests {
-    use http::{Request, request::Parts};
+    use http::Request;
 
     use super::*;
 
+    /// Who asks, as a request with these `Authorization` headers says.
+    fn user(target: &str, authorization: &[&str]) -> Result<String, ReturnCode> {
+        let mut request = Request::get(target);
+        for value in authorization {
+            request = request.header(AUTHORIZATION, *value);
+        }
+        let parts = request.body(()).unwrap().into_parts().0;
+        let credentials = Credentials::read(&parts.headers, &Parameters::read(&parts, b""), true);
+        credentials.map(|credentials| credentials.user).map_err(|refusal| refusal.code)
+    }
+
     #[test]
     fn basic_credentials_are_read_as_they_come() {
-        for (header, user) in [
+        for (header, expected) in [
             ("Basic dTpw", Some("u")),
             ("basic  dTpw ", Some("u")),
             ("BASIC dTpwOnE=", Some("u")),
@@ -93,6 +120,7 @@ mod tests {
             ("Basic dTpwOnF===", Some("u")),
             ("Basic OnA=", Some("")),
             ("Basic dTo=", None),
+            ("Basic Oiw=", None),
             ("Basic dXA=", None),
             ("Basic dTp=w", None),
             ("Basic dTpwO", None),
@@ -100,35 +128,36 @@ mod tests {
             ("Basic ===", None),
             ("Basic", None),
             ("Basic ", None),
-            ("", None),
             ("Bearer dTpw", None),
             ("Token dTpw", None),
             ("Basicd dTpw", None),
+            ("Basic dTpw,Basic dTpw", None),
+            ("Basic dTpw,", None),
+            (",", None),
         ] {
-            assert_eq!(basic(header.as_bytes()).map(|pair| pair.user).as_deref(), user, "{header}");
+            let expected = expected.map(str::to_owned).ok_or(ReturnCode::BadAuth);
+            assert_eq!(user("/nic/update?user=a.b&pass=x", &[header]), expected, "{header}");
         }
     }
 
-    /// A request for this target with this `Authorization`.
-    fn request(target: &str, authorization: Option<&str>) -> Parts {
-        let request = Request::get(target);
-        let request = match authorization {
-            Some(value) => request.header(AUTHORIZATION, value),
-            None => request,
-        };
-        request.body(()).unwrap().into_parts().0
+    #[test]
+    fn an_empty_header_and_empty_credentials_count_as_absent() {
+        for header in ["", "  ", "Basic Og==", "basic Og"] {
+            assert_eq!(user("/nic/update?user=a.b&pass=x", &[header]).as_deref(), Ok("a.b"), "{header}");
+            assert_eq!(user("/nic/update", &[header]), Err(ReturnCode::BadAuth), "{header}");
+        }
     }
 
     #[test]
-    fn a_header_hides_the_credentials_of_the_query() {
-        let parts = request("/nic/update?user=a.b&pass=x", Some("Token x"));
-        let refusal = Credentials::read(&parts.headers, &Parameters::read(&parts, b""), true).unwrap_err();
-        assert_eq!(refusal.code, ReturnCode::BadAuth);
+    fn several_headers_are_malformed() {
+        for headers in [["Basic dTpw", "Basic dTpw"], ["Basic dTpw", ""], ["", ""], ["Basic Og==", "Basic dTpw"]] {
+            assert_eq!(user("/nic/update?user=a.b&pass=x", &headers), Err(ReturnCode::BadAuth), "{headers:?}");
+        }
     }
 
     #[test]
     fn credentials_of_the_query_can_be_switched_off() {
-        let parts = request("/nic/update?user=a.b&pass=x", None);
+        let parts = Request::get("/nic/update?user=a.b&pass=x").body(()).unwrap().into_parts().0;
         let parameters = Parameters::read(&parts, b"");
         assert!(Credentials::read(&parts.headers, &parameters, false).is_err());
         let read = Credentials::read(&parts.headers, &parameters, true);

@@ -1,6 +1,6 @@
-//! What an update asks for: addresses, a prefix, or nothing.
+//! What an update asks for: what each record set of its hosts is to become.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use crate::protocol::{
     address::{ByFamily, Family, is_publishable},
@@ -8,132 +8,196 @@ use crate::protocol::{
     parameters::Parameters,
 };
 
-/// The most addresses of one family of a host. `docs/protocol.md` states it, and
-/// `protocol-tests/more-than-eight-addresses-of-a-family-are-dnserr.txt`.
+/// The most addresses of one family of a host. `docs/protocol.md` states it,
+/// `protocol-tests/more-than-eight-addresses-of-a-family-are-dnserr.txt`, and the second reading of
+/// requests in `fuzz/targets/`.
 pub const MAX_ADDRESSES: usize = 8;
 
+/// The reason for the log if there are more.
+pub(super) const TOO_MANY: &str = "more than 8 addresses of one family";
+
 /// What an update asks of each of its hosts.
+pub type Desired = ByFamily<Target>;
+
+/// What the record set of one family is to become.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Desired {
-    /// No A and no AAAA.
-    Offline,
-    /// These addresses, IPv4 first, each once, else in the order asked; a family with none is
-    /// left alone. The prefix moves the AAAA that are there, and comes only without an IPv6
-    /// address.
-    Publish {
-        /// The addresses to set.
-        addresses: Vec<IpAddr>,
-        /// The prefix to move the AAAA under.
-        prefix: Option<Prefix>,
+pub enum Target {
+    /// As it is.
+    Keep,
+    /// These addresses: at least one, each once, in the order asked.
+    Set(Vec<IpAddr>),
+    /// Those that are there, each under the prefix. Of IPv6 only.
+    Move {
+        /// The prefix.
+        prefix: Prefix,
+        /// Whether the addresses that it makes may be private.
+        allow_private: bool,
     },
+    /// Deleted.
+    Delete,
 }
 
-/// Reads what each host is to become. `source` is the caller's address, if it is known.
-///
-/// # Errors
-///
-/// If there is nothing to set or too much: the reason for the log.
-pub fn desired(
-    parameters: &Parameters<'_>,
-    source: Option<IpAddr>,
+/// The parameters that list addresses, and the family that each is of, if it is of one.
+const LISTS: [(&str, Option<Family>); 9] = [
+    ("myip", None),
+    ("ip", None),
+    ("myipv4", Some(Family::V4)),
+    ("ipv4", Some(Family::V4)),
+    ("ip4", Some(Family::V4)),
+    ("myipv6", Some(Family::V6)),
+    ("myip6", Some(Family::V6)),
+    ("ipv6", Some(Family::V6)),
+    ("ip6", Some(Family::V6)),
+];
+
+/// The parameters of an IPv6 prefix.
+const PREFIXES: [&str; 4] = ["ip6lanprefix", "ipv6prefix", "ipprefix", "prefix"];
+
+/// What the address parameters of a request say, ignored elements left out.
+#[derive(Debug, Default)]
+pub struct Asked {
+    /// Whether a private address may be published.
     allow_private: bool,
-) -> Result<Desired, &'static str> {
-    if parameters.first(&["offline"]).is_some_and(|offline| offline.eq_ignore_ascii_case("yes")) {
-        return Ok(Desired::Offline);
-    }
-    let asked = Asked::read(parameters, allow_private);
-    if asked.says_something() {
-        return Desired::publish(&asked.addresses, asked.prefix);
-    }
-    match source {
-        None => Err("no usable address given, and the source address is unknown"),
-        Some(source) if !asked.names(Family::of(source)) => {
-            Err("no usable address given, and the source address is of the other family")
-        }
-        Some(source) if !is_publishable(source, allow_private) => {
-            Err("no usable address given, and the source address is not to be published")
-        }
-        Some(source) => Desired::publish(&[source], None),
-    }
-}
-
-impl Desired {
-    /// What is desired if these addresses are asked for, in that order.
-    fn publish(asked: &[IpAddr], prefix: Option<Prefix>) -> Result<Self, &'static str> {
-        let mut addresses: Vec<IpAddr> = Vec::new();
-        for family in Family::BOTH {
-            let start = addresses.len();
-            for &address in asked.iter().filter(|address| Family::of(**address) == family) {
-                if !addresses.contains(&address) {
-                    addresses.push(address);
-                }
-                // Said at once: a stranger may send any number of them.
-                if addresses.len() - start > MAX_ADDRESSES {
-                    return Err("more than 8 addresses of one family");
-                }
-            }
-        }
-        let prefix = prefix.filter(|_| addresses.iter().all(IpAddr::is_ipv4));
-        Ok(Self::Publish { addresses, prefix })
-    }
-}
-
-/// The address parameters of a request, ignored elements left out.
-#[derive(Default)]
-struct Asked {
     /// Whether there was a parameter that takes either family.
     either: bool,
     /// Whether there was a parameter of the family's own.
     own: ByFamily<bool>,
-    /// Whether `no` or `preserve` leaves IPv4 alone, and IPv6.
+    /// Whether `no` or `preserve` leaves the family alone.
     preserved: ByFamily<bool>,
-    /// The addresses to set, in the order asked.
-    addresses: Vec<IpAddr>,
+    /// Whether `offline` deletes the record set of the family.
+    offline: ByFamily<bool>,
+    /// Whether `offline=YES` deletes both record sets.
+    all_offline: bool,
+    /// The addresses to set, each once, and no more of a family than show that they are too many.
+    addresses: ByFamily<Vec<IpAddr>>,
+    /// The host parts, in the order asked.
+    host_parts: Vec<Ipv6Addr>,
     /// The first prefix.
     prefix: Option<Prefix>,
 }
 
 impl Asked {
     /// Reads all address parameters.
-    fn read(parameters: &Parameters<'_>, allow_private: bool) -> Self {
-        let mut asked = Self::default();
-        let names = ["myip", "ip", "myipv4", "ipv4", "ip4", "myipv6", "myip6", "ipv6", "ip6"];
+    pub fn read(parameters: &Parameters<'_>, allow_private: bool) -> Self {
+        let all_offline = parameters.first(&["offline"]).is_some_and(|offline| offline.eq_ignore_ascii_case("yes"));
+        let mut asked = Self { allow_private, all_offline, ..Self::default() };
+        let names: Vec<&str> = LISTS.iter().map(|(name, _)| *name).chain(PREFIXES).collect();
         for (name, list) in parameters.all(&names) {
-            let family = match name {
-                "myip" | "ip" => None,
-                "myipv4" | "ipv4" | "ip4" => Some(Family::V4),
-                _ => Some(Family::V6),
-            };
-            match family {
-                None => asked.either = true,
-                Some(family) => asked.own[family] = true,
-            }
-            for element in list.split(',') {
-                let element = Element::parse(element);
-                let element = family.map_or(element, |family| element.of_family(family)).publishable(allow_private);
-                match element {
-                    Element::Address(address) => asked.addresses.push(address),
-                    Element::Prefix(prefix) => asked.prefix = asked.prefix.or(Some(prefix)),
-                    Element::Preserve => asked.preserved[family.unwrap_or(Family::V4)] = true,
-                    Element::Ignored => {}
-                }
+            let elements = list.split(',').map(|element| Element::parse(element).publishable(allow_private));
+            match LISTS.iter().find(|(known, _)| *known == name) {
+                Some((_, family)) => elements.for_each(|element| asked.take(element, *family)),
+                None => asked.take_prefixes(elements),
             }
         }
-        // `no` leaves its family alone, whatever else is said.
-        let preserved = asked.preserved;
-        asked.addresses.retain(|address| !preserved[Family::of(*address)]);
-        asked.prefix = asked.prefix.filter(|_| !preserved.v6);
         asked
     }
 
-    /// Whether anything but ignored elements was given, so that the source address is not asked for.
-    fn says_something(&self) -> bool {
-        !self.addresses.is_empty() || self.prefix.is_some() || self.preserved.v4 || self.preserved.v6
+    /// Whether anything is asked to be deleted, even if something else wins over it.
+    pub fn is_offline(&self) -> bool {
+        self.all_offline || self.offline.v4 || self.offline.v6
     }
 
-    /// Whether a family was asked for: by no parameter at all, by one of either family, or by its own.
-    fn names(&self, family: Family) -> bool {
-        self.either || self.own[family] || !(self.own.v4 || self.own.v6)
+    /// What is desired. `source` is the caller's address, if it is known.
+    ///
+    /// # Errors
+    ///
+    /// If there is nothing to set or too much: the reason for the log.
+    pub fn desired(self, source: Option<IpAddr>) -> Result<Desired, &'static str> {
+        if !self.says_something() {
+            let source = self.usable(source)?;
+            let target = |family| if family == Family::of(source) { Target::Set(vec![source]) } else { Target::Keep };
+            return Ok(Desired::from_fn(target));
+        }
+        let desired = Desired::from_fn(|family| self.target(family));
+        let is_too_many = |target: &Target| matches!(target, Target::Set(addresses) if addresses.len() > MAX_ADDRESSES);
+        if desired.as_ref().into_iter().any(is_too_many) { Err(TOO_MANY) } else { Ok(desired) }
+    }
+
+    /// Takes an element of a parameter of that family, or of either.
+    fn take(&mut self, element: Element, family: Option<Family>) {
+        if let Some(family) = family {
+            self.own[family] = true;
+        } else {
+            self.either = true;
+        }
+        match (family.map_or(element, |family| element.of_family(family)), family) {
+            (Element::Address(address), _) => push(&mut self.addresses[Family::of(address)], address),
+            (Element::HostPart(address), _) => self.host_parts.push(address),
+            (Element::Prefix(prefix), _) => self.prefix = self.prefix.or(Some(prefix)),
+            (Element::Preserve, family) => self.preserved[family.unwrap_or(Family::V4)] = true,
+            (Element::Offline, Some(family)) => self.offline[family] = true,
+            (Element::Offline, None) | (Element::Ignored, _) => {}
+        }
+    }
+
+    /// Takes the elements of a parameter of prefixes, of which only a prefix and `no` count.
+    fn take_prefixes(&mut self, elements: impl Iterator<Item = Element>) {
+        for element in elements {
+            let counts = matches!(element, Element::Prefix(_) | Element::Preserve);
+            self.take(if counts { element } else { Element::Ignored }, Some(Family::V6));
+        }
+    }
+
+    /// What the record set of a family is to become.
+    fn target(&self, family: Family) -> Target {
+        let completed = || self.prefix.map(|prefix| self.completed(prefix)).unwrap_or_default();
+        if self.preserved[family] {
+            Target::Keep
+        } else if self.all_offline {
+            Target::Delete
+        } else if !self.addresses[family].is_empty() {
+            Target::Set(self.addresses[family].clone())
+        } else if let (Family::V6, Some(prefix)) = (family, self.prefix) {
+            match completed() {
+                addresses if addresses.is_empty() => Target::Move { prefix, allow_private: self.allow_private },
+                addresses => Target::Set(addresses),
+            }
+        } else if self.offline[family] {
+            Target::Delete
+        } else {
+            Target::Keep
+        }
+    }
+
+    /// The addresses of the host parts under a prefix.
+    fn completed(&self, prefix: Prefix) -> Vec<IpAddr> {
+        let mut addresses = Vec::new();
+        for address in self.host_parts.iter().filter_map(|host| prefix.adopt(*host, self.allow_private)) {
+            push(&mut addresses, address.into());
+        }
+        addresses
+    }
+
+    /// Whether anything but ignored elements was given, so that the source address is not used.
+    fn says_something(&self) -> bool {
+        let either = |by_family: ByFamily<bool>| by_family.v4 || by_family.v6;
+        let has_addresses = !self.addresses.v4.is_empty() || !self.addresses.v6.is_empty();
+        has_addresses || self.prefix.is_some() || either(self.preserved) || self.is_offline()
+    }
+
+    /// The source address, if it is the one to set.
+    ///
+    /// # Errors
+    ///
+    /// If it is not: the reason for the log.
+    fn usable(&self, source: Option<IpAddr>) -> Result<IpAddr, &'static str> {
+        let source = source.ok_or("no usable address given, and the source address is unknown")?;
+        let is_asked_for = self.either || self.own[Family::of(source)] || !(self.own.v4 || self.own.v6);
+        if !is_asked_for {
+            return Err("no usable address given, and the source address is of the other family");
+        }
+        if !is_publishable(source, self.allow_private) {
+            return Err("no usable address given, and the source address is not to be published");
+        }
+        Ok(source)
+    }
+}
+
+/// Adds an address that is not there yet. A stranger may send any number of them, so that no more are
+/// kept than show that they are too many.
+fn push(addresses: &mut Vec<IpAddr>, address: IpAddr) {
+    if addresses.len() <= MAX_ADDRESSES && !addresses.contains(&address) {
+        addresses.push(address);
     }
 }
 
@@ -141,23 +205,32 @@ impl Asked {
 mod tests {
     use super::*;
 
-    const SOURCE: &str = "203.0.113.9";
-
     /// What this query asks for, from that source.
     fn read_from(query: &str, source: Option<&str>) -> Result<Desired, &'static str> {
         let request = http::Request::get(format!("/?{}", query.replace(' ', "+"))).body(()).unwrap().into_parts().0;
         let source = source.map(|source| source.parse().unwrap());
-        desired(&Parameters::read(&request, b""), source, false)
+        Asked::read(&Parameters::read(&request, b""), false).desired(source)
     }
 
     /// What this query asks for, from 203.0.113.9.
     fn read(query: &str) -> Result<Desired, &'static str> {
-        read_from(query, Some(SOURCE))
+        read_from(query, Some("203.0.113.9"))
     }
 
-    /// To publish these addresses.
-    fn publish(addresses: &[&str]) -> Desired {
-        Desired::Publish { addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(), prefix: None }
+    /// To set these addresses and keep the rest.
+    fn set(addresses: &[&str]) -> Desired {
+        let addresses: Vec<IpAddr> = addresses.iter().map(|text| text.parse().unwrap()).collect();
+        Desired::from_fn(|family| {
+            let of_family: Vec<_> =
+                addresses.iter().copied().filter(|address| Family::of(*address) == family).collect();
+            if of_family.is_empty() { Target::Keep } else { Target::Set(of_family) }
+        })
+    }
+
+    /// To move the AAAA under this prefix.
+    fn moves(prefix: &str) -> Target {
+        let Element::Prefix(prefix) = Element::parse(prefix) else { panic!("{prefix}") };
+        Target::Move { prefix, allow_private: false }
     }
 
     #[test]
@@ -165,17 +238,22 @@ mod tests {
         // Quadratic work on these takes minutes.
         let many: Vec<String> =
             (0..200_000_u32).map(|bits| std::net::Ipv4Addr::from(0x0100_0000 + bits).to_string()).collect();
-        let few = "no,".repeat(100_000) + &"1::1,".repeat(100_000);
-        for (list, expected) in
-            [(many.join(","), Err("more than 8 addresses of one family")), (few, Ok(publish(&["1::1"])))]
-        {
+        let overruled = "no,".repeat(100_000) + &many[..100_000].join(",") + ",2001:db8::1";
+        let host_parts = (1..100_000).map(|host| format!("::{host:x},")).collect::<Vec<_>>().concat();
+        for (list, expected) in [
+            (many.join(","), Err(TOO_MANY)),
+            (overruled, Ok(set(&["2001:db8::1"]))),
+            (host_parts.clone(), Err("no usable address given, and the source address is unknown")),
+            (host_parts + "2001:db8::/64", Err(TOO_MANY)),
+            ("::7,".repeat(100_000) + "2001:db8::/64", Ok(set(&["2001:db8::7"]))),
+        ] {
             let parameters = Parameters::from_pairs(&[("ip", &list)]);
-            assert_eq!(desired(&parameters, None, false), expected);
+            assert_eq!(Asked::read(&parameters, false).desired(None), expected);
         }
     }
 
     #[test]
-    fn given_addresses_are_set_ipv4_first() {
+    fn given_addresses_are_set() {
         for (query, addresses) in [
             ("myip=198.51.100.7", &["198.51.100.7"][..]),
             ("myip=2001:db8::7,198.51.100.7", &["198.51.100.7", "2001:db8::7"]),
@@ -187,11 +265,43 @@ mod tests {
             ("myip=no&myipv6=2001:db8::7", &["2001:db8::7"]),
             ("myip=no,198.51.100.7,2001:db8::7", &["2001:db8::7"]),
             ("myip=198.51.100.7&myipv6=preserve,2001:db8::7", &["198.51.100.7"]),
+            ("myip=198.51.100.7&prefix=no&myipv6=2001:db8::7", &["198.51.100.7"]),
             ("myipv4=2001:db8::7,198.51.100.7", &["198.51.100.7"]),
             ("myip=10.0.0.1,198.51.100.7", &["198.51.100.7"]),
+            ("myip=offline,198.51.100.7", &["198.51.100.7"]),
+            ("ipv4=offline,198.51.100.7", &["198.51.100.7"]),
             ("myip=2001:db8::7,2001:db8:1::/64", &["2001:db8::7"]),
+            ("ipv6=2001:db8::7,::8&ip6lanprefix=2001:db8:1::/64", &["2001:db8::7"]),
         ] {
-            assert_eq!(read(query), Ok(publish(addresses)), "{query}");
+            assert_eq!(read(query), Ok(set(addresses)), "{query}");
+        }
+    }
+
+    #[test]
+    fn a_host_part_is_completed_by_the_first_prefix() {
+        for (query, addresses) in [
+            ("ipv6=::1a2b&ipv6prefix=2001:db8:abcd:ef00::/64", &["2001:db8:abcd:ef00::1a2b"][..]),
+            ("ipv6prefix=2001:db8:1:2f::/60,2001:db8:9::/48&ipv6=::1/64", &["2001:db8:1:20::1"]),
+            ("myip=::1,2001:db8:1::/48,::2,::1", &["2001:db8:1::1", "2001:db8:1::2"]),
+            ("prefix=fe80::/64,2001:db8:1::/48&ip6=::1", &["2001:db8:1::1"]),
+            ("ip6=::1:0:0,::2&prefix=2001:db8::/96", &["2001:db8::2"]),
+        ] {
+            assert_eq!(read(query), Ok(set(addresses)), "{query}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_moves_what_is_there_unless_it_completes_an_address() {
+        for (query, v4, v6) in [
+            ("myipv6=2001:db8:1::/48", Target::Keep, moves("2001:db8:1::/48")),
+            ("ip6lanprefix=2001:db8:1:2::/64", Target::Keep, moves("2001:db8:1:2::/64")),
+            ("ipprefix=2001:db8:1:4f::/59", Target::Keep, moves("2001:db8:1:40::/59")),
+            ("prefix=2001:db8:1::/48&ipv6=offline", Target::Keep, moves("2001:db8:1::/48")),
+            ("prefix=2001:db8:1::/48&ipv4=offline", Target::Delete, moves("2001:db8:1::/48")),
+            ("prefix=2001:db8:1::/96&ip6=::1:0:0", Target::Keep, moves("2001:db8:1::/96")),
+            ("prefix=2001:db8:1::/48,::1,2001:db8::7,offline", Target::Keep, moves("2001:db8:1::/48")),
+        ] {
+            assert_eq!(read(query), Ok(ByFamily { v4, v6 }), "{query}");
         }
     }
 
@@ -203,48 +313,84 @@ mod tests {
         assert!(read(&format!("myip={repeated}")).is_ok(), "each address counts once");
         let [eight, more_v4, more_v6] = [[0..8, 9..17], [0..9, 9..17], [0..8, 9..18]]
             .map(|[v4, v6]| all[v4].iter().chain(&all[v6]).map(String::as_str).collect::<Vec<_>>());
-        assert_eq!(read(&format!("myip={}", eight.join(","))), Ok(publish(&eight)));
+        assert_eq!(read(&format!("myip={}", eight.join(","))), Ok(set(&eight)));
         for more in [more_v4, more_v6] {
-            assert!(read(&format!("myip={}", more.join(","))).is_err(), "{more:?}");
+            assert_eq!(read(&format!("myip={}", more.join(","))), Err(TOO_MANY), "{more:?}");
         }
     }
 
     #[test]
-    fn only_preserved_is_nothing_to_publish() {
-        for query in ["myip=no", "ip=preserve&myipv6=preserve", "myipv6=no,2001:db8::7", "myipv6=no,2001:db8::/64"] {
-            assert_eq!(read(query), Ok(publish(&[])), "{query}");
+    fn the_reason_names_the_limit() {
+        assert!(TOO_MANY.contains(&MAX_ADDRESSES.to_string()));
+    }
+
+    #[test]
+    fn only_preserved_is_nothing_to_set() {
+        for query in [
+            "myip=no",
+            "ip=preserve&myipv6=preserve",
+            "myipv6=no,2001:db8::7",
+            "myipv6=no,2001:db8::/64",
+            "prefix=no",
+            "ipv4=no,offline",
+            "ipv4=no&ipv6=no&offline=YES",
+        ] {
+            assert_eq!(read(query), Ok(set(&[])), "{query}");
         }
     }
 
     #[test]
-    fn the_source_address_stands_in_where_its_family_was_asked_for() {
+    fn the_source_address_stands_in_if_its_family_was_asked_for() {
         for (query, source, used) in [
             ("", Some("203.0.113.9"), true),
             ("", Some("2001:db8::9"), true),
             ("myip=", Some("203.0.113.9"), true),
             ("myip=%i", Some("2001:db8::9"), true),
             ("ip=auto", Some("203.0.113.9"), true),
+            ("myip=offline", Some("203.0.113.9"), true),
             ("myip=127.0.0.1", Some("203.0.113.9"), true),
             ("myip=fe80::/64", Some("203.0.113.9"), true),
+            ("myip=::7", Some("203.0.113.9"), true),
             ("myipv4=", Some("203.0.113.9"), true),
             ("myipv6=", Some("203.0.113.9"), false),
             ("myipv6=", Some("2001:db8::9"), true),
+            ("myipv6=::7", Some("2001:db8::9"), true),
             ("myipv4=", Some("2001:db8::9"), false),
+            ("prefix=", Some("203.0.113.9"), false),
+            ("ip6lanprefix=2001:db8::7", Some("203.0.113.9"), false),
+            ("ip6lanprefix=offline", Some("2001:db8::9"), true),
             ("", Some("192.168.1.1"), false),
             ("", Some("::1"), false),
             ("", None, false),
         ] {
-            let expected = source.filter(|_| used).map(|source| publish(&[source]));
+            let expected = source.filter(|_| used).map(|source| set(&[source]));
             assert_eq!(read_from(query, source).ok(), expected, "{query} {source:?}");
         }
     }
 
     #[test]
-    fn offline_wins_over_addresses() {
-        for (query, offline) in
-            [("offline=YES&myip=198.51.100.7", true), ("offline=yes", true), ("offline=NO", false), ("offline=", false)]
-        {
-            assert_eq!(read(query) == Ok(Desired::Offline), offline, "{query}");
+    fn offline_deletes_both_families_or_its_own() {
+        for (query, v4, v6) in [
+            ("offline=YES&myip=198.51.100.7", true, true),
+            ("offline=yes", true, true),
+            ("offline=yes&ip4=no", false, true),
+            ("ipv4=offline", true, false),
+            ("myip6=OFFLINE", false, true),
+            ("ip4=offline&ip6=offline", true, true),
+        ] {
+            let expected = ByFamily { v4, v6 }.map(|gone| if gone { Target::Delete } else { Target::Keep });
+            assert_eq!(read(query), Ok(expected), "{query}");
+        }
+        for query in ["offline=NO", "offline=", "myip=offline", "prefix=offline"] {
+            let parameters: Vec<_> = query.split_once('=').into_iter().collect();
+            assert!(!Asked::read(&Parameters::from_pairs(&parameters), false).is_offline(), "{query}");
+        }
+    }
+
+    #[test]
+    fn an_offline_that_is_overruled_is_still_asked_for() {
+        for (name, value) in [("ipv4", "offline,198.51.100.7"), ("ipv6", "no,offline"), ("offline", "YES")] {
+            assert!(Asked::read(&Parameters::from_pairs(&[(name, value)]), false).is_offline(), "{name}={value}");
         }
     }
 }

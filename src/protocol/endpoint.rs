@@ -29,11 +29,18 @@ const PLAIN_IP_PATHS: [&str; 2] = ["/ip", "/myip"];
 /// The path that says whether we are up.
 const HEALTH_PATH: &str = "/healthz";
 
+/// First segments that are never taken for a stage: the words of our own paths, and what leads
+/// elsewhere.
+const OWN_WORDS: [&str; 14] = [
+    "nic", "update", "v2", "v3", "checkip", "ip", "myip", "healthz", "ui", "present", "cleanup", "register", ".", "..",
+];
+
 impl Endpoint {
     /// The endpoint of a path, if there is one. `asks` says whether a query or a form came with it.
     ///
     /// The path is percent-decoded, repeated and trailing slashes do not count, and one unknown
-    /// first segment, such as a stage, is dropped if a known path follows.
+    /// first segment, such as a stage, is dropped if a known path follows. [`OWN_WORDS`] never are, so
+    /// that a proxy's rules for paths hold.
     pub fn of(path: &str, asks: bool) -> Option<Self> {
         // A target without it is a host name that a client took for a path.
         let path = parameters::decode(path.strip_prefix('/')?);
@@ -41,7 +48,7 @@ impl Endpoint {
         match segments.as_slice() {
             [] if asks => Some(Self::Update),
             [] => Some(Self::CheckIp),
-            segments => Self::known(segments).or_else(|| Self::behind_stage(&segments[1..], asks)),
+            segments => Self::known(segments).or_else(|| Self::behind_stage(segments, asks)),
         }
     }
 
@@ -80,9 +87,14 @@ impl Endpoint {
         known.into_iter().find(|(paths, _)| paths.iter().any(is)).map(|(_, endpoint)| endpoint)
     }
 
-    /// The endpoint of what follows an unknown first segment.
-    fn behind_stage(rest: &[&str], asks: bool) -> Option<Self> {
-        if rest.is_empty() { asks.then_some(Self::Update) } else { Self::known(rest) }
+    /// The endpoint of what follows the first segment, if that may be a stage.
+    fn behind_stage(segments: &[&str], asks: bool) -> Option<Self> {
+        match segments {
+            [first, ..] if OWN_WORDS.contains(first) => None,
+            [_] => asks.then_some(Self::Update),
+            [_, rest @ ..] => Self::known(rest),
+            [] => None,
+        }
     }
 }
 
@@ -124,6 +136,22 @@ mod tests {
             ("/prod/myip", true, Some(Endpoint::PlainIp)),
             ("/healthz", false, Some(Endpoint::Health)),
             ("/a/b/update", true, None),
+            ("/checkip/update", true, None),
+            ("/healthz/nic/update", true, None),
+            ("/ip/nic/update", true, None),
+            ("/../nic/update", true, None),
+            ("/%2e%2e/nic/update", true, None),
+            ("/./nic/update", true, None),
+            ("/register/update", true, None),
+            ("/nic", true, None),
+            ("/v2", true, None),
+            ("/ui", true, None),
+            ("/prod/ui", true, None),
+            ("/present", true, None),
+            ("/cleanup", true, None),
+            ("/register", true, None),
+            ("/..", true, None),
+            ("/...", true, Some(Endpoint::Update)),
             ("/prod/unknown", true, None),
             ("/nic", false, None),
             ("/NIC/UPDATE", true, None),

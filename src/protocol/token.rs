@@ -86,11 +86,19 @@ impl Scope {
     }
 }
 
+/// The most labels that a host may have below the apex of its zone. Each is a token more that may be
+/// the right one, and they are computed for whoever asks. `docs/protocol.md` states it,
+/// `protocol-tests/a-host-of-too-many-labels-is-covered-by-no-token.txt`, and the second reading of
+/// requests in `fuzz/targets/`.
+pub const MAX_LABELS: usize = 10;
+
 /// The scopes of the tokens that cover a host in its zone: its own, and the subtrees of the host and
-/// of its ancestors in the zone.
+/// of its ancestors in the zone. A host of more than [`MAX_LABELS`] is covered by none.
 pub fn scopes(host: &HostName, zone: &Zone) -> impl Iterator<Item = (Scope, HostName)> {
     let subtrees = host.ancestry().filter(|name| name.is_within(&zone.name) && !name.is_wildcard());
-    iter::once((Scope::Host, host.clone())).chain(subtrees.map(|name| (Scope::Subtree, name)))
+    let scopes = iter::once((Scope::Host, host.clone())).chain(subtrees.map(|name| (Scope::Subtree, name)));
+    let is_covered = host.labels().count() <= zone.name.labels().count() + MAX_LABELS;
+    scopes.filter(move |_| is_covered)
 }
 
 /// A token: 24 characters of lower-case Crockford base32. It has no `Debug` and is wiped when
@@ -198,6 +206,20 @@ mod tests {
         (Scope::Subtree, 0, "fxb4n9azc0vc2d067krm4d0r"),
         (Scope::Host, 12, "t1npv346kfrvwqgw2zw33qvm"),
     ];
+
+    #[test]
+    fn the_scopes_of_a_host_go_up_to_the_apex() {
+        let zone = Zone { name: "example.org".parse().unwrap(), id: "Z1".parse().unwrap() };
+        let shown = |host: &str| {
+            let host = host.parse().unwrap();
+            let scopes = scopes(&host, &zone).map(|(scope, name)| format!("{} {name}", scope.word()));
+            scopes.collect::<Vec<_>>().join(", ")
+        };
+        assert_eq!(shown("*.a.example.org"), "host *.a.example.org, subtree a.example.org, subtree example.org");
+        assert_eq!(shown("example.org"), "host example.org, subtree example.org");
+        assert_eq!(shown(&format!("{}example.org", "a.".repeat(10))).split(", ").count(), 12);
+        assert_eq!(shown(&format!("{}example.org", "a.".repeat(11))), "");
+    }
 
     #[test]
     fn a_secret_is_long_and_printable() {

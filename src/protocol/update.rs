@@ -6,10 +6,10 @@ use http::HeaderMap;
 
 use crate::protocol::{
     credentials::Credentials,
-    desired::{Desired, desired},
+    desired::{Asked, Desired},
     hostname::{HostName, NotFqdn},
     parameters::Parameters,
-    reply::Refusal,
+    reply::{Refusal, ReturnCode},
     token::{self, Password},
 };
 
@@ -33,6 +33,10 @@ pub struct Update {
     pub desired: Result<Desired, &'static str>,
     /// The TTL asked for, in seconds, not yet clamped.
     pub ttl: Option<u32>,
+    /// Whether a record set is asked to be deleted, even if something else wins over it.
+    pub offline: bool,
+    /// Whether a TXT record is asked for.
+    pub txt: bool,
 }
 
 /// What a deployment lets a request ask for.
@@ -66,14 +70,33 @@ impl Update {
             _ => host.parse(),
         };
         let hosts = hosts(parameters, named, read);
+        let asked = Asked::read(parameters, policy.allow_private);
         Ok(Self {
             user,
             password,
             hosts,
             zone_id: parameters.first(&["zoneid"]).map(str::to_owned),
-            desired: desired(parameters, source, policy.allow_private),
             ttl: parameters.first(&["ttl"]).and_then(parse_ttl),
+            offline: asked.is_offline(),
+            txt: parameters.first(&["txt"]).is_some(),
+            desired: asked.desired(source),
         })
+    }
+
+    /// Refuses what is not done at all, or not by this deployment.
+    ///
+    /// # Errors
+    ///
+    /// `!donator` if the request asks for a TXT record, or takes a host offline and may not.
+    pub fn check(&self, allow_offline: bool) -> Result<(), Refusal> {
+        if self.txt {
+            // An ACME client that takes us for another service would set an address.
+            return Err(Refusal::new(ReturnCode::NotDonator, "a TXT record is not written"));
+        }
+        if self.offline && !allow_offline {
+            return Err(Refusal::new(ReturnCode::NotDonator, "offline is not allowed here"));
+        }
+        Ok(())
     }
 
     /// The hosts as they may be logged: `?` stands for a malformed one, and for one that may contain
@@ -170,6 +193,22 @@ mod tests {
             let read: Vec<_> =
                 update.hosts.iter().map(|host| host.as_ref().map_or("notfqdn", HostName::as_str)).collect();
             assert_eq!(read, hosts, "{query}");
+        }
+    }
+
+    #[test]
+    fn a_txt_record_and_an_offline_that_is_not_allowed_are_donator() {
+        for (query, where_allowed, elsewhere) in [
+            ("txt=x", false, false),
+            ("txt=x&offline=YES", false, false),
+            ("offline=YES&myip=198.51.100.7", true, false),
+            ("ipv4=offline,198.51.100.7", true, false),
+            ("ipv6=no,offline", true, false),
+            ("txt=&offline=NO&myip=offline", true, true),
+        ] {
+            let update = update(query);
+            let done = [true, false].map(|allow_offline| update.check(allow_offline).is_ok());
+            assert_eq!(done, [where_allowed, elsewhere], "{query}");
         }
     }
 

@@ -69,7 +69,7 @@ impl Route53 {
         calls: &CallCount,
     ) -> Result<Current, Problem> {
         if let Some(shared) = shared.filter(|shared| shared.covers(grant.host())) {
-            return present_of(grant.host(), &shared.page.resource_record_sets);
+            return present_of(grant, &shared.page.resource_record_sets);
         }
         let (mut sets, mut from) = (Vec::new(), (None, None));
         loop {
@@ -77,7 +77,7 @@ impl Route53 {
             let more = splits(&page, grant.host());
             sets.extend(page.resource_record_sets);
             if !more {
-                return present_of(grant.host(), &sets);
+                return present_of(grant, &sets);
             }
             from = (page.next_record_type, page.next_record_identifier);
         }
@@ -184,12 +184,15 @@ fn splits(page: &Page, host: &HostName) -> bool {
     page.is_truncated && page.next_record_name().is_some_and(|next| is_name(next, host))
 }
 
-/// What a host has, given record sets that may be of other hosts too.
-fn present_of(host: &HostName, sets: &[ResourceRecordSet]) -> Result<Current, Problem> {
+/// What a granted host has, given record sets that may be of other hosts too.
+fn present_of(grant: &Grant<'_>, sets: &[ResourceRecordSet]) -> Result<Current, Problem> {
+    let is_apex = *grant.host() == grant.zone().name;
     let mut ours = ByFamily::default();
-    for set in sets.iter().filter(|set| is_name(&set.name, host)) {
+    for set in sets.iter().filter(|set| is_name(&set.name, grant.host())) {
         let family = match &set.r#type {
             RrType::Cname => return Ok(Current::NotOurs("a CNAME is there")),
+            // DNS answers with the other name servers, and never with an address of this zone.
+            RrType::Ns if !is_apex => return Ok(Current::NotOurs("it is delegated to other name servers")),
             RrType::A => Family::V4,
             RrType::Aaaa => Family::V6,
             _ => continue,

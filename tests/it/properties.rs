@@ -22,7 +22,7 @@ use nic53::{
     protocol::{
         access::{Access, Generations},
         address::{ByFamily, Family, is_publishable},
-        desired::Desired,
+        desired::{Desired, Target},
         element::{Element, Prefix},
         hostname::HostName,
         parameters::Body,
@@ -423,8 +423,19 @@ fn a_token_is_right_in_any_case_with_white_space_and_a_comma_behind_it_and_no_ot
 // Addresses and prefixes.
 
 /// Where special ranges of IPv6 begin.
-const HEADS: [&str; 9] =
-    ["::", "2001:db8::", "fe80::", "fc00::", "fec0::", "ff02::", "64:ff9b::", "100::", "::ffff:0:0"];
+const HEADS: [&str; 11] = [
+    "::",
+    "2001:db8::",
+    "2002:c633:6407::",
+    "2002:a00:1::",
+    "fe80::",
+    "fc00::",
+    "fec0::",
+    "ff02::",
+    "64:ff9b::",
+    "100::",
+    "::ffff:0:0",
+];
 
 /// An IPv6 address: of any bits, of few, of the ranges that are special, and mapped IPv4.
 fn ipv6() -> impl Strategy<Value = Ipv6Addr> {
@@ -463,22 +474,26 @@ fn a_prefix_takes_the_place_of_the_first_bits_and_no_others() {
             _ => format!("[{address}]"),
         };
         let element = Element::parse(&format!("{spelled}/{length}"));
-        let is_network = written[length..].chars().all(|bit| bit == '0');
-        let is_mapped = written.starts_with(&format!("{}{}", "0".repeat(80), "1".repeat(16)));
-        if length == 128 || !is_network {
-            prop_assert_eq!(element, Element::Address(address.to_canonical()));
+        let is_network = !written[length..].contains('1') || !written[64..].contains('1');
+        if written.starts_with(&format!("{}{}", "0".repeat(80), "1".repeat(16))) {
+            let whole = if length == 128 { Element::Address(address.to_canonical()) } else { Element::Ignored };
+            prop_assert_eq!(element, whole);
             return Ok(());
         }
-        if is_mapped {
-            prop_assert_eq!(element, Element::Ignored);
+        if !written[..64].contains('1') && written[64..].contains('1') {
+            prop_assert_eq!(element, Element::HostPart(address));
+            return Ok(());
+        }
+        if length == 128 || !is_network {
+            prop_assert_eq!(element, Element::Address(address.into()));
             return Ok(());
         }
         let Element::Prefix(prefix) = element else { return Err(TestCaseError::fail(format!("{element:?}"))) };
         let expected = format!("{}{}", &written[..length], &bits(old)[length..]);
-        let publishable = is_publishable(of_bits(&expected).into(), true);
+        let publishable = is_publishable(of_bits(&expected).into(), false);
         let has_host = expected[length..].contains('1');
         seen.note(has_host);
-        let adopted = prefix.adopt(old);
+        let adopted = prefix.adopt(old, false);
         prop_assert_eq!(adopted, (has_host && publishable).then(|| of_bits(&expected)));
         prop_assert!(adopted != Some(address), "the network address itself");
         Ok(())
@@ -486,35 +501,23 @@ fn a_prefix_takes_the_place_of_the_first_bits_and_no_others() {
     assert!(seen.counts.iter().all(|count| count.get() > 0), "{:?}", seen.counts);
 }
 
-/// What the contract says is never published, and what only where it is allowed.
-const NEVER: [&str; 15] = [
-    "0.0.0.0/8",
-    "127.0.0.0/8",
-    "169.254.0.0/16",
-    "192.0.0.0/24",
-    "198.18.0.0/15",
-    "224.0.0.0/4",
-    "240.0.0.0/4",
-    "::/128",
-    "::1/128",
-    "fe80::/10",
-    "fec0::/10",
-    "ff00::/8",
-    "64:ff9b::/96",
-    "100::/64",
-    "ff00::/8",
-];
+/// What the contract says is never published of IPv4.
+const NEVER: [&str; 7] =
+    ["0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "192.0.0.0/24", "198.18.0.0/15", "224.0.0.0/4", "240.0.0.0/4"];
 /// Private ones.
 const PRIVATE: [&str; 5] = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"];
+/// Of IPv6 what is published, and within it the addresses around one of IPv4.
+const GLOBAL: [&str; 2] = ["2000::/3", "2002::/16"];
 
 #[test]
 fn what_is_published_is_what_the_contract_lets_be() {
     let nets = |nets: &[&str]| nets.iter().map(|net| net.parse().expect("a network")).collect::<Vec<IpNet>>();
-    let (never, private) = (nets(&NEVER), nets(&PRIVATE));
+    let (never, private, global) = (nets(&NEVER), nets(&PRIVATE), nets(&GLOBAL));
     // At the edges of the ranges, and anywhere.
     let edges: Vec<IpAddr> = never
         .iter()
         .chain(&private)
+        .chain(&global)
         .flat_map(|net| {
             let step = |address: IpAddr, up: bool| match address {
                 IpAddr::V4(v4) => {
@@ -537,7 +540,17 @@ fn what_is_published_is_what_the_contract_lets_be() {
     ];
     holds("ranges that are not published", [4_000, 200_000], &(given, any::<bool>()), |(address, allow_private)| {
         let is_in = |nets: &[IpNet]| nets.iter().any(|net| net.contains(&address));
-        let expected = !is_in(&never) && (allow_private || !is_in(&private));
+        let v4 = |address: IpAddr| {
+            let is_in = |nets: &[IpNet]| nets.iter().any(|net| net.contains(&address));
+            !is_in(&never) && (allow_private || !is_in(&private))
+        };
+        let expected = match address {
+            IpAddr::V4(_) => v4(address),
+            IpAddr::V6(v6) if global[1].contains(&address) => {
+                v4(Ipv4Addr::from(*v6.octets()[2..].first_chunk::<4>().expect("four octets")).into())
+            }
+            IpAddr::V6(_) => global[0].contains(&address) || allow_private && is_in(&private),
+        };
         prop_assert_eq!(is_publishable(address, allow_private), expected, "{}", address);
         Ok(())
     });
@@ -578,16 +591,22 @@ fn few_prefixes() -> impl Strategy<Value = Prefix> {
     )
 }
 
-/// What a request may ask for: IPv4 first, a prefix only without an IPv6 address.
+/// What a request may ask of a family.
+fn target(family: Family) -> impl Strategy<Value = Target> {
+    let set = |addresses: Vec<IpAddr>| if addresses.is_empty() { Target::Keep } else { Target::Set(addresses) };
+    let other = Just(Target::Delete);
+    match family {
+        Family::V4 => prop_oneof![4 => distinct(few_v4(), 8).prop_map(set), 1 => other].boxed(),
+        Family::V6 => {
+            let moves = few_prefixes().prop_map(|prefix| Target::Move { prefix, allow_private: false });
+            prop_oneof![4 => distinct(few_v6(), 8).prop_map(set), 3 => moves, 1 => other].boxed()
+        }
+    }
+}
+
+/// What a request may ask for.
 fn desired() -> impl Strategy<Value = Desired> {
-    let publish = (distinct(few_v4(), 8), distinct(few_v6(), 8), prop::option::of(few_prefixes()));
-    prop_oneof![
-        1 => Just(Desired::Offline),
-        6 => publish.prop_map(|(v4, v6, prefix)| match prefix {
-            Some(prefix) => Desired::Publish { addresses: v4, prefix: Some(prefix) },
-            None => Desired::Publish { addresses: [v4, v6].concat(), prefix: None },
-        }),
-    ]
+    (target(Family::V4), target(Family::V6)).prop_map(|(v4, v6)| Desired { v4, v6 })
 }
 
 /// A record set as anybody may have written it.
@@ -625,15 +644,15 @@ fn what_a_plan_makes_is_what_was_asked_and_a_second_has_nothing_to_do() {
     let as_asked = [prop::bool::weighted(0.5), prop::bool::weighted(0.5)];
     let given = (desired(), prop::option::weighted(0.3, ttl()), there, as_asked, any::<[Index; 8]>());
     holds("plans", [2_000, 100_000], &given, |(desired, ttl, mut there, as_asked, order)| {
-        if let Desired::Publish { addresses, .. } = &desired {
-            // Else it would hardly ever be as asked.
-            for (family, set) in
-                Family::BOTH.into_iter().zip(&mut there).zip(as_asked).filter_map(|(pair, like)| like.then_some(pair))
-            {
-                let addresses: Vec<_> =
-                    addresses.iter().rev().copied().filter(|address| Family::of(*address) == family).collect();
-                *set = (!addresses.is_empty()).then(|| RecordSet::new(family, 300, &addresses));
-            }
+        // Else it would hardly ever be as asked.
+        for (family, set) in
+            Family::BOTH.into_iter().zip(&mut there).zip(as_asked).filter_map(|(pair, like)| like.then_some(pair))
+        {
+            let addresses: Vec<_> = match &desired[family] {
+                Target::Set(addresses) => addresses.iter().rev().copied().collect(),
+                Target::Keep | Target::Move { .. } | Target::Delete => continue,
+            };
+            *set = Some(RecordSet::new(family, 300, &addresses));
         }
         let present =
             |sets: &[Option<RecordSet>; 2]| Current::Simple(ByFamily { v4: sets[0].clone(), v6: sets[1].clone() });
@@ -655,33 +674,29 @@ fn what_a_plan_makes_is_what_was_asked_and_a_second_has_nothing_to_do() {
         prop_assert_eq!(families.len(), plan.changes.len(), "one change a record set");
         seen.note(plan.changes.is_empty());
 
-        let Desired::Publish { addresses, prefix } = &desired else {
-            prop_assert_eq!(&after, &[None, None]);
-            let listed = vec![IpAddr::from([0; 4])];
-            let nothing = there == [None, None];
-            let expected = if nothing { ReturnCode::NoChg(listed) } else { ReturnCode::Good(listed) };
-            prop_assert_eq!(plan.code, expected);
-            return Ok(());
-        };
-        let is_v6 = |address: &IpAddr| matches!(address, IpAddr::V6(_));
-        let mut wanted: [Vec<IpAddr>; 2] = [
-            addresses.iter().copied().filter(|address| !is_v6(address)).collect(),
-            addresses.iter().copied().filter(is_v6).collect(),
-        ];
-        if let Some(prefix) = prefix {
-            let moved = |address: &IpAddr| match address {
-                IpAddr::V6(v6) => prefix.adopt(*v6).map_or(*address, IpAddr::V6),
-                IpAddr::V4(_) => *address,
-            };
-            let moved: BTreeSet<_> = addresses_of(there[1].as_ref()).iter().map(moved).collect();
-            wanted[1] = moved.into_iter().collect();
-        }
+        let wanted = Family::BOTH.map(|family| match &desired[family] {
+            Target::Set(addresses) => addresses.clone(),
+            Target::Keep | Target::Delete => vec![],
+            Target::Move { prefix, allow_private } => {
+                let adopt = |address: &IpAddr| match address {
+                    IpAddr::V6(v6) => prefix.adopt(*v6, *allow_private).map(IpAddr::V6),
+                    IpAddr::V4(_) => None,
+                };
+                let old = addresses_of(there[1].as_ref());
+                let moved: BTreeSet<_> = old.iter().map(|address| adopt(address).unwrap_or(*address)).collect();
+                if old.iter().any(|address| adopt(address).is_some()) { moved.into_iter().collect() } else { vec![] }
+            }
+        });
         if wanted[1].len() > 8 {
             prop_assert_eq!((plan.changes.len(), plan.code), (0, ReturnCode::DnsErr));
             return Ok(());
         }
         for family in [0, 1] {
             let [own, other] = [there[family].as_ref(), there[1 - family].as_ref()];
+            if desired[Family::BOTH[family]] == Target::Delete {
+                prop_assert_eq!(&after[family], &None);
+                continue;
+            }
             if wanted[family].is_empty() {
                 prop_assert_eq!(after[family].as_ref(), own, "what was not asked for is left to the letter");
                 continue;
@@ -695,8 +710,12 @@ fn what_a_plan_makes_is_what_was_asked_and_a_second_has_nothing_to_do() {
             prop_assert_eq!(as_it_was, own == Some(made), "only what differs is written");
         }
         let asked = wanted.concat();
-        let listed =
-            if asked.is_empty() { there.iter().flat_map(|set| addresses_of(set.as_ref())).collect() } else { asked };
+        let deletes = Family::BOTH.iter().any(|family| desired[*family] == Target::Delete);
+        let listed = match (asked.is_empty(), deletes) {
+            (false, _) => asked,
+            (true, true) => vec![IpAddr::from([0; 4])],
+            (true, false) => there.iter().flat_map(|set| addresses_of(set.as_ref())).collect(),
+        };
         let changed = !plan.changes.is_empty();
         let expected = if changed { ReturnCode::Good(listed.clone()) } else { ReturnCode::NoChg(listed.clone()) };
         prop_assert_eq!(&plan.code, &expected);
@@ -706,15 +725,17 @@ fn what_a_plan_makes_is_what_was_asked_and_a_second_has_nothing_to_do() {
         prop_assert_eq!(again.code, ReturnCode::NoChg(listed));
 
         // In another order it is the same.
-        let mut shuffled = addresses.clone();
-        for (from, to) in order.iter().enumerate().take(shuffled.len()) {
-            let to = to.index(shuffled.len());
-            if is_v6(&shuffled[from]) == is_v6(&shuffled[to]) {
-                shuffled.swap(from, to);
+        let shuffled = desired.clone().map(|target| match target {
+            Target::Set(mut addresses) => {
+                for (from, to) in order.iter().enumerate().take(addresses.len()) {
+                    let to = to.index(addresses.len());
+                    addresses.swap(from, to);
+                }
+                Target::Set(addresses)
             }
-        }
-        let other =
-            Plan::new(&Desired::Publish { addresses: shuffled, prefix: *prefix }, ttl, &present(&there), BOUNDS);
+            Target::Keep | Target::Move { .. } | Target::Delete => target,
+        });
+        let other = Plan::new(&shuffled, ttl, &present(&there), BOUNDS);
         let as_sets = |plan: &Plan| {
             let set = |set: &RecordSet| (set.family, set.ttl, addresses_of(Some(set)));
             plan.changes.iter().map(|(_, made)| set(made)).collect::<Vec<_>>()
