@@ -6,6 +6,7 @@ use std::{fmt, net::IpAddr, str::FromStr};
 use aws_config::SdkConfig;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use nic53::{protocol::zone::Zones, store::route53::Route53};
+use similar::TextDiff;
 
 use super::{
     fake_route53::{FakeRoute53, Fault, Operation},
@@ -347,39 +348,7 @@ fn bytes(text: &str) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// The lines that two texts do not share, with those around them.
+/// What differs, as a unified diff with three lines around it; empty if the texts are equal.
 pub(crate) fn difference(expected: &str, found: &str) -> String {
-    let (expected, found): (Vec<_>, Vec<_>) = (expected.lines().collect(), found.lines().collect());
-    // The longest common subsequence of what is left of each text.
-    let mut common = vec![vec![0; found.len() + 1]; expected.len() + 1];
-    for left in (0..expected.len()).rev() {
-        for right in (0..found.len()).rev() {
-            common[left][right] = if expected[left] == found[right] {
-                common[left + 1][right + 1] + 1
-            } else {
-                common[left + 1][right].max(common[left][right + 1])
-            };
-        }
-    }
-    let (mut left, mut right, mut lines) = (0, 0, Vec::new());
-    while left < expected.len() || right < found.len() {
-        if left < expected.len() && right < found.len() && expected[left] == found[right] {
-            lines.push((' ', expected[left]));
-            left += 1;
-            right += 1;
-        } else if right == found.len() || (left < expected.len() && common[left + 1][right] >= common[left][right + 1])
-        {
-            lines.push(('-', expected[left]));
-            left += 1;
-        } else {
-            lines.push(('+', found[right]));
-            right += 1;
-        }
-    }
-    let near = |index: usize| {
-        let around = &lines[index.saturating_sub(4)..(index + 3).min(lines.len())];
-        around.iter().any(|(mark, _)| *mark != ' ')
-    };
-    let shown = (0..lines.len()).filter(|index| near(*index)).map(|index| lines[index]);
-    shown.fold(String::new(), |text, (mark, line)| text + &format!("  {mark} {line}\n"))
+    TextDiff::from_lines(expected, found).unified_diff().context_radius(3).to_string()
 }
