@@ -20,7 +20,7 @@ use crate::{
     },
     secrets::Provider,
     settings::Settings,
-    store::{CallCount, Store},
+    store::{Budget, Store},
 };
 
 /// Settings, secrets and a store: all it takes to answer.
@@ -91,14 +91,14 @@ impl<S: Store> Gateway<S> {
 
     /// Carries an update out, and gives the code of each host or the one of the whole request.
     async fn update(&self, parts: &Parts, parameters: &Parameters<'_>, entry: &mut Entry) -> Vec<ReturnCode> {
-        let calls = CallCount::default();
-        let outcomes = self.outcomes(parts, parameters, entry, &calls).await;
+        let budget = Budget::start();
+        let outcomes = self.outcomes(parts, parameters, entry, &budget).await;
         let outcomes = outcomes.unwrap_or_else(|refusal| {
             entry.list_one_host();
             // Dyn: codes that concern the whole request are given only once.
             vec![refusal.into()]
         });
-        entry.calls = calls.get();
+        entry.calls = budget.calls().get();
         log_outcomes(entry, &outcomes);
         outcomes.into_iter().map(|outcome| outcome.code).collect()
     }
@@ -109,7 +109,7 @@ impl<S: Store> Gateway<S> {
         parts: &Parts,
         parameters: &Parameters<'_>,
         entry: &mut Entry,
-        calls: &CallCount,
+        budget: &Budget,
     ) -> Result<Vec<Outcome>, Refusal> {
         let Settings { zones, generations, .. } = &self.settings;
         let update = Update::parse(&parts.headers, parameters, entry.source, self.settings.policy)?;
@@ -121,7 +121,7 @@ impl<S: Store> Gateway<S> {
         let mut grants: Vec<&Grant<'_>> = Vec::new();
         let places: Vec<_> =
             authorized.hosts.iter().map(|host| host.as_ref().map(|grant| place(&mut grants, grant))).collect();
-        let changed = self.change(authorized.zone, &grants, &update, calls).await;
+        let changed = self.change(authorized.zone, &grants, &update, budget).await;
         let outcome = |(place, host): (Result<usize, &Refusal>, &String)| match place {
             Ok(place) => changed[place].clone(),
             Err(refusal) => Outcome::new(refusal.code.clone(), format!("{host}: {}", refusal.reason)),
@@ -130,20 +130,24 @@ impl<S: Store> Gateway<S> {
     }
 
     /// Changes the granted hosts of a zone, all or none of them, and gives the outcome of each.
-    async fn change(&self, zone: &Zone, grants: &[&Grant<'_>], update: &Update, calls: &CallCount) -> Vec<Outcome> {
+    async fn change(&self, zone: &Zone, grants: &[&Grant<'_>], update: &Update, budget: &Budget) -> Vec<Outcome> {
         let failed = |problem: &Problem| Outcome::new(ReturnCode::DnsErr, format!("zone {}: {problem}", zone.name));
         let desired = match &update.desired {
             Ok(desired) => desired,
             Err(reason) => return vec![Outcome::new(ReturnCode::DnsErr, *reason); grants.len()],
         };
-        let current = match self.store.record_sets(grants, calls).await {
-            Ok(current) => current,
-            Err(error) => return vec![failed(&error); grants.len()],
+        let turn_and_current = async {
+            let turn = self.store.turn(grants, budget).await?;
+            Ok((turn, self.store.record_sets(grants, budget).await?))
+        };
+        let (turn, current) = match turn_and_current.await {
+            Ok(read) => read,
+            Err(problem) => return vec![failed(&problem); grants.len()],
         };
         let plan = |current| Plan::new(desired, update.ttl, current, self.settings.ttl);
         let plans: Vec<Plan> = current.iter().map(plan).collect();
         let applied = match batch(zone, grants, &plans) {
-            Some(batch) => self.store.apply(&batch, calls).await,
+            Some(batch) => self.store.apply(&batch, turn, budget).await,
             None => Ok(()),
         };
         let outcome = |(grant, plan): (&&Grant<'_>, Plan)| match &applied {

@@ -1,17 +1,20 @@
 //! Where the records are: Route 53, or the embedded store.
 
+mod budget;
 #[cfg(feature = "cli")]
 pub mod embedded;
 pub mod route53;
+mod turns;
 
 use std::{
-    future::Future,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
+    future::{self, Future},
+    sync::Arc,
 };
 
+pub use self::{
+    budget::{Budget, CallCount},
+    turns::Turn,
+};
 use crate::{
     problem::Problem,
     protocol::{
@@ -20,49 +23,54 @@ use crate::{
     },
 };
 
-/// A place that holds record sets. Both are given leave, host by host, and nothing else.
+/// A place that holds record sets. Its methods take only grants, so none can touch a host that nobody
+/// was let in to.
 pub trait Store: Send + Sync + 'static {
+    /// Waits until earlier requests for these hosts are done. Later ones wait until the turn is
+    /// dropped. A store that makes its changes one by one needs no turns.
+    ///
+    /// # Errors
+    ///
+    /// If an earlier request is not done by the deadline.
+    fn turn(&self, _grants: &[&Grant<'_>], _budget: &Budget) -> impl Future<Output = Result<Turn, Problem>> + Send {
+        future::ready(Ok(Turn::default()))
+    }
+
     /// What is present at each granted host, in their order. All are of one zone.
     ///
     /// # Errors
     ///
-    /// Where one of them could not be read.
+    /// If one of them could not be read.
     fn record_sets(
         &self,
         grants: &[&Grant<'_>],
-        calls: &CallCount,
+        budget: &Budget,
     ) -> impl Future<Output = Result<Vec<Current>, Problem>> + Send;
 
-    /// Applies the batch, as a whole or not at all, durably.
+    /// Applies the batch, as a whole or not at all, durably. It keeps the turn until that is done, even
+    /// if nobody waits for the outcome any more.
     ///
     /// # Errors
     ///
-    /// Where it was refused, or it is not known whether it was applied.
-    fn apply(&self, batch: &ChangeBatch<'_>, calls: &CallCount) -> impl Future<Output = Result<(), Problem>> + Send;
+    /// If the batch was refused, or it is not known whether it was applied.
+    fn apply(
+        &self,
+        batch: &ChangeBatch<'_>,
+        turn: Turn,
+        budget: &Budget,
+    ) -> impl Future<Output = Result<(), Problem>> + Send;
 }
 
 impl<S: Store> Store for Arc<S> {
-    async fn record_sets(&self, grants: &[&Grant<'_>], calls: &CallCount) -> Result<Vec<Current>, Problem> {
-        self.as_ref().record_sets(grants, calls).await
+    fn turn(&self, grants: &[&Grant<'_>], budget: &Budget) -> impl Future<Output = Result<Turn, Problem>> + Send {
+        self.as_ref().turn(grants, budget)
     }
 
-    async fn apply(&self, batch: &ChangeBatch<'_>, calls: &CallCount) -> Result<(), Problem> {
-        self.as_ref().apply(batch, calls).await
-    }
-}
-
-/// Calls to Route 53 that one request made, retries included. Clones count together.
-#[derive(Clone, Debug, Default)]
-pub struct CallCount(Arc<AtomicU32>);
-
-impl CallCount {
-    /// One more.
-    pub fn count(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+    async fn record_sets(&self, grants: &[&Grant<'_>], budget: &Budget) -> Result<Vec<Current>, Problem> {
+        self.as_ref().record_sets(grants, budget).await
     }
 
-    /// The calls until now.
-    pub fn get(&self) -> u32 {
-        self.0.load(Ordering::Relaxed)
+    async fn apply(&self, batch: &ChangeBatch<'_>, turn: Turn, budget: &Budget) -> Result<(), Problem> {
+        self.as_ref().apply(batch, turn, budget).await
     }
 }

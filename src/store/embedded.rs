@@ -41,7 +41,7 @@ use crate::{
         record::{self, ChangeBatch, Current, RecordSet},
         zone::{Zone, Zones},
     },
-    store::{CallCount, Store},
+    store::{Budget, Store, Turn},
 };
 
 /// Record sets in a file.
@@ -118,7 +118,7 @@ impl Embedded {
 }
 
 impl Store for Embedded {
-    async fn record_sets(&self, grants: &[&Grant<'_>], _: &CallCount) -> Result<Vec<Current>, Problem> {
+    async fn record_sets(&self, grants: &[&Grant<'_>], _: &Budget) -> Result<Vec<Current>, Problem> {
         // What is in a copy alone might not last, and must not be called unchanged.
         let view = self.shared.with(|opened| Ok(Arc::clone(&opened.view)))?;
         let snapshot = Snapshot::new(view, &self.shared);
@@ -129,7 +129,7 @@ impl Store for Embedded {
         present.collect()
     }
 
-    async fn apply(&self, batch: &ChangeBatch<'_>, _: &CallCount) -> Result<(), Problem> {
+    async fn apply(&self, batch: &ChangeBatch<'_>, _: Turn, _: &Budget) -> Result<(), Problem> {
         let (done, outcome) = oneshot::channel();
         let changes = batch.changes.iter().map(change).collect::<Result<_, _>>()?;
         let batch = Batch { zone: Key::from(&batch.zone.name), changes, done };

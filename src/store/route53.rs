@@ -1,18 +1,23 @@
 //! Route 53: reads record sets and writes change batches through the AWS SDK.
 
-use std::{borrow::Cow, future::Future, time::Duration};
+mod queue;
+mod retry;
+
+use std::{borrow::Cow, time::Duration};
 
 use aws_config::SdkConfig;
 use aws_sdk_route53::{
     Client,
-    config::{ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeTransmitInterceptorContextRef},
-    error::BoxError,
+    config::{self, retry::RetryConfig},
     operation::list_resource_record_sets::ListResourceRecordSetsOutput as Page,
     types::{self, ResourceRecord, ResourceRecordSet, RrType},
 };
 use futures_util::{StreamExt, stream};
 
-use super::{CallCount, Store};
+use tokio::time::timeout_at;
+
+use self::queue::Queue;
+use super::{Budget, Store, Turn, turns::Turns};
 use crate::{
     aws,
     problem::Problem,
@@ -38,6 +43,10 @@ const WARM_UP_LIMIT: Duration = Duration::from_secs(2);
 pub struct Route53 {
     /// The SDK's client.
     client: Client,
+    /// The changes on their way.
+    queue: Queue,
+    /// The hosts that are read and changed now.
+    turns: Turns,
 }
 
 /// A page that may hold the record sets of several hosts of a request.
@@ -51,7 +60,9 @@ struct SharedPage<'a> {
 impl Route53 {
     /// Takes the SDK's configuration; makes no call.
     pub fn new(config: &SdkConfig) -> Self {
-        Self { client: Client::new(config) }
+        let config = config::Builder::from(config).retry_config(RetryConfig::disabled()).build();
+        let client = Client::from_conf(config);
+        Self { queue: Queue::new(client.clone()), client, turns: Turns::default() }
     }
 
     /// Opens the connection that the first request will need, by reading one record set of a zone.
@@ -66,14 +77,14 @@ impl Route53 {
         &self,
         grant: &Grant<'_>,
         shared: Option<&SharedPage<'_>>,
-        calls: &CallCount,
+        budget: &Budget,
     ) -> Result<Current, Problem> {
         if let Some(shared) = shared.filter(|shared| shared.covers(grant.host())) {
             return present_of(grant, &shared.page.resource_record_sets);
         }
         let (mut sets, mut from) = (Vec::new(), (None, None));
         loop {
-            let page = self.page(grant, from, PAGE, calls).await?;
+            let page = self.page(grant, from, PAGE, budget).await?;
             let more = splits(&page, grant.host());
             sets.extend(page.resource_record_sets);
             if !more {
@@ -89,20 +100,17 @@ impl Route53 {
         grant: &Grant<'_>,
         (from_type, from_identifier): (Option<RrType>, Option<String>),
         most: usize,
-        calls: &CallCount,
+        budget: &Budget,
     ) -> Result<Page, Problem> {
-        self.client
+        let list = self
+            .client
             .list_resource_record_sets()
             .hosted_zone_id(grant.zone().id.as_str())
             .start_record_name(escaped(grant.host()))
             .set_start_record_type(from_type)
             .set_start_record_identifier(from_identifier)
-            .max_items(i32::try_from(most).unwrap_or(i32::MAX))
-            .customize()
-            .interceptor(calls.clone())
-            .send()
-            .await
-            .map_err(|error| failure("could not read the record sets", &error))
+            .max_items(i32::try_from(most).unwrap_or(i32::MAX));
+        retry::call("could not read the record sets", budget, || list.clone().send()).await
     }
 }
 
@@ -118,64 +126,31 @@ impl SharedPage<'_> {
 }
 
 impl Store for Route53 {
-    async fn record_sets(&self, grants: &[&Grant<'_>], calls: &CallCount) -> Result<Vec<Current>, Problem> {
-        in_time("could not read the record sets", async {
-            // Hosts of one request are often next to each other: one page may hold them all.
-            let first = grants.iter().min_by_key(|grant| grant.host().labels().rev().collect::<Vec<_>>());
-            let shared = match first {
-                Some(first) if grants.len() > 1 => {
-                    let page = self.page(first, (None, None), PAGE * grants.len(), calls).await?;
-                    Some(SharedPage { first: first.host(), page })
-                }
-                _ => None,
-            };
-            let reads: Vec<_> = grants.iter().map(|grant| self.present(grant, shared.as_ref(), calls)).collect();
-            // All of them, even if one fails: which calls are made must not depend on timing.
-            let reads = stream::iter(reads).buffered(READS_AT_ONCE).collect::<Vec<_>>();
-            reads.await.into_iter().collect()
-        })
-        .await
+    async fn turn(&self, grants: &[&Grant<'_>], budget: &Budget) -> Result<Turn, Problem> {
+        let turn = self.turns.take(grants.iter().map(|grant| grant.host()));
+        let late = |_| Problem("an earlier request for the same host is still under way".to_owned());
+        timeout_at(budget.deadline(), turn).await.map_err(late)
     }
 
-    async fn apply(&self, batch: &ChangeBatch<'_>, calls: &CallCount) -> Result<(), Problem> {
+    async fn record_sets(&self, grants: &[&Grant<'_>], budget: &Budget) -> Result<Vec<Current>, Problem> {
+        // Hosts of one request are often next to each other: one page may hold them all.
+        let first = grants.iter().min_by_key(|grant| grant.host().labels().rev().collect::<Vec<_>>());
+        let shared = match first {
+            Some(first) if grants.len() > 1 => {
+                let page = self.page(first, (None, None), PAGE * grants.len(), budget).await?;
+                Some(SharedPage { first: first.host(), page })
+            }
+            _ => None,
+        };
+        let reads: Vec<_> = grants.iter().map(|grant| self.present(grant, shared.as_ref(), budget)).collect();
+        // All of them, even if one fails: which calls are made must not depend on timing.
+        let reads = stream::iter(reads).buffered(READS_AT_ONCE).collect::<Vec<_>>();
+        reads.await.into_iter().collect()
+    }
+
+    async fn apply(&self, batch: &ChangeBatch<'_>, turn: Turn, budget: &Budget) -> Result<(), Problem> {
         let changes = batch.changes.iter().map(change).collect::<Result<_, _>>()?;
-        let change = self
-            .client
-            .change_resource_record_sets()
-            .hosted_zone_id(batch.zone.id.as_str())
-            .change_batch(types::ChangeBatch::builder().set_changes(Some(changes)).build().map_err(incomplete)?)
-            .customize()
-            .interceptor(calls.clone());
-        in_time("could not confirm the change", async {
-            change.send().await.map_err(|error| failure("could not confirm the change", &error))
-        })
-        .await?;
-        Ok(())
-    }
-}
-
-/// Counts every attempt, including retries.
-impl Intercept for CallCount {
-    fn name(&self) -> &'static str {
-        "CallCount"
-    }
-
-    fn read_before_transmit(
-        &self,
-        _context: &BeforeTransmitInterceptorContextRef<'_>,
-        _components: &RuntimeComponents,
-        _config: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        self.count();
-        Ok(())
-    }
-}
-
-/// Waits for several calls no longer than one call may take.
-async fn in_time<T>(what: &str, work: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
-    match tokio::time::timeout(aws::CALL_LIMIT, work).await {
-        Ok(result) => result,
-        Err(_) => Err(Problem(format!("{what}: no answer from Route 53 within {} ms", aws::CALL_LIMIT.as_millis()))),
+        self.queue.change(batch.zone.id.as_str(), changes, turn, budget).await
     }
 }
 

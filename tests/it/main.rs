@@ -2,6 +2,7 @@
 
 mod abuse;
 mod bootstrap;
+mod busy;
 mod check;
 mod clients;
 mod corpus;

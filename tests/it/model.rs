@@ -177,15 +177,15 @@ struct Run {
 
 impl Run {
     /// Plays the clients of a seed against a store.
-    fn new<S: Store>(seed: u64, aws: &SdkConfig, store: impl FnOnce(Arc<Route53>) -> S) -> Self {
-        // The SDK's backoffs.
+    fn new<S: Store>(seed: u64, aws: &SdkConfig, store: impl Fn(Arc<Route53>) -> S) -> Self {
+        // The pauses between attempts.
         fastrand::seed(seed);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
         runtime.expect("a runtime").block_on(Self::play(seed, aws, store))
     }
 
     /// The same, on a runtime whose clock stands still.
-    async fn play<S: Store>(seed: u64, aws: &SdkConfig, store: impl FnOnce(Arc<Route53>) -> S) -> Self {
+    async fn play<S: Store>(seed: u64, aws: &SdkConfig, store: impl Fn(Arc<Route53>) -> S) -> Self {
         let mut random = Rng::with_seed(seed);
         let route53 = FakeRoute53::new();
         route53.zone("Z1", "example.org");
@@ -194,27 +194,33 @@ impl Run {
         }
         let way = FlakyTransport::new(route53, "Z1", random.u64(..));
         let first = way.records();
-        let aws = way.configure(aws, format!("model-{seed}"));
-        let store = store(Arc::new(Route53::new(&aws)));
         let setting = |name: &str| match name {
             "NIC53_ZONES" => Some(ZONES.to_owned()),
             "NIC53_ALLOW_OFFLINE" => Some("true".to_owned()),
             _ => None,
         };
-        let gateway = gateway::gateway(front_end::FrontEnd::HttpApi, store, setting).await.expect("settings");
-        let world = World { gateway, way: way.clone(), exchanges: Mutex::default() };
+        let clients: Vec<_> = (0..random.usize(2..=4)).map(|_| (random.fork(), random.usize(3..=6))).collect();
+        // One `nic53 serve` for all, or a Lambda for each.
+        let mut gateways = Vec::new();
+        for _ in 0..if random.bool() { 1 } else { clients.len() } {
+            let store = store(Arc::new(Route53::new(&way.configure(aws))));
+            gateways.push(gateway::gateway(front_end::FrontEnd::HttpApi, store, setting).await.expect("settings"));
+        }
+        let world = World { gateways, way: way.clone(), exchanges: Mutex::default() };
 
+        let work = *random.choice(&[0, 0, 300, 500, 1000]).expect("not empty");
+        way.set_busy(Duration::from_millis(work), *random.choice(&[None, None, Some(3), Some(5)]).expect("not empty"));
         way.set_trouble(*random.choice(&[0, 10, 30, 60]).expect("not empty"));
         let habits = Habits { crowded: random.bool(), repeating: random.bool() };
-        let clients: Vec<_> = (0..random.usize(2..=4)).map(|_| (random.fork(), random.usize(3..=6))).collect();
-        future::join_all(clients.into_iter().map(|(random, requests)| world.client(random, habits, requests))).await;
+        let play = |(client, (random, requests))| world.client(client, random, habits, requests);
+        future::join_all(clients.into_iter().enumerate().map(play)).await;
 
         // What is still under way arrives, or never does; from now on all is well.
         way.set_trouble(0);
         sleep(LATEST).await;
         let stormy = world.exchanges.lock().expect("no panic").len();
         for asked in [Asked::nothing(), Asked::set("198.51.100.53", "2001:db8:53::53"), Asked::nothing()] {
-            world.exchange(&asked).await;
+            world.exchange(0, &asked).await;
         }
 
         let exchanges = world.exchanges.into_inner().expect("no panic");
@@ -248,8 +254,8 @@ impl fmt::Display for Run {
 
 /// A gateway, the way it goes, and who asked it what.
 struct World<S> {
-    /// Who answers.
-    gateway: Gateway<S>,
+    /// Who answers: one gateway for all clients, or one for each.
+    gateways: Vec<Gateway<S>>,
     /// What lies between it and Route 53.
     way: FlakyTransport,
     /// What was asked; `None` where it is not answered yet.
@@ -280,28 +286,29 @@ struct Asked {
 
 impl<S: Store> World<S> {
     /// A client: it asks, waits, and asks again, the same where it was told to.
-    async fn client(&self, mut random: Rng, habits: Habits, requests: usize) {
+    async fn client(&self, client: usize, mut random: Rng, habits: Habits, requests: usize) {
         let mut again = None;
         for _ in 0..requests {
             sleep(Duration::from_millis(random.u64(0..1_500))).await;
             let asked = again.take().unwrap_or_else(|| Asked::draw(&mut random, habits));
-            if self.exchange(&asked).await && random.bool() {
+            if self.exchange(client, &asked).await && random.bool() {
                 again = Some(asked);
             }
         }
     }
 
     /// Sends a request, and notes what comes of it. Whether it should be sent again.
-    async fn exchange(&self, asked: &Asked) -> bool {
+    async fn exchange(&self, client: usize, asked: &Asked) -> bool {
         let request = {
             let mut exchanges = self.exchanges.lock().expect("no panic");
             exchanges.push(None);
-            exchanges.len() - 1
+            self.way.begin(asked.hosts.iter().map(|(host, _)| host.clone()).collect())
         };
         let called = self.way.note(request, &format!("{asked:?}"));
         let began = Instant::now();
         let (parts, ()) = asked.request().into_parts();
-        let answer = REQUEST.scope(request, self.gateway.answer(&parts, Body::Whole(b""), None));
+        let gateway = &self.gateways[client % self.gateways.len()];
+        let answer = REQUEST.scope(request, gateway.answer(&parts, Body::Whole(b""), None));
         let patience = asked.patience.unwrap_or(Duration::from_hours(1));
         let reply = timeout(patience, answer).await.ok().map(|reply| Reply {
             status: reply.status().as_u16(),
@@ -545,6 +552,8 @@ struct Tally {
     requests: u64,
     /// Calls to Route 53.
     calls: u64,
+    /// Calls that were refused because it was busy.
+    busy: u64,
     /// Trouble by kind.
     troubles: BTreeMap<&'static str, u64>,
     /// Lines by code, and clients that had gone.
@@ -569,10 +578,12 @@ impl Tally {
             }
         }
         let is_call = |(_, event): &&(_, Event)| matches!(event, Event::Sent { .. });
+        let is_busy = |(_, event): &&(_, Event)| matches!(event, Event::Busy { .. });
         Self {
             runs: 1,
             requests: run.exchanges.len() as u64,
             calls: run.log.iter().filter(is_call).count() as u64,
+            busy: run.log.iter().filter(is_busy).count() as u64,
             troubles: run.troubles.clone(),
             replies,
             applied: run.applied,
@@ -586,6 +597,7 @@ impl Tally {
         self.runs += other.runs;
         self.requests += other.requests;
         self.calls += other.calls;
+        self.busy += other.busy;
         for (kind, count) in other.troubles {
             *self.troubles.entry(kind).or_default() += count;
         }
@@ -613,6 +625,7 @@ impl Tally {
             ("random interleavings of 2 to 4 clients", self.runs.to_string()),
             ("requests", self.requests.to_string()),
             ("calls to Route 53, retries included", self.calls.to_string()),
+            ("calls refused because it was busy", self.busy.to_string()),
             ("calls in trouble", by_count(troubles)),
             ("lines answered, and clients gone before", by_count(replies)),
             (

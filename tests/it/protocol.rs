@@ -109,7 +109,8 @@ async fn play_all(front_end: FrontEnd, page: usize) {
         let aws = aws.clone();
         plays.spawn(async move {
             // Who only waits needs no seat.
-            let _seat = if text.contains(" hang") { None } else { Some(SEATS.acquire().await) };
+            let waits = text.contains(" hang") || text.contains('…');
+            let _seat = if waits { None } else { Some(SEATS.acquire().await) };
             let outcome = play(&path, &text, front_end, page, &aws).await;
             outcome.unwrap_or_else(|problem| Outcome::Problem(format!("{}, {front_end:?}:\n{problem}", path.display())))
         });

@@ -12,6 +12,7 @@ use std::{
     net::SocketAddr,
     str::FromStr,
     sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
 };
 
 use aws_config::SdkConfig;
@@ -34,6 +35,7 @@ use hyper_util::rt::TokioIo;
 use tokio::{
     net::{TcpListener, TcpStream},
     task::{JoinHandle, JoinSet},
+    time::{Instant, sleep},
 };
 
 use super::{
@@ -67,7 +69,7 @@ pub(crate) struct Call {
     pub(crate) zone: String,
     /// The name that a list was to start at, or the changes as `UPSERT home.example.org. 60 A …`.
     pub(crate) about: Vec<String>,
-    /// How it failed by order, if it did.
+    /// How it failed, by order or because the service was busy, if it did.
     pub(crate) fault: Option<Fault>,
 }
 
@@ -117,6 +119,22 @@ struct State {
     page: usize,
     /// Batches applied so far.
     changes: u32,
+    /// How long it works on a batch.
+    work: Duration,
+    /// Until when it works on a batch of a zone.
+    busy_until: BTreeMap<String, Instant>,
+    /// The calls that the account may make, if there is a limit.
+    bucket: Option<Bucket>,
+}
+
+/// Calls that an account may make: a bucket that fills up.
+struct Bucket {
+    /// Calls a second, and the most that it holds.
+    rate: u32,
+    /// What is in it; parts of a call too.
+    calls: f64,
+    /// When that was so.
+    at: Instant,
 }
 
 /// An error as the service answers it.
@@ -140,7 +158,16 @@ enum Asked {
 impl FakeRoute53 {
     /// One without zones and without a socket: it answers whom it [configures](Self::configure).
     pub(crate) fn new() -> Self {
-        let state = State { zones: BTreeMap::new(), faults: Vec::new(), calls: Vec::new(), page: 300, changes: 0 };
+        let state = State {
+            zones: BTreeMap::new(),
+            faults: Vec::new(),
+            calls: Vec::new(),
+            page: 300,
+            changes: 0,
+            work: Duration::ZERO,
+            busy_until: BTreeMap::new(),
+            bucket: None,
+        };
         Self { state: Arc::new(Mutex::new(state)), server: None }
     }
 
@@ -210,6 +237,17 @@ impl FakeRoute53 {
     /// No page has more than this many record sets, however many are asked for.
     pub(crate) fn limit_pages(&self, most: usize) {
         self.lock().page = most;
+    }
+
+    /// From now on a batch is in work for this long before it is answered. Another one of its zone is
+    /// refused meanwhile (`PriorRequestNotComplete`).
+    pub(crate) fn take_time(&self, work: Duration) {
+        self.lock().work = work;
+    }
+
+    /// From now on the account may make this many calls a second; more are refused (`Throttling`).
+    pub(crate) fn limit_calls(&self, rate: u32) {
+        self.lock().bucket = Some(Bucket { rate, calls: rate.into(), at: Instant::now() });
     }
 
     /// The calls since the last time this was asked.
@@ -284,13 +322,25 @@ async fn serve_connection(stream: TcpStream, state: Arc<Mutex<State>>) {
 
 /// Answers one request; an error resets the connection.
 async fn answer(parts: &http::request::Parts, body: &[u8], state: &Mutex<State>) -> io::Result<Response<String>> {
-    let (answer, fault) = {
+    let (answer, fault, work) = {
         let mut state = state.lock().expect("no test panics in here");
         match understand(parts, body) {
-            Ok((zone, request)) => state.carry_out(&zone, request),
-            Err(error) => (Err(error), None),
+            Ok((zone, request)) => {
+                let is_change = matches!(request, Asked::Change { .. });
+                let (answer, fault) = state.carry_out(&zone, request);
+                let in_work = is_change && answer.is_ok() && fault.is_none_or(|fault| fault.late);
+                let work = if in_work { state.work } else { Duration::ZERO };
+                if !work.is_zero() {
+                    state.busy_until.insert(zone, Instant::now() + work);
+                }
+                (answer, fault, work)
+            }
+            Err(error) => (Err(error), None, Duration::ZERO),
         }
     };
+    if !work.is_zero() {
+        sleep(work).await;
+    }
     match fault.map(|fault| fault.kind) {
         None => Ok(answer.map_or_else(|error| error.response(), |text| response(StatusCode::OK, &text))),
         Some(Kind::Hang) => pending::<Result<_, Infallible>>().await.map_err(|never| match never {}),
@@ -343,6 +393,14 @@ fn list_request(query: &str) -> Option<Asked> {
     Some(Asked::List { from, most, name })
 }
 
+/// The names that a change is about; none if it is no change.
+pub(crate) fn names_of(body: &[u8]) -> Vec<String> {
+    let Some(Asked::Change { batch }) = std::str::from_utf8(body).ok().and_then(change_request) else {
+        return Vec::new();
+    };
+    batch.into_iter().filter_map(|change| canonical(&change.record_set.name).ok()).collect()
+}
+
 /// Reads the body of a change.
 fn change_request(body: &str) -> Option<Asked> {
     let root = xml::parse(body).filter(|root| root.name == "ChangeResourceRecordSetsRequest")?;
@@ -379,7 +437,7 @@ impl State {
             Asked::List { name, .. } => (Operation::List, vec![name.clone()]),
             Asked::Change { batch } => (Operation::Change, batch.iter().map(ToString::to_string).collect()),
         };
-        let fault = self.next_fault(operation);
+        let fault = self.next_fault(operation).or_else(|| self.busy(operation, zone));
         self.calls.push(Call { operation, zone: zone.to_owned(), about, fault });
         if fault.is_some_and(|fault| !fault.late) {
             return (Ok(String::new()), fault);
@@ -398,12 +456,35 @@ impl State {
         (answer, fault)
     }
 
+    /// How a call fails because of those before it, if it does.
+    fn busy(&mut self, operation: Operation, zone: &str) -> Option<Fault> {
+        let fails = |kind| Some(Fault { kind, late: false });
+        if self.bucket.as_mut().is_some_and(|bucket| !bucket.take()) {
+            return fails(Kind::Throttle);
+        }
+        let in_work = self.busy_until.get(zone).is_some_and(|until| Instant::now() < *until);
+        if operation == Operation::Change && in_work { fails(Kind::PriorRequest) } else { None }
+    }
+
     /// The fault of the next call of an operation, which is then used up.
     fn next_fault(&mut self, operation: Operation) -> Option<Fault> {
         let ordered = self.faults.iter_mut().find(|(other, _, times)| *other == operation && *times != Some(0));
         let (_, fault, times) = ordered?;
         *times = times.map(|times| times - 1);
         Some(*fault)
+    }
+}
+
+impl Bucket {
+    /// Takes one call, if there is one.
+    fn take(&mut self) -> bool {
+        let now = Instant::now();
+        let rate = f64::from(self.rate);
+        self.calls = (self.calls + rate * (now - self.at).as_secs_f64()).min(rate);
+        self.at = now;
+        let allowed = self.calls >= 1.0;
+        self.calls -= f64::from(u8::from(allowed));
+        allowed
     }
 }
 

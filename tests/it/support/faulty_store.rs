@@ -1,4 +1,4 @@
-//! Route 53 behind a store that makes a bug: what the model's checks must find.
+//! Route 53 behind a store with a bug, which the model's checks must find.
 
 use std::{
     collections::HashMap,
@@ -16,9 +16,9 @@ use nic53::{
         token::{Password, Secrets},
         zone::Zones,
     },
-    store::{CallCount, Store, route53::Route53},
+    store::{Budget, Store, Turn, route53::Route53},
 };
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::flaky_transport::REQUEST;
 
@@ -53,11 +53,15 @@ pub(crate) enum Bug {
     DeletionMisspelled,
     /// Only the first of several addresses is written.
     AddressLost,
+    /// A busy Route 53 is given up after half a second.
+    BusyGivenUp,
+    /// A request does not wait for an earlier one for the same host.
+    TurnIgnored,
 }
 
 impl Bug {
     /// All of them, and what they are found by.
-    pub(crate) const FOUND_BY: [(Self, &str); 14] = [
+    pub(crate) const FOUND_BY: [(Self, &str); 16] = [
         (Self::GoodTooEarly, "good without the record"),
         (Self::BatchDropped, "good without the record"),
         (Self::FailureSwallowed, "good without the record"),
@@ -72,6 +76,8 @@ impl Bug {
         (Self::AliasOverlooked, "cdn.example.org changed"),
         (Self::DeletionMisspelled, "refused without a reason"),
         (Self::AddressLost, "unexplained: good"),
+        (Self::BusyGivenUp, "given up while Route 53 was busy"),
+        (Self::TurnIgnored, "a record set twice in a batch"),
     ];
 }
 
@@ -122,14 +128,21 @@ impl FaultyStore {
             let changes = grants.iter().zip(changes);
             let changes =
                 changes.map(|(grant, (_, action, record_set))| Change { grant, action, record_set }).collect();
-            let _ = route53.apply(&ChangeBatch { zone, changes }, &CallCount::default()).await;
+            let _ = route53.apply(&ChangeBatch { zone, changes }, Turn::default(), &Budget::start()).await;
         }));
     }
 }
 
 impl Store for FaultyStore {
-    async fn record_sets(&self, grants: &[&Grant<'_>], calls: &CallCount) -> Result<Vec<Current>, Problem> {
-        let present = self.route53.record_sets(grants, calls).await?;
+    async fn turn(&self, grants: &[&Grant<'_>], budget: &Budget) -> Result<Turn, Problem> {
+        match self.bug {
+            Bug::TurnIgnored => Ok(Turn::default()),
+            _ => self.route53.turn(grants, budget).await,
+        }
+    }
+
+    async fn record_sets(&self, grants: &[&Grant<'_>], budget: &Budget) -> Result<Vec<Current>, Problem> {
+        let present = self.route53.record_sets(grants, budget).await?;
         let mut memory = self.memory.lock().expect("no panic");
         let misread = |(grant, present): (&&Grant<'_>, Current)| match (self.bug, &present) {
             (Bug::ReadOnce, _) => memory.entry(grant.host().clone()).or_insert(present).clone(),
@@ -139,7 +152,7 @@ impl Store for FaultyStore {
         Ok(grants.iter().zip(present).map(misread).collect())
     }
 
-    async fn apply(&self, batch: &ChangeBatch<'_>, calls: &CallCount) -> Result<(), Problem> {
+    async fn apply(&self, batch: &ChangeBatch<'_>, turn: Turn, budget: &Budget) -> Result<(), Problem> {
         let mut altered = batch.clone();
         let upserts = altered.changes.iter_mut().filter(|change| change.action == Action::Upsert);
         match self.bug {
@@ -149,28 +162,28 @@ impl Store for FaultyStore {
             }
             Bug::BatchDropped => return Ok(()),
             Bug::FailureSwallowed => {
-                let _ = self.route53.apply(batch, calls).await;
+                let _ = self.route53.apply(batch, turn, budget).await;
                 return Ok(());
             }
             Bug::SuccessDoubted => {
-                self.route53.apply(batch, calls).await?;
+                self.route53.apply(batch, turn, budget).await?;
                 return Err(Problem("is that so?".to_owned()));
             }
             Bug::BatchSplit => {
                 for change in &batch.changes {
                     let changes = vec![change.clone()];
-                    self.route53.apply(&ChangeBatch { zone: batch.zone, changes }, calls).await?;
+                    self.route53.apply(&ChangeBatch { zone: batch.zone, changes }, Turn::default(), budget).await?;
                 }
                 return Ok(());
             }
             Bug::WrittenAgainLater => {
-                self.route53.apply(batch, calls).await?;
+                self.route53.apply(batch, turn, budget).await?;
                 self.apply_later(batch, Duration::from_secs(3));
                 return Ok(());
             }
             Bug::SentForEver => {
                 for _ in 0..10 {
-                    if self.route53.apply(batch, calls).await.is_ok() {
+                    if self.route53.apply(batch, Turn::default(), &Budget::start()).await.is_ok() {
                         return Ok(());
                     }
                 }
@@ -190,8 +203,12 @@ impl Store for FaultyStore {
                 deletes.for_each(|change| change.record_set.ttl += 1);
             }
             Bug::AddressLost => upserts.for_each(|change| change.record_set.values.truncate(1)),
-            Bug::ReadOnce | Bug::AliasOverlooked => {}
+            Bug::BusyGivenUp => {
+                let budget = Budget::until(Instant::now() + Duration::from_millis(500));
+                return self.route53.apply(batch, turn, &budget).await;
+            }
+            Bug::ReadOnce | Bug::AliasOverlooked | Bug::TurnIgnored => {}
         }
-        self.route53.apply(&altered, calls).await
+        self.route53.apply(&altered, turn, budget).await
     }
 }

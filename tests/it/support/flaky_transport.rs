@@ -10,26 +10,28 @@
 //! ```
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     fmt,
     future::pending,
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
-use aws_config::{Region, SdkConfig};
+use aws_config::SdkConfig;
 use aws_smithy_runtime_api::client::{
     http::{HttpClient, HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn},
     orchestrator::{HttpRequest, HttpResponse},
     result::ConnectorError,
 };
 use fastrand::Rng;
+use futures_util::future::poll_immediate;
 use tokio::{
     sync::oneshot,
     time::{Instant, sleep},
 };
 
-use super::fake_route53::{FakeRoute53, Fault, Kind, Operation};
+use super::fake_route53::{FakeRoute53, Fault, Kind, Operation, names_of};
 
 tokio::task_local! {
     /// The request that a call is made for.
@@ -57,6 +59,8 @@ struct State {
     began: Instant,
     /// Calls so far.
     calls: usize,
+    /// The hosts of each request.
+    hosts: Vec<Vec<String>>,
     /// What happened, in order.
     log: Vec<(Duration, Event)>,
     /// How often each kind of trouble was drawn.
@@ -77,8 +81,8 @@ pub(crate) enum Event {
     Sent {
         /// Which call.
         call: usize,
-        /// For which request, if one is answered.
-        request: Option<usize>,
+        /// For which requests.
+        requests: Vec<usize>,
         /// What was called.
         operation: Operation,
         /// What is going to happen to it.
@@ -101,6 +105,11 @@ pub(crate) enum Event {
         batch: Vec<String>,
         /// All records afterwards.
         records: Vec<String>,
+    },
+    /// A call was refused because the service was busy.
+    Busy {
+        /// Which call.
+        call: usize,
     },
     /// A change batch was refused for what is in it.
     Refused {
@@ -142,24 +151,39 @@ impl FlakyTransport {
             trouble: 0,
             began: Instant::now(),
             calls: 0,
+            hosts: Vec::new(),
             log: Vec::new(),
             troubles: BTreeMap::new(),
         })))
     }
 
-    /// An SDK configuration that is `aws`, timeouts and retries included, but leads this way.
-    ///
-    /// The SDK bounds its retries by a quota that all clients of a region share; a region of its
-    /// own keeps a run apart from those before it.
-    pub(crate) fn configure(&self, aws: &SdkConfig, region: String) -> SdkConfig {
+    /// An SDK configuration that is `aws`, including its timeouts, but leads this way. A gateway has one
+    /// of its own.
+    pub(crate) fn configure(&self, aws: &SdkConfig) -> SdkConfig {
         let config = self.lock().route53.configure(aws);
         let below = config.http_client().expect("the fake's client");
-        let way = self.clone();
+        let (way, readers) = (self.clone(), Arc::default());
         let client = http_client_fn(move |settings, components| {
             let below = below.http_connector(settings, components);
-            SharedHttpConnector::new(Connector { way: way.clone(), below })
+            SharedHttpConnector::new(Connector { way: way.clone(), readers: Arc::clone(&readers), below })
         });
-        config.into_builder().region(Region::new(region)).http_client(client).build()
+        config.into_builder().http_client(client).build()
+    }
+
+    /// From now on a batch is in work for this long, and the account has so many calls a second.
+    pub(crate) fn set_busy(&self, work: Duration, rate: Option<u32>) {
+        let state = self.lock();
+        state.route53.take_time(work);
+        if let Some(rate) = rate {
+            state.route53.limit_calls(rate);
+        }
+    }
+
+    /// Notes the hosts of the next request, and says its number.
+    pub(crate) fn begin(&self, hosts: Vec<String>) -> usize {
+        let mut state = self.lock();
+        state.hosts.push(hosts);
+        state.hosts.len() - 1
     }
 
     /// From now on so many of a hundred calls are in trouble.
@@ -213,10 +237,18 @@ impl FlakyTransport {
             }
         }
         let before = self.records();
-        // The fake carries it out before it waits for anything, so nothing comes in between.
-        let answer = below.call(request).await;
-        let well = answer.as_ref().is_ok_and(|response| response.status().is_success()) && fate.fault.is_none();
+        let mut answer = pin!(below.call(request));
+        // The fake carries it out before it waits for anything, so nothing comes in between. What it
+        // works on, it has taken.
+        let at_once = poll_immediate(&mut answer).await;
+        let is_success =
+            |answer: &Result<HttpResponse, _>| answer.as_ref().is_ok_and(|response| response.status().is_success());
+        let well = at_once.as_ref().is_none_or(is_success) && fate.fault.is_none();
         self.lock().note_effect(call, &before, well, fate.page);
+        let answer = match at_once {
+            Some(answer) => answer,
+            None => answer.await,
+        };
         match fate.answer {
             Some(back) => sleep(back).await,
             None => pending().await,
@@ -249,7 +281,10 @@ impl State {
                     Event::Applied { call, batch: made.about, records: records.clone() }
                 }
                 Operation::Change if carried_out => Event::Refused { call, batch: made.about },
-                Operation::List | Operation::Change => continue,
+                Operation::List | Operation::Change => match made.fault.map(|fault| fault.kind) {
+                    Some(Kind::Throttle | Kind::PriorRequest) => Event::Busy { call },
+                    _ => continue,
+                },
             };
             self.note(event);
         }
@@ -306,6 +341,8 @@ impl State {
 struct Connector {
     /// The way.
     way: FlakyTransport,
+    /// The request that read each host last, and so the one that may change it.
+    readers: Arc<Mutex<HashMap<String, usize>>>,
     /// Where it leads.
     below: SharedHttpConnector,
 }
@@ -323,8 +360,8 @@ impl HttpConnector for Connector {
             let mut state = self.way.lock();
             let (call, fate) = (state.calls, state.draw(operation));
             state.calls += 1;
-            let request = REQUEST.try_with(|request| *request).ok();
-            state.note(Event::Sent { call, request, operation, trouble: fate.trouble });
+            let requests = self.requests(&state.hosts, &request);
+            state.note(Event::Sent { call, requests, operation, trouble: fate.trouble });
             (call, fate)
         };
         let (caller, answer) = oneshot::channel();
@@ -336,6 +373,25 @@ impl HttpConnector for Connector {
                 Err(_) => pending().await,
             }
         })
+    }
+}
+
+impl Connector {
+    /// The requests that a call is made for: a change batch may be of several, and a task of its own
+    /// sends it.
+    fn requests(&self, hosts: &[Vec<String>], call: &HttpRequest) -> Vec<usize> {
+        let mut readers = self.readers.lock().expect("no test panics in here");
+        let changed = names_of(call.body().bytes().unwrap_or_default());
+        if changed.is_empty() {
+            let reader = REQUEST.get();
+            readers.extend(hosts[reader].iter().map(|host| (host.clone(), reader)));
+            return vec![reader];
+        }
+        let mut requests: Vec<_> =
+            changed.iter().filter_map(|name| readers.get(name.trim_end_matches('.')).copied()).collect();
+        requests.sort_unstable();
+        requests.dedup();
+        requests
     }
 }
 

@@ -3,19 +3,22 @@
 //! A request reads, and then writes what differs, without a lock from one to the other. So this is
 //! promised of it, and nothing more:
 //!
-//! - It writes at most one batch, whose changes of one host are what was asked of it, given the A
+//! - It makes its changes in one batch. The changes of one host are what was asked of it, given the A
 //!   and AAAA that were there together at some moment after the call (a page may end between the
-//!   two; then each at a moment of its own). The batch is applied as a whole or not at all: all
-//!   hosts, both families.
+//!   two; then each at a moment of its own). They are applied as a whole or not at all: all hosts,
+//!   both families. One gateway may put the changes of several requests into a batch, but no record
+//!   set twice.
 //! - `good`: the batch was applied between the call and the reply. A family that the batch leaves
 //!   out was as asked at the moment above; another request may have changed it since.
 //! - `nochg`: the host was as asked, and as listed, at the moment above.
 //! - `dnserr`: a call failed, or was not answered. The batch was applied or it was not; it may
 //!   still be.
 //! - Nobody answered: as `dnserr`.
-//! - The SDK sends the batch again where the answer is missing, up to three times in all. Each time
-//!   it is the same, and each may be applied once, at any time after it was sent: after the reply
-//!   too, and over what another request has written since. Route 53 has no word against that.
+//! - The batch is sent again if the answer is missing, up to three times in all. Each time the
+//!   request's changes in it are the same, and each may be applied once, at any time after it was
+//!   sent: after the reply too, and over what another request has written since. Route 53 has no word
+//!   against that.
+//! - A call that Route 53 refuses because it is busy is made again until the reply must be out.
 //! - What was refused is not touched, nor anything else that is in the zone.
 
 use std::{
@@ -96,6 +99,10 @@ pub(crate) const DEFAULT_TTL: u32 = 60;
 /// A reply is out in this time, whatever Route 53 does (docs/design.md), and the clock's steps.
 const IN_TIME: Duration = Duration::from_millis(9_010);
 
+/// As long as this, a busy Route 53 is asked again: the reply's time without the longest pause, and
+/// without the way there and back.
+const PATIENT: Duration = Duration::from_secs(8);
+
 /// What happened, and when the zone was how.
 pub(crate) struct History<'a> {
     /// All of it, in order.
@@ -120,14 +127,17 @@ impl<'a> History<'a> {
         for (when, (_, event)) in log.iter().enumerate() {
             match event {
                 Event::Client { .. } => {}
-                Event::Sent { request, operation, .. } => calls.push(Call::new(*request, *operation, when)),
+                Event::Sent { requests, operation, .. } => calls.push(Call::new(requests, *operation, when)),
                 Event::Listed { call, name, page } => calls[*call].page_of_one = (*page == 1).then(|| bare(name)),
                 Event::Applied { call, batch, records } => {
                     (calls[*call].batch, calls[*call].applied) = (Some(batch), Some(when));
                     states.push((when, registers(records, &ours)));
                 }
-                Event::Refused { call, batch } => calls[*call].batch = Some(batch),
-                Event::Answered { call, well } => calls[*call].answered_well = *well,
+                Event::Refused { call, batch } => {
+                    (calls[*call].batch, calls[*call].did_nothing) = (Some(batch), true);
+                }
+                Event::Busy { call } => (calls[*call].busy, calls[*call].did_nothing) = (true, true),
+                Event::Answered { call, well } => calls[*call].answered = Some((when, *well)),
             }
         }
         Self { log, calls, states, others, ours }
@@ -138,9 +148,9 @@ impl<'a> History<'a> {
         (&self.states[0].1, &self.states[self.states.len() - 1].1)
     }
 
-    /// How often a request sent its batch.
+    /// How often a request sent its batch, and something may have come of it.
     pub(crate) fn attempts(&self, request: usize) -> usize {
-        self.calls_of(request, Operation::Change).len()
+        self.calls_of(request, Operation::Change).iter().filter(|call| !call.did_nothing).count()
     }
 
     /// How many batches were applied, how many of them after their request had ended, and how many
@@ -148,10 +158,10 @@ impl<'a> History<'a> {
     pub(crate) fn applied(&self, exchanges: &[Exchange]) -> [u64; 3] {
         let (mut count, mut seen) = ([0; 3], BTreeSet::new());
         for call in &self.calls {
-            let (Some(request), Some(when)) = (call.request, call.applied) else { continue };
+            let Some(when) = call.applied else { continue };
             count[0] += 1;
-            count[1] += u64::from(exchanges[request].ended < when);
-            count[2] += u64::from(!seen.insert(request));
+            count[1] += u64::from(call.requests.iter().any(|request| exchanges[*request].ended < when));
+            count[2] += u64::from(call.requests.iter().filter(|request| !seen.insert(**request)).count() > 0);
         }
         count
     }
@@ -172,21 +182,27 @@ impl<'a> History<'a> {
         let mut found = Vec::new();
         let sent = self.calls_of(request, Operation::Change);
         let end = sent.first().map_or(exchange.ended, |call| call.sent.min(exchange.ended));
-        if self.calls.iter().any(|call| call.request == Some(request) && call.sent > exchange.ended) {
+        if self.calls.iter().any(|call| call.requests.contains(&request) && call.sent > exchange.ended) {
             found.push("a call after the reply".to_owned());
         }
-        if sent.len() > 3 {
-            found.push(format!("{} attempts to change", sent.len()));
+        let attempts = sent.iter().filter(|call| !(call.did_nothing && call.answered.is_some())).count();
+        if attempts > 3 {
+            found.push(format!("{attempts} attempts to change"));
         }
         if exchange.took > IN_TIME {
             found.push("not in time".to_owned());
         }
-        let batches: BTreeSet<_> = sent.iter().filter_map(|call| call.batch).collect();
+        let own = |batch: &Vec<String>| {
+            let asked = |host: &String| exchange.hosts.iter().any(|(name, _)| name == host);
+            read_batch(batch).into_iter().filter(|((host, _), _)| asked(host)).collect::<Batch>()
+        };
+        let batches: BTreeSet<_> = sent.iter().filter_map(|call| call.batch).map(own).collect();
         if batches.len() > 1 {
             found.push(format!("more than one batch: {batches:?}"));
         }
-        let batch = batches.first().map(|batch| read_batch(batch));
-        let batch = if sent.is_empty() { Some(Batch::new()) } else { batch };
+        let failed_before_sending = sent.is_empty() && exchange.is_failed();
+        let batch = batches.first().cloned();
+        let batch = if sent.is_empty() && !failed_before_sending { Some(Batch::new()) } else { batch };
         if let Some(batch) = &batch {
             let granted = |host: &str| exchange.hosts.contains(&(host.to_owned(), Leave::Ours));
             found.extend(batch.keys().filter(|(host, _)| !granted(host)).map(|(host, _)| format!("{host} changed")));
@@ -207,18 +223,26 @@ impl<'a> History<'a> {
             found.push("not one line a host".to_owned());
             return found;
         }
-        let failed = reply.lines.iter().any(|line| line == "dnserr");
+        let failed = exchange.is_failed();
         if reply.status != if failed { 503 } else { 200 } {
             found.push("a status that does not fit".to_owned());
         }
         // Where the reads failed, all hosts of the zone are told so.
-        let unread = sent.is_empty() && failed;
+        let lists = self.calls_of(request, Operation::List);
+        let went_well = |call: &&Call<'_>| call.answered.is_some_and(|(when, well)| well && when <= exchange.ended);
+        // It may have waited in vain: for its turn, or for the batch before its own.
+        let waited = exchange.took > IN_TIME.saturating_sub(Duration::from_millis(20));
+        let all_read = !lists.is_empty() && lists.iter().all(|call| went_well(call) || call.busy);
+        let unread = failed_before_sending && !(waited && all_read);
         if failed {
-            let operation = if unread { Operation::List } else { Operation::Change };
-            let calls = self.calls_of(request, operation);
-            let mut well = calls.iter().map(|call| call.answered_well);
-            if if unread { well.all(|well| well) } else { well.any(|well| well) } {
+            let well = if failed_before_sending { all_read && !waited } else { sent.iter().any(went_well) };
+            if well || lists.is_empty() && !waited {
                 found.push("dnserr, though all went well".to_owned());
+            }
+            let last = if sent.is_empty() { lists.last() } else { sent.last() };
+            let was_busy = last.is_some_and(|call| call.busy && call.answered.is_some());
+            if was_busy && exchange.took < PATIENT {
+                found.push("given up while Route 53 was busy".to_owned());
             }
         }
         for ((host, leave), line) in exchange.hosts.iter().zip(&reply.lines) {
@@ -310,29 +334,47 @@ impl<'a> History<'a> {
                 }
                 // What a deletion names was read before: it is only refused where it has gone.
                 Event::Refused { call, batch } => {
-                    let called = self.calls[*call].request.map_or(0, |request| exchanges[request].called);
+                    let requests = self.calls[*call].requests.iter();
+                    let called = requests.map(|request| exchanges[*request].called).min().unwrap_or_default();
                     let changed = |(_, event): &(_, Event)| matches!(event, Event::Applied { .. });
                     if !self.log[called..when].iter().any(changed) {
                         found.push(format!("call {call}: refused without a reason: {batch:?}"));
                     }
                 }
-                Event::Client { .. } | Event::Sent { .. } | Event::Listed { .. } | Event::Answered { .. } => {}
+                Event::Client { .. }
+                | Event::Sent { .. }
+                | Event::Listed { .. }
+                | Event::Busy { .. }
+                | Event::Answered { .. } => {}
             }
+        }
+        for call in &self.calls {
+            let Some(batch) = call.batch else { continue };
+            let read = read_batch(batch);
+            if read.len() != batch.len() {
+                found.push(format!("a record set twice in a batch: {batch:?}"));
+            }
+            let asked = |host: &String| {
+                let hosts = call.requests.iter().flat_map(|request| &exchanges[*request].hosts);
+                hosts.into_iter().any(|(name, _)| name == host)
+            };
+            let strange = read.keys().filter(|(host, _)| !asked(host));
+            found.extend(strange.map(|(host, _)| format!("{host} changed, for which nobody asked")));
         }
         found
     }
 
     /// The calls of a request.
     fn calls_of(&self, request: usize, operation: Operation) -> Vec<&Call<'a>> {
-        let of_it = |call: &&Call<'_>| call.request == Some(request) && call.operation == operation;
+        let of_it = |call: &&Call<'_>| call.requests.contains(&request) && call.operation == operation;
         self.calls.iter().filter(of_it).collect()
     }
 }
 
 /// A call to Route 53.
 struct Call<'a> {
-    /// The request it was made for.
-    request: Option<usize>,
+    /// The requests it was made for.
+    requests: &'a [usize],
     /// What was called.
     operation: Operation,
     /// When it was sent.
@@ -343,14 +385,26 @@ struct Call<'a> {
     batch: Option<&'a Vec<String>>,
     /// When that was applied, if it was.
     applied: Option<usize>,
-    /// Whether the answer came, and was as good as can be.
-    answered_well: bool,
+    /// Whether it was refused because the service was busy.
+    busy: bool,
+    /// Whether it was refused, for whatever reason.
+    did_nothing: bool,
+    /// When the answer came, if it did, and whether it was as good as can be.
+    answered: Option<(usize, bool)>,
 }
 
-impl Call<'_> {
+impl<'a> Call<'a> {
     /// One that was sent.
-    fn new(request: Option<usize>, operation: Operation, sent: usize) -> Self {
-        Self { request, operation, sent, page_of_one: None, batch: None, applied: None, answered_well: false }
+    fn new(requests: &'a [usize], operation: Operation, sent: usize) -> Self {
+        let (page_of_one, batch, applied, answered) = (None, None, None, None);
+        Self { requests, operation, sent, page_of_one, batch, applied, busy: false, did_nothing: false, answered }
+    }
+}
+
+impl Exchange {
+    /// Whether a line of the reply says that something failed.
+    fn is_failed(&self) -> bool {
+        self.reply.as_ref().is_some_and(|reply| reply.lines.iter().any(|line| line == "dnserr"))
     }
 }
 

@@ -79,7 +79,7 @@ impl Transcript {
                 Item::Zone { id, name, .. } => {
                     Item::Zone { id: id.clone(), name: name.clone(), records: route53.records(id) }
                 }
-                Item::Exchange { request, reply: expected, .. } => {
+                Item::Exchange { request, reply: expected, calls: expected_calls } => {
                     begun = true;
                     let sent = read_request(request, &zones)?;
                     let reply = open.send(&sent, peer).await;
@@ -92,7 +92,11 @@ impl Transcript {
                     lines.extend(body.split('\n').filter(|_| !body.is_empty()).map(str::to_owned));
                     lines.extend(reply.broken_rules(&sent).into_iter().map(|broken| format!("{BROKEN}{broken}")));
                     let calls: Vec<_> = route53.take_calls().iter().map(|call| call.operation.to_string()).collect();
-                    let calls = if calls.is_empty() { "none".to_owned() } else { calls.join(" ") };
+                    let calls = match expected_calls {
+                        Some(expected) if fits(expected, &calls) => expected.clone(),
+                        _ if calls.is_empty() => "none".to_owned(),
+                        _ => calls.join(" "),
+                    };
                     Item::Exchange { request: request.clone(), reply: lines, calls: Some(calls) }
                 }
             };
@@ -183,6 +187,16 @@ impl Transcript {
         }
         unsaid
     }
+}
+
+/// Whether the calls are those of a transcript, where `change…` is one or more.
+fn fits(expected: &str, calls: &[String]) -> bool {
+    let mut calls = calls.iter().peekable();
+    let each = |word: &str| match word.strip_suffix('…') {
+        Some(word) => std::iter::from_fn(|| calls.next_if(|call| *call == word)).count() > 0,
+        None => calls.next().is_some_and(|call| call == word),
+    };
+    expected.split(' ').all(each) && calls.next().is_none()
 }
 
 /// How a line begins that says which rule a reply broke.
