@@ -1,8 +1,8 @@
-//! `nic53 serve` under attack: whoever asks rightly is answered, its memory is bounded, and it gives
-//! every descriptor back.
+//! `nic53 serve` under attack: honest clients are answered, its memory is bounded, and it closes every
+//! descriptor again.
 //!
-//! The server is the real program, within the 1024 descriptors that a process has by default. The
-//! attackers come from one address of this machine, who asks rightly from another.
+//! The server is the real program, with the 1024 descriptors that a process has by default. The
+//! attackers come from one address of this machine, honest clients from another.
 
 use std::{
     collections::VecDeque,
@@ -39,30 +39,30 @@ const SECRET: &str = "the-secret-of-the-abuse-tests-0123456789abc";
 const ZONES: &str = "e.x=Z1";
 const HEADING: &str = "Load and abuse";
 
-/// What the server may need at most, in MiB.
+/// The most memory that the server may need, in MiB.
 const MEMORY: u64 = 128;
 /// Connections that it serves at a time.
-const SEATS: usize = 512;
-/// How long anything may take.
+const SLOTS: usize = 512;
+/// How long a test waits before it fails.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// A server that is watched from outside.
+/// A server, its memory and its descriptors, seen from outside.
 struct Watched {
     server: Nic53,
     data: TempDir,
-    /// The descriptors it had before it had answered anybody.
+    /// The number of descriptors it had before the first request.
     descriptors: usize,
-    /// The header of who may change anything.
+    /// The header of a client that may update every host.
     authorization: String,
 }
 
 impl Watched {
-    /// Starts it, within so many descriptors.
+    /// Starts it with this limit of descriptors.
     fn start(descriptors: u32) -> Self {
         Self::start_by(&format!("ulimit -n {descriptors}"), "")
     }
 
-    /// Starts it by a shell that does this first, with this redirection.
+    /// Starts it from a shell that runs `first` before it, with this redirection.
     fn start_by(first: &str, redirection: &str) -> Self {
         let limit = getrlimit(Resource::Nofile);
         setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).expect("no more than what we may have");
@@ -78,12 +78,12 @@ impl Watched {
         watched
     }
 
-    /// Where it answers DNS.
+    /// The address of its DNS server.
     fn dns(&self) -> &str {
         self.server.dns.as_deref().expect("a DNS server")
     }
 
-    /// Whether a right request is answered rightly, over a new connection and in DNS.
+    /// Checks that an honest request is answered, over a new connection and in DNS.
     fn answers(&self, number: u32) {
         let mut connection = Connection::open(&self.server.http).expect("a server that accepts");
         self.update(&mut connection, number);
@@ -91,7 +91,7 @@ impl Watched {
         assert_eq!(addresses(self.dns(), "right.e.x.", RecordType::A), expected);
     }
 
-    /// Asks rightly over a connection, and compares the reply.
+    /// Sends an honest update over a connection, and checks the reply.
     fn update(&self, connection: &mut Connection, number: u32) {
         let address = Ipv4Addr::from(0x0800_0000 | number);
         connection
@@ -100,20 +100,20 @@ impl Watched {
         assert_eq!(connection.reply().expect("a reply"), (200, format!("good {address}")));
     }
 
-    /// A field of its status, in MiB.
+    /// A field of its memory in `/proc`, in MiB.
     fn memory(&self, field: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.server.pid())).expect("a process that lives");
         let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':')).expect("a field");
         line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number").div_ceil(1024)
     }
 
-    /// How many descriptors it has.
+    /// The number of its descriptors.
     fn open_descriptors(&self) -> usize {
         fs::read_dir(format!("/proc/{}/fd", self.server.pid())).expect("a process that lives").count()
     }
 
-    /// After an attack: it answers, has given all descriptors back and needed no more memory than it
-    /// may. Writes down what it needed.
+    /// Checks after an attack that it answers, has closed all descriptors and has stayed within its
+    /// memory. Records what it needed.
     fn is_well_after(&self, attack: &str, found: &str) {
         self.answers(0x00ff_ffff);
         let started = Instant::now();
@@ -135,14 +135,14 @@ impl Watched {
     }
 }
 
-/// Who attacks: everything comes from one address.
+/// An attacker. All its connections come from one address.
 struct Attacker {
     runtime: Runtime,
     server: SocketAddr,
 }
 
 impl Attacker {
-    /// One that attacks this server.
+    /// An attacker of this server.
     fn of(server: &str) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         Self { runtime, server: server.parse().expect("an address") }
@@ -162,13 +162,13 @@ impl Attacker {
         stream
     }
 
-    /// Opens many.
+    /// Opens many connections.
     fn connect_many(&self, count: u32) -> Vec<TcpStream> {
         (0..count).map(|_| self.connect()).collect()
     }
 }
 
-/// Reads until the other side closes, and returns how many octets came, and the first of them.
+/// Reads until the other side closes. Returns the number of octets, and the first of them.
 fn until_closed(stream: &mut TcpStream) -> (usize, String) {
     let (mut first, mut count, mut octets) = (Vec::new(), 0, [0; 16 * 1024]);
     loop {
@@ -198,24 +198,24 @@ fn idle_connections_keep_nobody_out() {
     let mut idle = Vec::new();
     let mut right = 1;
     while idle.len() < count {
-        // Its seat is not taken by those that come after it, more than there are seats.
+        // It is not evicted by those that come after it, though they are more than the slots.
         let mut early = Connection::open(&watched.server.http).expect("a server that accepts");
-        idle.extend((0..SEATS + 88).map(|_| attacker.connect()));
+        idle.extend((0..SLOTS + 88).map(|_| attacker.connect()));
         right += 1;
         watched.update(&mut early, right);
         right += 1;
         watched.answers(right);
     }
-    assert!(watched.open_descriptors() <= watched.descriptors + SEATS);
+    assert!(watched.open_descriptors() <= watched.descriptors + SLOTS);
     drop(idle);
     watched.is_well_after(
         &format!("{count} connections that say nothing"),
-        &format!("{} right requests beside them, all answered", right - 1),
+        &format!("{} honest requests meanwhile, all answered", right - 1),
     );
 }
 
 #[test]
-fn who_runs_out_of_descriptors_does_not_keep_them_for_the_idle() {
+fn idle_connections_are_closed_if_descriptors_run_out() {
     let watched = Watched::start(64);
     let attacker = Attacker::of(&watched.server.http);
     let idle = attacker.connect_many(300);
@@ -223,11 +223,11 @@ fn who_runs_out_of_descriptors_does_not_keep_them_for_the_idle() {
         watched.answers(right);
     }
     drop(idle);
-    watched.is_well_after("300 idle connections where there are 64 descriptors", "10 right requests answered");
+    watched.is_well_after("300 idle connections with a limit of 64 descriptors", "10 honest requests answered");
 }
 
 #[test]
-fn who_sends_an_octet_at_a_time_is_not_waited_for() {
+fn a_client_that_sends_an_octet_at_a_time_is_cut_off() {
     let watched = Watched::start(1024);
     let attacker = Attacker::of(&watched.server.http);
     let count = iterations(100, 400);
@@ -250,7 +250,7 @@ fn who_sends_an_octet_at_a_time_is_not_waited_for() {
         slow.retain_mut(|(stream, octets, at)| {
             *at += 1;
             let alive = stream.write_all(&octets[*at - 1..*at]).is_ok();
-            // What the server says comes before it closes.
+            // The server replies before it closes.
             alive
                 && *at < octets.len()
                 && stream.read(&mut [0; 1024]).err().is_some_and(|error| error.kind() == ErrorKind::WouldBlock)
@@ -261,11 +261,11 @@ fn who_sends_an_octet_at_a_time_is_not_waited_for() {
     }
     watched.is_well_after(
         &format!("{count} requests that come an octet at a time, half of them in the head, half in the form"),
-        &format!("all cut off, {right} right requests beside them answered"),
+        &format!("all cut off, {right} honest requests answered meanwhile"),
     );
 }
 
-/// Writes what comes until the server hangs up, or this many octets; returns how many went.
+/// Writes until the server hangs up, up to `most` octets. Returns how many were written.
 fn write_until_closed(stream: &mut TcpStream, most: usize, mut next: impl FnMut() -> Vec<u8>) -> usize {
     let mut written = 0;
     while written < most {
@@ -279,8 +279,8 @@ fn write_until_closed(stream: &mut TcpStream, most: usize, mut next: impl FnMut(
 }
 
 #[test]
-fn what_does_not_end_is_not_read_to_the_end() {
-    /// More than this nobody may send: the system's buffers take some of it.
+fn a_request_without_an_end_is_cut_off() {
+    /// The server must have hung up before this many octets. The system's buffers take some of them.
     const MOST: usize = 64 << 20;
     let watched = Watched::start(1024);
     let attacker = Attacker::of(&watched.server.http);
@@ -305,7 +305,7 @@ fn what_does_not_end_is_not_read_to_the_end() {
             taken = taken.max(written);
         }
     }
-    // Many at once: all that one may have in memory, and then no more of it.
+    // Many at once, each with all but the last octet of the largest form.
     let mut forms = attacker.connect_many(iterations(200, 600));
     for stream in &mut forms {
         let _ = stream.write_all(format!("{post}Content-Length: 65536\r\n\r\n{}", "x".repeat(65_535)).as_bytes());
@@ -313,7 +313,7 @@ fn what_does_not_end_is_not_read_to_the_end() {
     watched.answers(2);
     let count = forms.len();
     drop(forms);
-    // The same in chunks of one octet, each of which is a message of its own to the HTTP library.
+    // The same in chunks of one octet: the HTTP library hands over each by itself.
     let chunks =
         [format!("{post}Transfer-Encoding: chunked\r\n\r\n").into_bytes(), b"1\r\nx\r\n".repeat(65_535)].concat();
     let mut forms = attacker.connect_many(iterations(200, 600));
@@ -329,11 +329,11 @@ fn what_does_not_end_is_not_read_to_the_end() {
 }
 
 #[test]
-fn who_does_not_read_the_replies_is_not_answered_without_end() {
+fn a_client_that_reads_no_replies_is_not_read_from() {
     let watched = Watched::start(1024);
     let attacker = Attacker::of(&watched.server.http);
     let request = b"GET /nic/update?hostname=right.e.x HTTP/1.1\r\nHost: x\r\n\r\n";
-    // Who reads gets all of it.
+    // A client that reads gets every reply.
     let requests = iterations(2000, 20_000) as usize;
     let mut reader = attacker.connect();
     let mut writer = reader.try_clone().expect("a descriptor");
@@ -349,7 +349,7 @@ fn who_does_not_read_the_replies_is_not_answered_without_end() {
     assert_eq!(replies.matches("HTTP/1.1 401 ").count(), requests);
     assert_eq!(replies.matches("\r\n\r\nbadauth").count(), requests);
 
-    // Who does not is not read from any more.
+    // One that does not read is not read from any more.
     let many = request.repeat(4000);
     let mut deaf = attacker.connect_many(iterations(20, 200));
     let mut written = 0;
@@ -375,7 +375,10 @@ fn who_does_not_read_the_replies_is_not_answered_without_end() {
     drop(deaf);
     watched.is_well_after(
         &format!("{requests} requests in one write, and {count} connections that send requests and read no reply"),
-        &format!("all answered where they are read; {} MiB of requests taken from those who do not", written >> 20),
+        &format!(
+            "all answered if they are read; {} MiB of requests taken from clients that do not read",
+            written >> 20
+        ),
     );
 }
 
@@ -404,9 +407,9 @@ fn half_closed_connections_and_what_is_not_http_are_closed() {
             if closes_half {
                 stream.shutdown(Shutdown::Write).expect("an open connection");
             }
-            let (_, said) = until_closed(&mut stream);
-            assert!(said.starts_with(answer) && said.is_empty() == answer.is_empty(), "{sent:?}: {said}");
-            // We keep our half; the server has nothing of it any more.
+            let (_, reply) = until_closed(&mut stream);
+            assert!(reply.starts_with(answer) && reply.is_empty() == answer.is_empty(), "{sent:?}: {reply}");
+            // This side keeps its half open. The server must not.
             open.push(stream);
         }
         if open.len() > 800 {
@@ -419,7 +422,7 @@ fn half_closed_connections_and_what_is_not_http_are_closed() {
     );
 }
 
-/// The middle and the 99th of a hundred, in milliseconds.
+/// The median and the 99th percentile, in milliseconds.
 fn latency(mut times: Vec<Duration>) -> (f64, f64) {
     times.sort_unstable();
     let at = |share: usize| times[(times.len() * share / 100).min(times.len() - 1)].as_secs_f64() * 1000.0;
@@ -477,7 +480,7 @@ fn a_flood_of_wrong_tokens_does_not_change_a_right_answer() {
     let wrong = wrong.load(Ordering::Relaxed);
     assert!(wrong > 0);
     watched.is_well_after(
-        &format!("{wrong} wrong tokens, {rate} a second, beside {right} right ones"),
+        &format!("{wrong} wrong tokens, {rate} a second, next to {right} right ones"),
         &format!(
             "all refused, all right ones answered; an update and its look-up took {:.1} times as long in the middle, {:.1} times at the 99th of a hundred (attackers, server and client on the same processors)",
             flooded.0 / quiet.0,
@@ -488,7 +491,7 @@ fn a_flood_of_wrong_tokens_does_not_change_a_right_answer() {
 
 #[test]
 fn a_log_that_nobody_reads_stops_nothing() {
-    // A pipe that stays open, is full after 64 KiB, and that nobody reads.
+    // A pipe that stays open, holds 64 KiB, and that nobody reads.
     let watched = Watched::start_by(r#"mkfifo "$NIC53_DATA/log"; exec 3<>"$NIC53_DATA/log""#, "2>&3");
     let count = iterations(3000, 30_000) as usize;
     let hosts = ["one-of-twenty-hosts.right.e.x"; 20].join(",");
@@ -504,22 +507,25 @@ fn a_log_that_nobody_reads_stops_nothing() {
     watched.answers(2);
     let log = read_some(&watched.data.path().join("log"), "lines of the log are missing");
     assert!(log.contains("401 badauth"), "{log}");
-    watched.is_well_after(&format!("{count} requests while nobody reads the log"), "all answered, and the gap told");
+    watched.is_well_after(
+        &format!("{count} requests while nobody reads the log"),
+        "all answered, and the missing lines counted",
+    );
 }
 
-/// What comes from a pipe until these words are in it.
+/// Reads a pipe until these words come.
 fn read_some(pipe: &Path, words: &str) -> String {
     let mut pipe = fs::File::open(pipe).expect("a pipe");
-    let (mut said, mut octets) = (Vec::new(), [0; 4096]);
-    while !String::from_utf8_lossy(&said).contains(words) {
+    let (mut text, mut octets) = (Vec::new(), [0; 4096]);
+    while !String::from_utf8_lossy(&text).contains(words) {
         let count = pipe.read(&mut octets).expect("a pipe that is open");
-        assert!(count > 0 && said.len() < 16 << 20, "the log ended without {words}");
-        said.extend(&octets[..count]);
+        assert!(count > 0 && text.len() < 16 << 20, "the log ended without {words}");
+        text.extend(&octets[..count]);
     }
-    String::from_utf8_lossy(&said).into_owned()
+    String::from_utf8_lossy(&text).into_owned()
 }
 
-/// Puts as many addresses at a host as a request may.
+/// Gives a host as many addresses as a request may.
 fn set_many(watched: &Watched, host: &str) {
     let addresses: Vec<_> = (1..=8).flat_map(|n| [format!("8.0.0.{n}"), format!("2001:db8::{n}")]).collect();
     let mut connection = Connection::open(&watched.server.http).expect("a server that accepts");
@@ -529,7 +535,7 @@ fn set_many(watched: &Watched, host: &str) {
     assert!(status == 200 && body.starts_with("good "), "{body}");
 }
 
-/// A question that says how large an answer may be.
+/// A question with EDNS, which takes answers of up to `payload` octets.
 fn with_edns(name: &str, kind: RecordType, payload: u16) -> Message {
     let mut message = question(name, kind);
     let mut edns = Edns::new();
@@ -571,7 +577,7 @@ fn dns_answers_are_no_larger_than_they_may_be() {
                 let (asked, octets) = (asked.to_vec().expect("a message"), answer.to_vec().expect("a message"));
                 let most = payload.unwrap_or(512).clamp(512, 1232);
                 assert!(octets.len() <= usize::from(most), "{name} {kind} {payload:?}: {} octets", octets.len());
-                // RFC 8482: one set of records is enough.
+                // RFC 8482: one record set is enough.
                 let kinds: Vec<_> = answer.answers.iter().map(hickory_server::proto::rr::Record::record_type).collect();
                 assert!(kinds.iter().all(|kind| *kind == kinds[0]), "{name} {kind}: {kinds:?}");
                 let ratio = per(octets.len(), asked.len());
@@ -598,7 +604,7 @@ fn no_datagram_stops_the_dns_server() {
     let socket = UdpSocket::bind(("127.0.0.1", 0)).expect("a port");
     socket.connect(watched.dns()).expect("an address");
     socket.set_read_timeout(Some(Duration::from_secs(2))).expect("a socket");
-    // By their numbers, which are in each.
+    // By the number that each message has.
     let mut sent: Vec<Vec<u8>> = vec![Vec::new(); 1 << 16];
     let (mut answered, mut refused, mut number) = (0, 0, 0_u16);
     let mut answer = vec![0; 65_535];
@@ -606,11 +612,11 @@ fn no_datagram_stops_the_dns_server() {
         for _ in 0..32 {
             number = number.wrapping_add(1);
             let octets = damaged(&mut random, number);
-            // A few cannot be sent, being too large.
+            // A few are too large to be sent.
             let _ = socket.send(&octets);
             sent[usize::from(number)] = octets;
         }
-        // A whole one after them, until it is answered: loopback may lose what comes too quickly.
+        // Then an undamaged one, until it is answered: loopback may lose datagrams that come too fast.
         number = number.wrapping_add(1);
         let mut whole = question("a.e.x.", RecordType::A);
         whole.metadata.id = number;
@@ -643,7 +649,7 @@ fn no_datagram_stops_the_dns_server() {
     );
 }
 
-/// A question with some of it changed, cut off, repeated, or something else altogether.
+/// A question that is changed, cut off or repeated in part, or something else altogether.
 fn damaged(random: &mut TestRng, number: u16) -> Vec<u8> {
     let names = ["a.e.x.", "e.x.", "none.e.x.", ".", "other.", "a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.e.x."];
     let kinds = [RecordType::A, RecordType::ANY, RecordType::SOA, RecordType::OPT, RecordType::TSIG, RecordType::IXFR];
@@ -651,10 +657,10 @@ fn damaged(random: &mut TestRng, number: u16) -> Vec<u8> {
     let whole = if random.random_bool(0.5) { with_edns(name, kind, random.random()) } else { question(name, kind) };
     let mut octets = whole.to_vec().expect("a message");
     match random.random_range(0..8) {
-        // Counts that promise more than there is.
+        // Counts of more records than there are.
         0 => octets[4..12].fill_with(|| random.random()),
         1 => octets.truncate(random.random_range(2..octets.len())),
-        // Pointers, to themselves and anywhere.
+        // Names that point to themselves and anywhere.
         2 => octets[12..14].copy_from_slice(&[0xc0, random.random_range(0..64)]),
         // Many questions, counted or not.
         3 => {

@@ -29,7 +29,7 @@ fn ddclient_sets_an_address_and_then_finds_it_unchanged() {
 }
 
 #[test]
-fn ddclient_sets_ipv6_beside_ipv4() {
+fn ddclient_sets_ipv6_next_to_ipv4() {
     let gateway = gateway();
     let token = gateway.token(&["home.example.com"]);
     let account = format!("login=home.example.com\npassword={token}\nhome.example.com");
@@ -137,7 +137,7 @@ fn inadyn_sets_an_address_and_then_finds_it_unchanged() {
 }
 
 #[test]
-fn inadyn_sets_ipv6_beside_ipv4() {
+fn inadyn_sets_ipv6_next_to_ipv4() {
     let gateway = gateway();
     let token = gateway.token(&["home.example.com"]);
 
@@ -207,9 +207,9 @@ fn inadyn_tries_again_after_dnserr() {
 
     let inadyn = inadyn(&config);
 
-    inadyn.wait_for("a word that it tries again", |said| {
-        let dnserr = said.stderr.contains("[503 Service Unavailable] dnserr");
-        let again = said.stderr.contains("Will retry again in 600 sec");
+    inadyn.wait_for("its next try", |streams| {
+        let dnserr = streams.stderr.contains("[503 Service Unavailable] dnserr");
+        let again = streams.stderr.contains("Will retry again in 600 sec");
         (dnserr && again).then_some(())
     });
     gateway.logged(&["dnserr", "home.example.com"]);
@@ -337,7 +337,7 @@ fn curl_may_send_a_form() {
     }
 }
 
-/// A header that anybody can write says nothing about where a request comes from.
+/// Anybody can write this header, so it does not count without a trusted proxy.
 #[test]
 fn curl_is_not_believed_without_a_proxy() {
     let gateway = gateway();
@@ -373,7 +373,7 @@ fn gateway() -> Nic53 {
     gateway_with(&[])
 }
 
-/// The same, which takes the word of a proxy on this machine for where a request comes from.
+/// The same, which trusts a proxy on this machine to name the source address.
 fn gateway_behind_a_proxy() -> Nic53 {
     gateway_with(&[("NIC53_TRUSTED_PROXIES", "127.0.0.0/8")])
 }
@@ -395,7 +395,7 @@ fn ddclient(server: &str, address: &str, account: &str) -> Finished {
         .finish()
 }
 
-/// Starts inadyn for one update. Where it means to try again, it stays.
+/// Starts inadyn for one update. If it will try again, it keeps running.
 fn inadyn(config: &str) -> Process {
     program("inadyn")
         .file("inadyn.conf", config)
@@ -444,9 +444,9 @@ fn statuses(finished: &Finished) -> Vec<&str> {
     lines.filter_map(|line| line.trim_start().strip_prefix("HTTP/1.1 ")?.split(' ').next()).collect()
 }
 
-/// Fails unless a program has said these words, to either stream.
+/// Fails unless a program has printed these words, to either stream.
 #[track_caller]
 fn assert_says(finished: &Finished, words: &str) {
-    let said = finished.stdout.contains(words) || finished.stderr.contains(words);
-    assert!(said, "{words:?} is not in {finished:#?}");
+    let is_printed = finished.stdout.contains(words) || finished.stderr.contains(words);
+    assert!(is_printed, "{words:?} is not in {finished:#?}");
 }

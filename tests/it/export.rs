@@ -29,7 +29,7 @@ fn a_name_server_loads_what_is_exported_with_and_without_a_server() {
 }
 
 #[test]
-fn bind_is_told_of_a_name_that_it_does_not_take_by_itself() {
+fn a_comment_precedes_a_name_that_bind_refuses_by_default() {
     let data = tempfile::tempdir().expect("a temporary folder");
     let data = data.path().to_str().expect("a path that is text");
     let settings = [("NIC53_ZONES", ZONES), ("NIC53_SECRET", SECRET), ("NIC53_DATA", data)];
@@ -47,8 +47,8 @@ fn update(nic53: &Nic53, hosts: &str, addresses: &str) {
     for host in hosts.split(',') {
         let token = nic53.token(&[host]);
         let url = format!("http://{}/nic/update?hostname={host}&myip={addresses}", nic53.http);
-        let said = program("curl").args(&["--silent", "--user", &format!("{host}:{token}"), &url]).start().finish();
-        assert!(said.stdout.starts_with("good "), "{said:?}");
+        let curl = program("curl").args(&["--silent", "--user", &format!("{host}:{token}"), &url]).start().finish();
+        assert!(curl.stdout.starts_with("good "), "{curl:?}");
     }
 }
 

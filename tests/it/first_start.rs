@@ -44,7 +44,7 @@ fn what_the_first_start_prints_works_as_printed() {
     drop(first);
     let second = nic53(data);
     second.wait_for("its addresses", |said| said.stdout.contains(" and dns ").then_some(()));
-    assert!(!second.said().stdout.contains("curl"), "the token is printed once");
+    assert!(!second.streams().stdout.contains("curl"), "the token is printed once");
 }
 
 #[test]

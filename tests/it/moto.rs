@@ -412,7 +412,7 @@ impl Moto {
         self.call(&format!("hostedzone/{zone}?{}", last.trim_end()), program("curl"));
         self.process.wait_for(&last, |said| said.stderr.contains(&last).then_some(()));
 
-        let said = self.process.said();
+        let said = self.process.streams();
         let calls = said
             .stderr
             .lines()

@@ -210,7 +210,7 @@ async fn a_form_moves_the_host() {
 }
 
 #[tokio::test]
-async fn who_sends_no_head_in_time_is_closed() {
+async fn a_client_that_sends_no_head_in_time_is_closed() {
     let server = Server::start(Limits { head_time: Duration::from_millis(100), ..Limits::default() }).await;
     for sent in ["", "GET /healthz HTTP/1.1\r\nX: "] {
         let reply = server.exchange(sent).await;
@@ -222,7 +222,7 @@ async fn who_sends_no_head_in_time_is_closed() {
 }
 
 #[tokio::test]
-async fn idle_connections_give_way_to_new_ones() {
+async fn new_connections_evict_idle_ones() {
     let server = Server::start(Limits { connections: 4, ..Limits::default() }).await;
     let mut idle = Vec::new();
     for _ in 0..4 {
@@ -249,7 +249,7 @@ async fn a_stop_closes_what_is_idle_and_refuses_what_is_new() {
 }
 
 #[tokio::test]
-async fn a_stop_waits_for_a_request_that_is_under_way() {
+async fn a_stop_waits_for_a_request_in_progress() {
     let server = Server::start(Limits::default()).await;
     let mut stream = server.connect().await;
     let form = "myip=192.0.2.7";

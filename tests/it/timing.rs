@@ -47,14 +47,14 @@ const SECRETS: [&str; 2] =
 const COUNTED: &str = "NIC53_TEST_COUNTED";
 
 #[test]
-fn a_wrong_token_is_told_in_as_many_instructions_whatever_is_right_about_it() {
+fn a_wrong_token_costs_the_same_instructions_however_much_of_it_is_right() {
     if env::var_os(COUNTED).is_some() {
         return ask_all();
     }
     let folder = tempfile::tempdir().expect("a temporary folder");
     let counts = count_instructions(
         folder.path(),
-        "a_wrong_token_is_told_in_as_many_instructions_whatever_is_right_about_it",
+        "a_wrong_token_costs_the_same_instructions_however_much_of_it_is_right",
         "nic53::protocol::token::Password::is",
         "answer",
     );
@@ -135,7 +135,7 @@ fn questions() -> Vec<(&'static str, &'static str, String)> {
         secret.mint(Scope::Host, &host, zones.holding(&host).expect("a zone"), 0).reveal().to_owned()
     };
     let [current, previous] = SECRETS.map(|secret| token(secret, "there.example.org"));
-    // Another character of the alphabet wherever it is not to be right.
+    // Another character of the alphabet at each place that should be wrong.
     let wrong = |letter: char| if letter == '7' { '8' } else { '7' };
     let right = |token: &str, from: usize, to: usize| {
         let letters = token.chars().enumerate();

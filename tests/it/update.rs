@@ -577,7 +577,7 @@ fn every_goes_on_and_speaks_of_what_changes() {
         .args(&["update", "a.example.org", "--url", &server.url, "--ipv4", "198.51.100.7", "--force", "--every", "1s"])
         .start();
     process.wait_for("a failure", |said| said.stderr.contains("a.example.org: dnserr: ").then_some(()));
-    assert_eq!(process.said().stdout, "a.example.org: nochg 198.51.100.7\na.example.org: good 198.51.100.7\n");
+    assert_eq!(process.streams().stdout, "a.example.org: nochg 198.51.100.7\na.example.org: good 198.51.100.7\n");
     assert!(server.targets().len() >= 3);
 }
 

@@ -1,5 +1,5 @@
 //! Secrets are not left behind in memory: another process looks for them in the memory of one that
-//! had them, as whoever reads a core dump or a page that was swapped out would.
+//! had them, as somebody who reads a core dump or a swapped page could.
 
 use std::{
     env,
@@ -42,9 +42,9 @@ fn a_secret_and_a_token_are_gone_when_they_are_dropped() {
         .stdout(Stdio::piped())
         .spawn()
         .expect("this program");
-    let mut said = BufReader::new(holder.stdout.take().expect("a pipe")).lines();
+    let mut output = BufReader::new(holder.stdout.take().expect("a pipe")).lines();
     let mut wait_for = |word: &str| {
-        let mut lines = said.by_ref().map(|line| line.expect("text"));
+        let mut lines = output.by_ref().map(|line| line.expect("text"));
         assert!(lines.any(|line| line == word), "{word}");
     };
     let sought = [
@@ -113,15 +113,15 @@ fn a_token_is_not_logged_wherever_a_client_puts_it() {
     assert!(!log.to_ascii_lowercase().contains(&token), "{log}");
 }
 
-/// Holds the secret and a token of it until it is told to go on, then drops them.
+/// Holds the secret and a token of it until the other process goes on, then drops them.
 fn hold(source: &Source) {
-    have(source);
+    hold_until_asked(source);
     use_the_stack(32);
-    say("dropped");
+    print_and_wait("dropped");
 }
 
-/// Has the secret and a token of it until it is told to go on.
-fn have(source: &Source) {
+/// Holds the secret and a token of it until the other process goes on.
+fn hold_until_asked(source: &Source) {
     let log = captured::log();
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let keeper = runtime.block_on(Provider::read(source, None, log)).unwrap_or_else(|problem| panic!("{problem}"));
@@ -129,7 +129,7 @@ fn have(source: &Source) {
     let token = secrets.current.mint(Scope::Host, &"home.example.org".parse().expect("a name"), &zone(), 0);
     let password = Password::new(token.reveal()).expect("a password");
     let copy = secrets.current.clone();
-    say("held");
+    print_and_wait("held");
     drop((keeper, secrets, copy, token, password));
 }
 
@@ -145,9 +145,9 @@ fn use_the_stack(depth: u8) {
     std::hint::black_box(frame);
 }
 
-/// Says a word on a line of its own and waits for an answer.
-#[expect(clippy::print_stdout, reason = "whoever looks into this process reads it")]
-fn say(word: &str) {
+/// Prints a word on a line of its own and waits for an answer.
+#[expect(clippy::print_stdout, reason = "the process that looks into this one reads it")]
+fn print_and_wait(word: &str) {
     println!("\n{word}");
     io::stdin().read_line(&mut String::new()).expect("an answer");
 }

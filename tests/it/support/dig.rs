@@ -1,4 +1,4 @@
-//! What the embedded DNS server says, asked by dig.
+//! The answers of the embedded DNS server to dig.
 
 use super::process::{Nic53, program};
 

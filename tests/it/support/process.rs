@@ -15,9 +15,9 @@ use tempfile::TempDir;
 
 /// `nic53 serve` on ports of the system's choice.
 pub struct Nic53 {
-    /// Where it answers HTTP: `127.0.0.1:PORT`.
+    /// Its HTTP address, `127.0.0.1:PORT`.
     pub http: String,
-    /// Where it answers DNS, if it does.
+    /// Its DNS address, if it serves DNS.
     pub dns: Option<String>,
     /// The running server.
     process: Process,
@@ -34,7 +34,7 @@ impl Nic53 {
     /// The same, started by a program that becomes what follows it: a shell that sets limits first.
     pub fn serve_by(starter: Program, settings: &[(&str, &str)], flags: &[&str]) -> Self {
         let process = starter.settings(settings).args(&["serve", "--http", "127.0.0.1:0"]).args(flags).start();
-        let (http, dns) = process.wait_for("its addresses", |said| listening(&said.stdout));
+        let (http, dns) = process.wait_for("its addresses", |streams| listening(&streams.stdout));
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         Self { http, dns, process, settings: settings.iter().map(owned).collect() }
     }
@@ -55,14 +55,14 @@ impl Nic53 {
 
     /// All that it has logged so far.
     pub fn log(&self) -> String {
-        self.process.said().stderr
+        self.process.streams().stderr
     }
 
     /// Waits for a line of its log that holds all of these words.
     pub fn logged(&self, words: &[&str]) {
-        self.process.wait_for(&format!("{words:?}"), |said| {
+        self.process.wait_for(&format!("{words:?}"), |streams| {
             let logged = |line: &str| words.iter().all(|word| line.contains(word));
-            said.stderr.lines().any(logged).then_some(())
+            streams.stderr.lines().any(logged).then_some(())
         });
     }
 }
@@ -141,34 +141,34 @@ impl Program {
             .spawn()
             .unwrap_or_else(|error| panic!("{name}: {error}; ./test installs what is missing"));
 
-        let said = Arc::new(Mutex::new(Said::default()));
+        let streams = Arc::new(Mutex::new(Streams::default()));
         let stdout = child.stdout.take().expect("a pipe");
         let stderr = child.stderr.take().expect("a pipe");
         let is_ours = name == env!("CARGO_BIN_EXE_nic53");
         // Some commands are there to print tokens.
         let command = self.command.get_args().next().and_then(|command| command.to_str());
         let hands_out_tokens = matches!(command, None | Some("token" | "setup"));
-        listen(stdout, Arc::clone(&said), |said| &mut said.stdout, is_ours && !hands_out_tokens);
-        listen(stderr, Arc::clone(&said), |said| &mut said.stderr, is_ours);
-        Process { name, child, said, _folder: self.folder }
+        listen(stdout, Arc::clone(&streams), |streams| &mut streams.stdout, is_ours && !hands_out_tokens);
+        listen(stderr, Arc::clone(&streams), |streams| &mut streams.stderr, is_ours);
+        Process { name, child, streams, _folder: self.folder }
     }
 }
 
-/// A running program, and what it has said. Dropped, it is killed.
+/// A running program, and what it has printed. Dropped, it is killed.
 pub struct Process {
     /// As it was started, for messages.
     name: String,
     /// The process itself.
     child: Child,
     /// Filled by the readers of both streams.
-    said: Arc<Mutex<Said>>,
+    streams: Arc<Mutex<Streams>>,
     /// Removed when the process is gone.
     _folder: TempDir,
 }
 
 /// All that a program has written so far.
 #[derive(Clone, Debug, Default)]
-pub struct Said {
+pub struct Streams {
     /// To its standard output.
     pub stdout: String,
     /// To its standard error.
@@ -189,22 +189,22 @@ pub struct Finished {
 }
 
 impl Process {
-    /// What it has said so far.
-    pub fn said(&self) -> Said {
-        self.said.lock().expect("a reader that lives").clone()
+    /// What it has printed so far.
+    pub fn streams(&self) -> Streams {
+        self.streams.lock().expect("a reader that lives").clone()
     }
 
     /// Waits until the wanted is in what it says.
-    pub fn wait_for<T>(&self, wanted: &str, find: impl Fn(&Said) -> Option<T>) -> T {
+    pub fn wait_for<T>(&self, wanted: &str, find: impl Fn(&Streams) -> Option<T>) -> T {
         let start = Instant::now();
         loop {
-            let said = self.said();
-            if let Some(found) = find(&said) {
+            let streams = self.streams();
+            if let Some(found) = find(&streams) {
                 return found;
             }
             let name = &self.name;
-            assert!(!said.is_over(), "{name} ended without {wanted}: {said:?}");
-            assert!(start.elapsed() < PATIENCE, "{name} runs without {wanted}: {said:?}");
+            assert!(!streams.is_over(), "{name} ended without {wanted}: {streams:?}");
+            assert!(start.elapsed() < PATIENCE, "{name} runs without {wanted}: {streams:?}");
             thread::sleep(PAUSE);
         }
     }
@@ -213,13 +213,13 @@ impl Process {
     pub fn finish(mut self) -> Finished {
         let start = Instant::now();
         loop {
-            let said = self.said();
+            let streams = self.streams();
             let status = self.child.try_wait().expect("a child to wait for");
-            if let (Some(status), true) = (status, said.is_over()) {
-                return said.finished(status);
+            if let (Some(status), true) = (status, streams.is_over()) {
+                return streams.finished(status);
             }
             let name = &self.name;
-            assert!(start.elapsed() < PATIENCE, "{name} does not end: {said:?}");
+            assert!(start.elapsed() < PATIENCE, "{name} does not end: {streams:?}");
             thread::sleep(PAUSE);
         }
     }
@@ -233,7 +233,7 @@ impl Drop for Process {
     }
 }
 
-impl Said {
+impl Streams {
     /// Both streams are closed: there is nothing more to come.
     fn is_over(&self) -> bool {
         self.closed == 2
@@ -246,7 +246,12 @@ impl Said {
 }
 
 /// Takes down one stream, a line at a time. `keep`: no token belongs there.
-fn listen(stream: impl Read + Send + 'static, said: Arc<Mutex<Said>>, side: fn(&mut Said) -> &mut String, keep: bool) {
+fn listen(
+    stream: impl Read + Send + 'static,
+    streams: Arc<Mutex<Streams>>,
+    side: fn(&mut Streams) -> &mut String,
+    keep: bool,
+) {
     thread::spawn(move || {
         let mut stream = BufReader::new(stream);
         let mut line = Vec::new();
@@ -255,10 +260,10 @@ fn listen(stream: impl Read + Send + 'static, said: Arc<Mutex<Said>>, side: fn(&
             if keep {
                 captured::output(text.trim_end());
             }
-            side(&mut said.lock().expect("a test that lives")).push_str(&text);
+            side(&mut streams.lock().expect("a test that lives")).push_str(&text);
             line.clear();
         }
-        said.lock().expect("a test that lives").closed += 1;
+        streams.lock().expect("a test that lives").closed += 1;
     });
 }
 

@@ -1,4 +1,4 @@
-//! HTTP and DNS as they are on the wire, for tests that keep an eye on every octet and moment.
+//! HTTP and DNS on the wire, for tests that watch every octet.
 
 use std::{
     io::{self, BufRead, BufReader, ErrorKind, Read, Write},
@@ -20,7 +20,7 @@ use nic53::protocol::{
 /// How long we wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The header that lets in who has the token of a name and all below it, in the embedded store.
+/// The header with the subtree token of a name, in the embedded store.
 pub(crate) fn authorization(secret: &str, zones: &str, name: &str) -> String {
     let secret = Secret::new(secret).unwrap_or_else(|error| panic!("{error}"));
     let zones = Zones::parse(zones).expect("zones");
@@ -82,8 +82,8 @@ pub(crate) fn question(name: &str, kind: RecordType) -> Message {
     message
 }
 
-/// A question of nearly 4096 octets that is stuffed with answers: each a CNAME from the question's name of 126
-/// labels to that name, compressed.
+/// A question of nearly 4096 octets that is stuffed with answers: each is a CNAME from the question's
+/// name of 126 labels to that name, compressed.
 pub(crate) fn stuffed() -> Vec<u8> {
     let records = 270_u16;
     let mut octets = vec![0, 1, 1, 0, 0, 1];
@@ -95,8 +95,8 @@ pub(crate) fn stuffed() -> Vec<u8> {
     octets
 }
 
-/// Asks a DNS server over UDP, as a resolver does: again where no answer comes, since even loopback
-/// may lose a datagram, and where the server says that it failed.
+/// Asks a DNS server over UDP, as a resolver does: again if no answer comes, since even loopback may
+/// lose a datagram, and again if the server failed.
 pub(crate) fn ask(dns: &str, question: &Message) -> Message {
     let dns: SocketAddr = dns.parse().expect("an address");
     let socket = UdpSocket::bind(("127.0.0.1", 0)).expect("a port");

@@ -1,4 +1,4 @@
-//! What stands between the clients and nic53 in many a home: a reverse proxy.
+//! A reverse proxy, which many homes have between the clients and nic53.
 
 use std::{
     io::{self, BufRead, BufReader, Write},
@@ -7,7 +7,7 @@ use std::{
 };
 
 /// Passes requests on to `upstream` with the client's address in `X-Forwarded-For`, which is always
-/// `client` here. Answers where the returned address says, until the test's process ends.
+/// `client` here. Returns its address, where it answers until the test's process ends.
 pub fn reverse_proxy(upstream: &str, client: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address").to_string();
