@@ -4,12 +4,14 @@ import contextlib
 import http.server
 import io
 import json
+import re
 import shutil
 import subprocess
 import threading
 import unittest
 from unittest import mock
 
+from cloud import ROOT
 from deploy.challenge import NAME, RENAMED, print_challenge
 from deploy.stack import Stack
 from test_template import resources
@@ -82,6 +84,11 @@ def event(line, headers):
     return {"request": {"method": method, "uri": uri, "querystring": parameters, "headers": headers, "cookies": {}}}
 
 
+def words(pattern, text):
+    """The words of a list in a program's text, sorted."""
+    return sorted(re.findall(r"""["']([^"']+)["']""", re.search(pattern, text, re.S)[1]))
+
+
 class EdgeFunction(unittest.TestCase):
     def test_an_update_without_credentials_is_challenged_and_all_else_goes_on(self):
         events = [event(line, headers) for line, headers, _ in EVENTS]
@@ -97,6 +104,15 @@ class EdgeFunction(unittest.TestCase):
         self.assertEqual((answer["statusCode"], answer["body"]["data"]), (401, "badauth"))
         self.assertEqual(headers["www-authenticate"], 'Basic realm="nic53"')
         self.assertEqual((headers["content-type"], headers["cache-control"]), ("text/plain", "no-store"))
+
+    def test_it_has_the_words_of_the_gateway(self):
+        protocol = ROOT / "src" / "protocol"
+        endpoint, credentials = ((protocol / name).read_text() for name in ("endpoint.rs", "credentials.rs"))
+        paths = words(r"UPDATE_PATHS: [^=]*= \[(.*?)\];", endpoint)
+        self.assertEqual(words(r"var UPDATES = \[(.*?)\];", CODE), sorted(path.removeprefix("/") for path in paths))
+        self.assertEqual(words(r"var KNOWN = \[(.*?)\];", CODE), words(r"OWN_WORDS: [^=]*= \[(.*?)\];", endpoint))
+        passwords = words(r"let password = parameters.first\(&\[(.*?)\]\)", credentials)
+        self.assertEqual(words(r"var PASSWORDS = \[(.*?)\];", CODE), passwords)
 
     def test_it_is_small_enough(self):
         self.assertLess(len(CODE), 10_240)
