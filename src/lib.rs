@@ -36,6 +36,7 @@ pub mod gateway;
 #[cfg(feature = "lambda")]
 pub mod lambda;
 pub mod log;
+pub mod printable;
 pub mod problem;
 pub mod protocol;
 pub mod secrets;

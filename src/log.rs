@@ -16,7 +16,10 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use self::writer::write_line;
 pub use self::writer::{flush, write_in_background};
-use crate::protocol::{reply::ReturnCode, token};
+use crate::{
+    printable::printable,
+    protocol::{reply::ReturnCode, token},
+};
 
 /// Which lines are written (`NIC53_LOG`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -151,6 +154,12 @@ impl Log {
     /// Writes the line of a request that took this long.
     pub fn request(self, mut entry: Entry, took: Duration) {
         entry.took = took;
+        for reason in &mut entry.reasons {
+            *reason = match clean(reason) {
+                Cow::Borrowed(_) => continue,
+                Cow::Owned(cleaned) => cleaned.into(),
+            };
+        }
         if self.level >= if entry.is_error() { Level::Error } else { Level::Info } {
             write(&match self.format {
                 Format::Text => text_line(format_args!("{entry}")),
@@ -182,6 +191,7 @@ impl Log {
 
     /// Writes a line that does not belong to a request.
     fn message(self, level: &'static str, message: &str) {
+        let message = clean(message);
         write(&match self.format {
             Format::Text => text_line(format_args!("{level}: {message}")),
             Format::Json => serde_json::json!({ "level": level, "message": message }).to_string(),
@@ -195,15 +205,19 @@ fn write(line: &str) {
     write_line(&token::redact(line));
 }
 
-/// A line of plain text: the time and the message. Control characters become `?`: they could forge a
-/// line or control a terminal.
+/// A text that may quote a stranger, without what could forge a line or control a terminal.
+fn clean(text: &str) -> Cow<'_, str> {
+    let is_plain = text.bytes().all(|octet| matches!(octet, b' '..=b'~'));
+    if is_plain { Cow::Borrowed(text) } else { Cow::Owned(printable(text)) }
+}
+
+/// A line of plain text: the time and the message.
 fn text_line(what: fmt::Arguments<'_>) -> String {
     let mut line = String::with_capacity(160);
     write_time(&mut line);
     // Writing to a `String` cannot fail.
     let _ = write!(line, " {what}");
-    let printable = line.bytes().all(|octet| matches!(octet, b' '..=b'~'));
-    if printable { line } else { line.replace(char::is_control, "?") }
+    line
 }
 
 /// Writes words with a prefix before the first and a separator between two. Writes nothing if there
@@ -290,9 +304,15 @@ mod tests {
     }
 
     #[test]
-    fn no_control_character_reaches_the_log() {
-        for (message, line) in [("a\n\u{1b}[2Jb\r", " a??[2Jb?"), ("é\u{9b}", " é?"), ("é~ ", " é~ ")] {
-            assert!(text_line(format_args!("{message}")).ends_with(line), "{message:?}");
+    fn nothing_that_a_stranger_sent_forges_a_line_or_controls_a_terminal() {
+        for (message, cleaned) in [
+            ("a\n\u{1b}[2Jb\r", r"a \u{1b}[2Jb"),
+            ("é\u{9b}", r"é\u{9b}"),
+            ("home\u{202e}.example", r"home\u{202e}.example"),
+            ("é~  é", "é~ é"),
+            ("a  b ~", "a  b ~"),
+        ] {
+            assert_eq!(clean(message), cleaned, "{message:?}");
         }
     }
 }

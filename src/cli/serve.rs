@@ -154,6 +154,7 @@ async fn serve_http<S: Store>(http: TcpListener, gateway: Gateway<S>, log: Log, 
     // In a task, so that connections are accepted by the threads that serve them. The thread that waits for this command
     // would have to be woken for each.
     let _ = tokio::spawn(serve(http, Arc::new(gateway), Limits::default(), log, stopped)).await;
+    log.info("stopped by a signal");
 }
 
 /// Serves DNS, if it is not off, until HTTP has stopped.

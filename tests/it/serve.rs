@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use crate::support::captured;
+use crate::support::{captured, process::Nic53};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use nic53::{
     gateway::Gateway,
@@ -12,6 +12,7 @@ use nic53::{
     settings::Settings,
     store::embedded::Embedded,
 };
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -233,6 +234,16 @@ async fn new_connections_evict_idle_ones() {
         assert!(reply.ends_with("\r\n\r\nok"), "{reply}");
     }
     assert_eq!(until_closed(&mut idle[0]).await, "", "the first of them was closed");
+}
+
+#[test]
+fn a_stop_is_a_line_of_the_log() {
+    let data = tempfile::tempdir().unwrap();
+    let settings = [("NIC53_SECRET", SECRET), ("NIC53_DATA", data.path().to_str().unwrap())];
+    let server = Nic53::serve(&settings, &["--dns", "off"]);
+    let pid = Pid::from_raw(i32::try_from(server.pid()).unwrap()).unwrap();
+    kill_process(pid, Signal::TERM).unwrap();
+    server.logged(&["info: stopped by a signal"]);
 }
 
 #[tokio::test]
