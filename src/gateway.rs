@@ -115,6 +115,7 @@ impl<S: Store> Gateway<S> {
         let update = Update::parse(&parts.headers, parameters, entry.source, self.settings.policy)?;
         entry.list_hosts(update.loggable_hosts(), update.hosts.len());
         let secrets = self.secrets.current().await;
+        let secrets = secrets.map_err(|problem| Refusal::new(ReturnCode::ServerError, problem.to_string()))?;
         let authorized = Access { zones, secrets: &secrets, generations }.authorize(&update)?;
         update.check(self.settings.allow_offline)?;
         // Each host once, and its place among them for each time it was asked for.

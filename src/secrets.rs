@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 use crate::{
     aws,
     log::Log,
+    problem::Problem,
     protocol::token::{Secret, Secrets},
 };
 
@@ -23,6 +24,10 @@ const MAX_AGE: Duration = Duration::from_mins(5);
 
 /// How long the secrets in use are kept after a failed read.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
+
+/// How long secrets of Secrets Manager are used in all if they cannot be read again. Else a rotation
+/// that we cannot see would never revoke anything.
+const LONGEST_USE: Duration = Duration::from_hours(24);
 
 /// The longest that reading them again may delay a request.
 const REFRESH_LIMIT: Duration = Duration::from_millis(900);
@@ -64,6 +69,8 @@ pub enum Provider {
 pub struct Cached {
     /// What was read last.
     secrets: Arc<Secrets>,
+    /// When they were read.
+    confirmed_at: SystemTime,
     /// When it was tried last. The wall clock's time: a monotonic clock may stop while the Lambda is
     /// frozen.
     read_at: SystemTime,
@@ -94,36 +101,58 @@ impl Provider {
                 };
                 let client = Client::new(aws);
                 let secrets = Arc::new(read_versions(&client, arn, aws::CALL_LIMIT).await?);
-                let cached = Cached { secrets, read_at: SystemTime::now(), valid_for: MAX_AGE };
+                let now = SystemTime::now();
+                let cached = Cached { secrets, confirmed_at: now, read_at: now, valid_for: MAX_AGE };
                 Ok(Self::SecretsManager { client, arn: arn.clone(), cached: Mutex::new(cached), log })
             }
         }
     }
 
-    /// The secrets, read again first if they are old. If that fails, the old secrets stay in use.
-    pub async fn current(&self) -> Arc<Secrets> {
+    /// The secrets, read again first if they are old. If that fails, the old secrets stay in use, for a
+    /// day at most.
+    ///
+    /// # Errors
+    ///
+    /// If they could not be read for a day.
+    pub async fn current(&self) -> Result<Arc<Secrets>, Problem> {
         let (client, arn, cached, log) = match self {
-            Self::Fixed(secrets) => return Arc::clone(secrets),
+            Self::Fixed(secrets) => return Ok(Arc::clone(secrets)),
             Self::SecretsManager { client, arn, cached, log } => (client, arn, cached, log),
         };
         let mut cached = cached.lock().await;
-        // A clock that was set back makes them old too.
-        if cached.read_at.elapsed().is_ok_and(|age| age < cached.valid_for) {
-            return Arc::clone(&cached.secrets);
+        let now = SystemTime::now();
+        if cached.is_fresh(now) {
+            return cached.usable(now, arn);
         }
-        cached.read_at = SystemTime::now();
+        cached.read_at = now;
         // Boxed, so that a request's future does not reserve space for an AWS call it rarely makes.
         match Box::pin(read_versions(client, arn, REFRESH_LIMIT)).await {
             Ok(secrets) => {
                 cached.secrets = Arc::new(secrets);
-                cached.valid_for = MAX_AGE;
+                (cached.confirmed_at, cached.valid_for) = (now, MAX_AGE);
             }
             Err(error) => {
                 cached.valid_for = RETRY_AFTER;
-                log.error(&format!("{error}; the secrets read before stay in use"));
+                log.error(&format!("{error}; the secrets read before stay in use for a day at most"));
             }
         }
-        Arc::clone(&cached.secrets)
+        cached.usable(now, arn)
+    }
+}
+
+impl Cached {
+    /// Whether they need not be read again now. A clock that was set back makes them old.
+    fn is_fresh(&self, now: SystemTime) -> bool {
+        now.duration_since(self.read_at).is_ok_and(|age| age < self.valid_for)
+    }
+
+    /// The secrets, unless they were read too long ago.
+    fn usable(&self, now: SystemTime, arn: &str) -> Result<Arc<Secrets>, Problem> {
+        if now.duration_since(self.confirmed_at).is_ok_and(|age| age < LONGEST_USE) {
+            Ok(Arc::clone(&self.secrets))
+        } else {
+            Err(Problem(format!("{arn}: not read for a day: expected Secrets Manager to be reachable again")))
+        }
     }
 }
 
@@ -158,4 +187,36 @@ async fn read_version(client: &Client, arn: &str, stage: &str) -> Result<Option<
     };
     let text = value.secret_string().ok_or_else(|| format!("{arn}: {stage} is binary: expected text"))?;
     Secret::new(text).map(Some).map_err(|problem| format!("{arn}: {stage}: {problem}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_that_cannot_be_read_again_are_used_for_a_day() {
+        let secret = Secret::new(&"s".repeat(43)).unwrap();
+        let read = SystemTime::UNIX_EPOCH + Duration::from_hours(24 * 365);
+        let mut cached = Cached {
+            secrets: Arc::new(Secrets { current: secret, previous: None }),
+            confirmed_at: read,
+            read_at: read,
+            valid_for: MAX_AGE,
+        };
+        let hours = |hours: u64| read + Duration::from_hours(hours);
+        for (now, fresh, usable) in [
+            (read, true, true),
+            (read + MAX_AGE, false, true),
+            (hours(23), false, true),
+            (hours(24), false, false),
+            (hours(24 * 30), false, false),
+            // A clock that was set back.
+            (read - Duration::from_secs(1), false, false),
+        ] {
+            assert_eq!((cached.is_fresh(now), cached.usable(now, "arn").is_ok()), (fresh, usable), "{now:?}");
+        }
+        // Tried again in vain, half a minute ago.
+        (cached.read_at, cached.valid_for) = (hours(30), RETRY_AFTER);
+        assert!(cached.is_fresh(hours(30)) && cached.usable(hours(30), "arn").is_err());
+    }
 }

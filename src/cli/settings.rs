@@ -59,7 +59,7 @@ impl SettingArgs {
         self.check_own_secret(&settings, &source, &store.data)?;
         let log = Log { level: settings.log, format: Format::Text };
         let provider = Provider::read(&source, None, log).await?;
-        Ok((settings, provider.current().await))
+        Ok((settings, provider.current().await?))
     }
 
     /// The embedded store's own secret is refused if it does not exist, and noted if the zones may be another gateway's.

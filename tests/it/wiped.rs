@@ -125,7 +125,7 @@ fn hold_until_asked(source: &Source) {
     let log = captured::log();
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let keeper = runtime.block_on(Provider::read(source, None, log)).unwrap_or_else(|problem| panic!("{problem}"));
-    let secrets = runtime.block_on(keeper.current());
+    let secrets = runtime.block_on(keeper.current()).expect("secrets");
     let token = secrets.current.mint(Scope::Host, &"home.example.org".parse().expect("a name"), &zone(), 0);
     let password = Password::new(token.reveal()).expect("a password");
     let copy = secrets.current.clone();

@@ -17,7 +17,7 @@ pub(super) async fn instructions(
 ) -> Option<String> {
     let host: HostName = "router.home.example".parse().ok()?;
     let zone = settings.zones.holding(&host)?;
-    let secrets = secrets.current().await;
+    let secrets = secrets.current().await.ok()?;
     let token = secrets.current.mint(Scope::Host, &host, zone, 0);
     let token = token.reveal();
     let dig = dns.map_or_else(String::new, |dns| {
