@@ -11,7 +11,7 @@ use crate::{
         hostname::HostName,
         plan::TtlBounds,
         source::Proxies,
-        token::{Secret, Secrets},
+        token::{MIN_SECRET_LENGTH, Secret, Secrets},
         update::Policy,
         zone::Zones,
     },
@@ -97,12 +97,13 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// The first setting that makes no sense.
+    /// If a setting makes no sense: the first such setting.
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Problem> {
         let reader = Reader { variable: &variable };
         let zones = reader.required("NIC53_ZONES", Zones::parse, "NAME=ZONEID, such as example.org=Z0123ABC")?;
+        let generations = reader.optional("NIC53_GENERATIONS", |text| parse_generations(text, &zones))?;
         Ok(Self {
-            generations: reader.optional("NIC53_GENERATIONS", parse_generations)?.unwrap_or_default(),
+            generations: generations.unwrap_or_default(),
             ttl: reader.ttl()?,
             allow_offline: reader.switch("NIC53_ALLOW_OFFLINE", false)?,
             policy: Policy {
@@ -111,7 +112,7 @@ impl Settings {
             },
             proxies: Proxies {
                 trusted: reader.optional("NIC53_TRUSTED_PROXIES", parse_networks)?.unwrap_or_default(),
-                origin_secret: reader.value("NIC53_ORIGIN_SECRET").map(Zeroizing::new),
+                origin_secret: reader.origin_secret()?,
             },
             log: reader.optional("NIC53_LOG", str::parse)?.unwrap_or(Level::Info),
             secret: reader.secret()?,
@@ -176,6 +177,20 @@ impl Reader<'_> {
         Ok(TtlBounds { default, min, max })
     }
 
+    /// What CloudFront carries: whoever guesses it may claim any address.
+    fn origin_secret(&self) -> Result<Option<Zeroizing<String>>, Problem> {
+        let secret = self.value("NIC53_ORIGIN_SECRET").map(Zeroizing::new);
+        let fits = |secret: &Zeroizing<String>| {
+            secret.len() >= MIN_SECRET_LENGTH && secret.bytes().all(|byte| byte.is_ascii_graphic())
+        };
+        match secret {
+            Some(secret) if !fits(&secret) => Err(Problem(format!(
+                "NIC53_ORIGIN_SECRET: expected at least {MIN_SECRET_LENGTH} printable ASCII characters without white space"
+            ))),
+            secret => Ok(secret),
+        }
+    }
+
     /// Where the secret comes from; more than one place is an error.
     fn secret(&self) -> Result<Option<secrets::Source>, Problem> {
         let text = |name: &str| {
@@ -209,8 +224,9 @@ impl Reader<'_> {
     }
 }
 
-/// Reads `home.example.org=1,www.example.org=3`.
-fn parse_generations(text: &str) -> Result<Generations, String> {
+/// Reads `home.example.org=1,www.example.org=3`. A name that no zone holds was mistyped, and its tokens
+/// would go on.
+fn parse_generations(text: &str, zones: &Zones) -> Result<Generations, String> {
     let mut generations = Generations::new();
     for element in elements(text) {
         let parsed = element.split_once('=').and_then(|(name, generation)| {
@@ -218,6 +234,9 @@ fn parse_generations(text: &str) -> Result<Generations, String> {
         });
         let (name, generation) =
             parsed.ok_or_else(|| format!("`{element}`: expected NAME=NUMBER, such as home.example.org=1"))?;
+        if zones.holding(&name).is_none() {
+            return Err(format!("`{element}`: expected a name in one of the configured zones, {zones}"));
+        }
         if generations.insert(name, generation).is_some() {
             return Err(format!("`{element}`: expected each name once"));
         }
@@ -229,11 +248,14 @@ fn parse_generations(text: &str) -> Result<Generations, String> {
 fn parse_networks(text: &str) -> Result<Vec<IpNet>, String> {
     let parse = |element: &str| {
         let address = || element.parse().ok().map(|address: std::net::IpAddr| IpNet::from(address));
-        element
-            .parse()
-            .ok()
-            .or_else(address)
-            .ok_or_else(|| format!("`{element}`: expected a network such as 192.0.2.0/24"))
+        let network: Option<IpNet> = element.parse().ok().or_else(address);
+        match network {
+            Some(network) if network.prefix_len() == 0 => Err(format!(
+                "`{element}`: expected the networks of your proxies: with all addresses, anybody could claim any source"
+            )),
+            Some(network) => Ok(network),
+            None => Err(format!("`{element}`: expected a network such as 192.0.2.0/24")),
+        }
     };
     elements(text).map(parse).collect()
 }
@@ -278,6 +300,7 @@ mod tests {
             ("NIC53_GENERATIONS", "home.example.org"),
             ("NIC53_GENERATIONS", "home.example.org=-1"),
             ("NIC53_GENERATIONS", "home=1"),
+            ("NIC53_GENERATIONS", "mistyped.example.net=1"),
             ("NIC53_TTL", "5m"),
             ("NIC53_TTL", "59"),
             ("NIC53_TTL", "86401"),
@@ -287,6 +310,8 @@ mod tests {
             ("NIC53_ALLOW_OFFLINE", "2"),
             ("NIC53_QUERY_CREDENTIALS", "nein"),
             ("NIC53_TRUSTED_PROXIES", "192.0.2.0/33"),
+            ("NIC53_TRUSTED_PROXIES", "192.0.2.0/24,0.0.0.0/0"),
+            ("NIC53_TRUSTED_PROXIES", "::/0"),
             ("NIC53_LOG", "loud"),
         ] {
             let problem = problem(&[(name, value)]);
@@ -296,10 +321,13 @@ mod tests {
 
     #[test]
     fn a_secret_stands_in_no_message() {
-        let short = "too-short-a-secret";
-        for name in ["NIC53_SECRET", "NIC53_SECRET_PREVIOUS"] {
-            let problem = problem(&[(name, short)]);
-            assert!(problem.starts_with(name) && !problem.contains(short), "{problem}");
+        let sentence = "43 characters of base64url, made by: openssl rand -base64 32";
+        for secret in ["too-short-a-secret", sentence] {
+            for name in ["NIC53_SECRET", "NIC53_SECRET_PREVIOUS", "NIC53_ORIGIN_SECRET"] {
+                let problem = problem(&[(name, secret)]);
+                assert!(problem.starts_with(name) && problem.contains("expected"), "{problem}");
+                assert!(!problem.contains(secret), "{problem}");
+            }
         }
     }
 

@@ -25,12 +25,13 @@ impl Secret {
     ///
     /// # Errors
     ///
-    /// If it is shorter than [`MIN_SECRET_LENGTH`] or not printable ASCII: what was expected.
+    /// If it is shorter than [`MIN_SECRET_LENGTH`], not printable ASCII, or has white space in it, as a
+    /// sentence about the secret has: what was expected.
     pub fn new(text: &str) -> Result<Self, String> {
         let text = text.trim();
-        if text.len() < MIN_SECRET_LENGTH || !text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') {
+        if text.len() < MIN_SECRET_LENGTH || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(format!(
-                "expected at least {MIN_SECRET_LENGTH} printable ASCII characters, such as 43 of base64"
+                "expected at least {MIN_SECRET_LENGTH} printable ASCII characters without white space, such as 43 of base64"
             ));
         }
         Hmac::new_from_slice(text.as_bytes()).map(Self).map_err(|error| error.to_string())

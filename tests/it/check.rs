@@ -75,7 +75,7 @@ fn the_token_is_tried_and_nothing_moves() {
 fn the_record_is_compared_with_the_address_of_this_network() {
     let settings = [
         ("NIC53_ZONES", "example.com=EMBEDDED"),
-        ("NIC53_SECRET", "the secret of the tests of nic53 check"),
+        ("NIC53_SECRET", "the-secret-of-the-tests-of-nic53-check"),
         ("NIC53_TRUSTED_PROXIES", "127.0.0.0/8"),
     ];
     let gateway = Nic53::serve(&settings, &["--dns", "127.0.0.1:0"]);
@@ -423,7 +423,7 @@ const NIC53: &str = env!("CARGO_BIN_EXE_nic53");
 /// `nic53 serve` with the zone example.com in its own store.
 fn gateway() -> Nic53 {
     let settings =
-        [("NIC53_ZONES", "example.com=EMBEDDED"), ("NIC53_SECRET", "the secret of the tests of nic53 check")];
+        [("NIC53_ZONES", "example.com=EMBEDDED"), ("NIC53_SECRET", "the-secret-of-the-tests-of-nic53-check")];
     Nic53::serve(&settings, &["--dns", "127.0.0.1:0"])
 }
 

@@ -380,7 +380,7 @@ fn gateway_behind_a_proxy() -> Nic53 {
 
 /// The same, with these settings too.
 fn gateway_with(more: &[(&str, &str)]) -> Nic53 {
-    let settings = [("NIC53_ZONES", "example.com=EMBEDDED"), ("NIC53_SECRET", "the secret of the real clients' tests")];
+    let settings = [("NIC53_ZONES", "example.com=EMBEDDED"), ("NIC53_SECRET", "the-secret-of-the-real-clients-tests")];
     Nic53::serve(&[&settings, more].concat(), &["--dns", "127.0.0.1:0"])
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::support::process::{Finished, Nic53, program};
 
-const SECRET: &str = "the secret of the zone files' tests";
+const SECRET: &str = "the-secret-of-the-zone-files-tests";
 const ZONES: &str = "example.org=Z1,home.example.org=Z2,other.example=Z3";
 
 #[test]

@@ -257,7 +257,7 @@ async fn a_whole_program_reaches_it() {
     let route53 = zone().await;
     let settings = [
         ("NIC53_ZONES", "example.org=Z1"),
-        ("NIC53_SECRET", "the secret of the tests with the fake"),
+        ("NIC53_SECRET", "the-secret-of-the-tests-with-the-fake"),
         ("AWS_ENDPOINT_URL_ROUTE_53", &route53.url()),
         ("AWS_ACCESS_KEY_ID", "test"),
         ("AWS_SECRET_ACCESS_KEY", "test"),

@@ -260,7 +260,7 @@ impl Zone {
         let endpoint = format!("http://{}", self.moto.address);
         let settings = [
             ("NIC53_ZONES", &*zones),
-            ("NIC53_SECRET", "the secret of the tests with moto"),
+            ("NIC53_SECRET", "the-secret-of-the-tests-with-moto"),
             ("AWS_ENDPOINT_URL_ROUTE_53", &endpoint),
             ("AWS_ACCESS_KEY_ID", "test"),
             ("AWS_SECRET_ACCESS_KEY", "test"),

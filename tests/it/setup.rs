@@ -644,7 +644,7 @@ const NIC53: &str = env!("CARGO_BIN_EXE_nic53");
 
 const SETTINGS: [(&str, &str); 3] = [
     ("NIC53_ZONES", "example.com=EMBEDDED"),
-    ("NIC53_SECRET", "the secret of the tests of nic53 setup"),
+    ("NIC53_SECRET", "the-secret-of-the-tests-of-nic53-setup"),
     ("NIC53_TRUSTED_PROXIES", "127.0.0.0/8"),
 ];
 

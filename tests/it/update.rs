@@ -782,7 +782,7 @@ fn a_zone_id_stands_for_zones_that_are_not_configured() {
 
 /// A gateway of `example.com` on the embedded store, with these settings too.
 fn gateway(more: &[(&str, &str)]) -> Nic53 {
-    let settings = [("NIC53_ZONES", "example.com=EMBEDDED"), ("NIC53_SECRET", "the secret of the client's own tests")];
+    let settings = [("NIC53_ZONES", "example.com=EMBEDDED"), ("NIC53_SECRET", "the-secret-of-the-client-s-own-tests")];
     Nic53::serve(&[&settings, more].concat(), &["--dns", "127.0.0.1:0"])
 }
 

@@ -6,7 +6,7 @@ use crate::support::process::{Finished, program};
 const NIC53: &str = env!("CARGO_BIN_EXE_nic53");
 const HOST: &str = "home.example.org";
 const URL: &str = "http://127.0.0.1:1";
-const SECRET: &str = "the secret of the tests of wrong usage";
+const SECRET: &str = "the-secret-of-the-tests-of-wrong-usage";
 
 /// What is typed, and what the line has to contain.
 type Row<'a> = (&'a [&'a str], &'a [&'a str]);
