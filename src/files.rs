@@ -79,7 +79,7 @@ pub(crate) fn is_own(found: &Metadata) -> bool {
 }
 
 /// Whether it is a file of ours that nobody else may read or write.
-fn is_private(found: &Metadata) -> bool {
+pub(crate) fn is_private(found: &Metadata) -> bool {
     found.is_file() && is_own(found) && found.mode() & 0o777 == PRIVATE
 }
 

@@ -28,7 +28,11 @@ use crate::{
     secrets::{Provider, Source},
     server::{Limits, serve},
     settings::Settings,
-    store::{Store, embedded::Embedded, route53::Route53},
+    store::{
+        Store,
+        embedded::{DEFAULT_MAX_NAMES, Embedded},
+        route53::Route53,
+    },
 };
 
 /// Serve /nic/update, and DNS for the embedded store
@@ -50,6 +54,9 @@ pub(super) struct Serve {
     /// The name server of the zones, with its addresses if it lies in one of them; without it ns.ZONE
     #[arg(long, env = "NIC53_NAME_SERVER", value_name = "NAME=ADDRESS,…")]
     name_server: Option<NameServer>,
+    /// The most names that a zone of the embedded store may have
+    #[arg(long, env = "NIC53_MAX_NAMES", value_name = "NUMBER", default_value_t = DEFAULT_MAX_NAMES)]
+    max_names: usize,
     /// The store.
     #[command(flatten)]
     store: StoreArgs,
@@ -94,7 +101,7 @@ impl Serve {
         log: Log,
     ) -> Result<(), Problem> {
         let data = &self.store.data;
-        let store = Arc::new(Embedded::open(data, settings.zones.clone())?);
+        let store = Arc::new(Embedded::open_bounded(data, settings.zones.clone(), self.max_names)?);
         let dns = match self.dns.0 {
             Some(address) => {
                 Some(DnsSockets::bind(address).await.map_err(|error| cannot_bind("--dns", address, &error))?)

@@ -5,6 +5,7 @@
 
 mod file;
 mod key;
+mod names;
 mod records;
 mod shared;
 mod snapshot;
@@ -25,11 +26,13 @@ use tokio::sync::oneshot;
 
 use self::{
     file::DataFile,
+    names::Names,
     shared::{Opened, Shared, State},
     writer::{Batch, Writer},
 };
 pub use self::{
     key::Key,
+    names::DEFAULT_MAX_NAMES,
     records::{Addresses, Records},
     snapshot::Snapshot,
 };
@@ -62,7 +65,17 @@ impl Embedded {
     ///
     /// Where another process has it open, where the file is damaged, and where the disk fails.
     pub fn open(data: &Path, zones: Zones) -> Result<Self, Problem> {
-        Self::start(DataFile::in_folder(data)?, zones)
+        Self::open_bounded(data, zones, DEFAULT_MAX_NAMES)
+    }
+
+    /// The same, with the most names that a zone may have. What is there already stays, and may be
+    /// changed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Embedded::open`].
+    pub fn open_bounded(data: &Path, zones: Zones, max_names: usize) -> Result<Self, Problem> {
+        Self::start(DataFile::in_folder(data)?, zones, max_names)
     }
 
     /// Whether there is a file in this folder.
@@ -98,7 +111,7 @@ impl Embedded {
     }
 
     /// Opens the file and starts the thread that writes.
-    fn start(file: DataFile, zones: Zones) -> Result<Self, Problem> {
+    fn start(file: DataFile, zones: Zones, max_names: usize) -> Result<Self, Problem> {
         let apexes: Vec<Key> = zones.iter().map(|zone| Key::from(&zone.name)).collect();
         let opened = Opened::new(file.open_checked(&apexes)?, &file.path)?;
         let shared = Arc::new(Shared {
@@ -110,7 +123,8 @@ impl Embedded {
             commits: AtomicU64::new(0),
         });
         let (queue, batches) = mpsc::channel();
-        let writer = Writer { file, shared: Arc::clone(&shared), queue: batches };
+        let names = Names::new(max_names, &shared.apexes);
+        let writer = Writer { file, shared: Arc::clone(&shared), queue: batches, names };
         let writer = thread::Builder::new().name("records".to_owned()).spawn(move || writer.run());
         let writer = writer.map_err(|error| Problem(format!("could not start the thread that writes: {error}")))?;
         Ok(Self { shared, queue: Some(queue), writer: Some(writer) })
@@ -476,6 +490,67 @@ mod tests {
             thread::sleep(Duration::from_millis(10));
         }
         assert_eq!(at(&store, "h1.example.org"), "60 A 192.0.2.1");
+    }
+
+    #[test]
+    fn a_zone_takes_no_more_names_than_it_may_have_and_keeps_those_it_has() {
+        let folder = tempfile::tempdir().unwrap();
+        let zones = || Zones::parse("example.org=Z1,inner.example.org=Z2").unwrap();
+        let store = Embedded::open_bounded(folder.path(), zones(), 3).unwrap();
+        let set = |names: &[&str]| {
+            let changes: Vec<_> = names.iter().map(|name| format!("{name} 60 A 192.0.2.1")).collect();
+            block_on(change(&store, &changes.iter().map(String::as_str).collect::<Vec<_>>()))
+        };
+        set(&["a.example.org", "b.example.org"]).unwrap();
+        let error = set(&["c.example.org", "d.example.org"]).unwrap_err().0;
+        assert!(error.contains("example.org has 2 names") && error.contains("NIC53_MAX_NAMES=3"), "{error}");
+        assert_eq!(at(&store, "c.example.org"), "");
+        set(&["c.example.org"]).unwrap();
+        assert!(set(&["d.example.org"]).is_err());
+        // What is there may be changed, and the names of another zone are its own.
+        block_on(change(&store, &["a.example.org 60 A 192.0.2.9", "a.example.org 60 AAAA 2001:db8::1"])).unwrap();
+        set(&["x.inner.example.org", "y.inner.example.org", "z.inner.example.org"]).unwrap();
+        assert!(set(&["w.inner.example.org"]).is_err());
+        // A name that loses its records makes room for one.
+        block_on(change(&store, &["-b.example.org 60 A 192.0.2.1"])).unwrap();
+        set(&["d.example.org"]).unwrap();
+        assert!(set(&["e.example.org"]).is_err());
+        drop(store);
+        // Those that were there before are counted, and more than may be stay.
+        let store = Embedded::open_bounded(folder.path(), zones(), 2).unwrap();
+        assert!(block_on(change(&store, &["e.example.org 60 A 192.0.2.1"])).is_err());
+        block_on(change(&store, &["d.example.org 60 A 192.0.2.2"])).unwrap();
+        assert_eq!(at(&store, "a.example.org"), "60 A 192.0.2.9, 60 AAAA 2001:db8::1");
+    }
+
+    #[test]
+    fn a_folder_that_others_may_write_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        for mode in [0o770, 0o707, 0o777] {
+            fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode)).unwrap();
+            let error = open(folder.path()).map(drop).unwrap_err().0;
+            assert!(error.contains(&format!("with mode {mode:04o}")) && error.contains("expected"), "{error}");
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was made there");
+        }
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        drop(open(folder.path()).unwrap());
+        for name in ["records.redb", "lock"] {
+            let mode = fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_lock_that_others_may_take_does_not_stop_the_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        fs::write(&path, "").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        // As another user can, who may read it.
+        let taken = fs::File::open(&path).unwrap();
+        taken.lock().unwrap();
+        drop(open(folder.path()).unwrap());
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
     #[test]

@@ -4,7 +4,8 @@
 use std::{
     fs,
     net::{IpAddr, Ipv4Addr},
-    path::Path,
+    os::unix::fs::{MetadataExt, chown, symlink},
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
@@ -23,7 +24,7 @@ use proptest::{
     prelude::RngExt,
     test_runner::{RngAlgorithm, TestRng},
 };
-use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use rustix::process::{Pid, Resource, Rlimit, geteuid, prlimit};
 
 const SECRET: &str = "the-secret-of-the-durability-tests-01234567";
 const ZONES: &str = "example.org=Z1";
@@ -344,6 +345,33 @@ fn says_in_one_line(finished: &Finished, words: &[&str]) {
     assert_eq!((finished.code, finished.stdout.as_str()), (Some(2), ""), "{finished:?}");
     assert!(finished.stderr.starts_with("nic53: ") && finished.stderr.lines().count() == 1, "{finished:?}");
     assert!(words.iter().all(|word| finished.stderr.contains(word)), "{finished:?}");
+}
+
+#[test]
+fn a_secret_is_not_written_where_somebody_else_wants_it() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (data, elsewhere) = (folder.path().join("data"), folder.path().join("elsewhere"));
+    fs::create_dir(&data).expect("a folder");
+    symlink(&elsewhere, data.join("secret.new")).expect("a link");
+    let start = |data: &Path| {
+        let settings = [("NIC53_ZONES", ZONES), ("NIC53_DATA", data.to_str().expect("a path that is text"))];
+        program(env!("CARGO_BIN_EXE_nic53"))
+            .settings(&settings)
+            .args(&["serve", "--http", "127.0.0.1:0", "--dns", "off"])
+            .start()
+            .finish()
+    };
+    says_in_one_line(&start(&data), &["secret.new", "symbolic link of user", "with mode", "expected"]);
+    assert!(!elsewhere.exists() && !data.join("secret").exists());
+    // A folder of another user: made one if we may, else one that is there.
+    let of_another = if geteuid().is_root() {
+        chown(&data, Some(65534), None).expect("root may");
+        data
+    } else {
+        PathBuf::from("/usr")
+    };
+    let owner = format!("of user {}", fs::metadata(&of_another).expect("a folder").uid());
+    says_in_one_line(&start(&of_another), &["a folder", &owner, "with mode", "expected"]);
 }
 
 #[test]

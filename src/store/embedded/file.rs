@@ -7,9 +7,9 @@
 
 use std::{
     fmt::Display,
-    fs::{self, DirBuilder, File, TryLockError},
+    fs::{self, DirBuilder, File, Permissions, TryLockError},
     io::{self, ErrorKind},
-    os::unix::fs::DirBuilderExt,
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant, SystemTime},
@@ -22,7 +22,7 @@ use redb::{
 
 use super::key::Key;
 use crate::{
-    files::{create_anew, sync_folder_of},
+    files::{PRIVATE, create_anew, described, is_own, is_private, sync_folder_of},
     problem::Problem,
 };
 
@@ -77,16 +77,19 @@ impl DataFile {
             Problem(format!("{}: could not {what}: {error}: expected a folder that nic53 may write", data.display()))
         };
         make_folder(data).map_err(|error| could_not("make it", error))?;
-        let lock = data.join("lock");
-        let lock = File::options().create(true).truncate(false).write(true).open(lock);
-        let lock = lock.map_err(|error| could_not("make its lock", error))?;
+        check_folder(data)?;
+        let lock = open_lock(&data.join("lock")).map_err(|error| could_not("make its lock", error))?;
         match patiently(|| lock.try_lock(), |error| matches!(error, TryLockError::WouldBlock)) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(in_use(data)),
             Err(TryLockError::Error(error)) => return Err(could_not("lock it", error)),
         }
         let path = path(data);
-        if !path.try_exists().map_err(|error| could_not("look into it", error))? {
+        if path.try_exists().map_err(|error| could_not("look into it", error))? {
+            // Older versions made it with the mode of the process.
+            let private = fs::set_permissions(&path, Permissions::from_mode(PRIVATE));
+            private.map_err(|error| could_not("make its file private", error))?;
+        } else {
             make_file(&path, make)?;
             sync_folder_of(&path).map_err(|error| could_not("make its file last", error))?;
         }
@@ -233,6 +236,30 @@ fn make_folder(data: &Path) -> io::Result<()> {
     }
     DirBuilder::new().recursive(true).mode(0o700).create(data)?;
     sync_folder_of(data)
+}
+
+/// Refuses a folder in which somebody else may put or replace files: a secret would be written where
+/// they want it.
+fn check_folder(data: &Path) -> Result<(), Problem> {
+    let found = fs::metadata(data).map_err(|error| Problem(format!("{}: {error}", data.display())))?;
+    if is_own(&found) && found.mode() & 0o022 == 0 {
+        return Ok(());
+    }
+    Err(Problem(format!(
+        "{}: {}: expected a folder of the user that nic53 runs as, which nobody else may write: chown and chmod go-w, or another folder",
+        data.display(),
+        described(&found)
+    )))
+}
+
+/// Opens the lock of a folder, or makes it. One that others may open is made anew: they could hold it
+/// for ever. Two of us are then told apart by the lock on the records themselves.
+fn open_lock(path: &Path) -> io::Result<File> {
+    let found = fs::symlink_metadata(path);
+    if found.is_ok_and(|found| !is_private(&found)) {
+        fs::remove_file(path)?;
+    }
+    File::options().create(true).truncate(false).write(true).mode(PRIVATE).open(path)
 }
 
 /// Makes a file without records.

@@ -21,7 +21,7 @@ use redb::{
 };
 
 use super::{
-    Embedded,
+    DEFAULT_MAX_NAMES, Embedded,
     file::{DataFile, make_tables},
 };
 use crate::{
@@ -53,7 +53,7 @@ pub(crate) fn in_memory(zones: &str) -> Embedded {
         read: Box::new(|_| Err(ErrorKind::Unsupported.into())),
         _lock: None,
     };
-    Embedded::start(file, Zones::parse(zones).unwrap()).unwrap()
+    Embedded::start(file, Zones::parse(zones).unwrap(), DEFAULT_MAX_NAMES).unwrap()
 }
 
 /// A store in this folder, on a disk that does as it is told, from the making of the file on.
@@ -63,7 +63,7 @@ pub(crate) fn on_disk(data: &Path, zones: &str, disk: &Arc<Disk>) -> Result<Embe
     let mut file = DataFile::made_in_folder(data, &open)?;
     file.open = Box::new(open);
     file.read = Box::new(move |path| to_read.readable().and_then(|()| fs::read(path)));
-    Embedded::start(file, Zones::parse(zones).unwrap())
+    Embedded::start(file, Zones::parse(zones).unwrap(), DEFAULT_MAX_NAMES)
 }
 
 /// Opens a file on a disk, or makes it there.

@@ -29,6 +29,7 @@ use tokio::sync::oneshot;
 use super::{
     file::{DataFile, RECORDS, SERIALS, begin, failed, now},
     key::Key,
+    names::Names,
     records::{Addresses, Records},
     shared::{Opened, Shared, State},
     snapshot::View,
@@ -76,13 +77,15 @@ pub(super) struct Writer {
     pub(super) file: DataFile,
     /// What readers see of it.
     pub(super) shared: Arc<Shared>,
-    /// What is to be written.
+    /// The batches to write.
     pub(super) queue: Receiver<Batch>,
+    /// How many names the zones have.
+    pub(super) names: Names,
 }
 
 impl Writer {
     /// Writes what comes until nothing can come any more, then closes the file.
-    pub(super) fn run(self) {
+    pub(super) fn run(mut self) {
         // Whether the last transaction had one batch.
         let mut alone = true;
         loop {
@@ -119,13 +122,17 @@ impl Writer {
     }
 
     /// Writes batches in one transaction, and says to each what became of it.
-    fn write(&self, group: Vec<Batch>) {
+    fn write(&mut self, group: Vec<Batch>) {
         if !self.shared.is_usable() {
             self.reopen();
         }
-        let committed = self.shared.with(|opened| {
-            let committed = self.commit(&opened.database, &group);
-            committed.inspect_err(|_| self.shared.suspect())
+        let (file, shared, names) = (&self.file, &self.shared, &mut self.names);
+        let committed = shared.with(|opened| {
+            let committed = commit(file, shared, &opened.database, &group, names);
+            committed.inspect_err(|_| {
+                names.forget();
+                shared.suspect();
+            })
         });
         let outcomes = match committed {
             Ok((outcomes, view)) => {
@@ -138,26 +145,6 @@ impl Writer {
             self.reopen();
         }
         iter::zip(group, outcomes).for_each(|(batch, outcome)| batch.say(outcome));
-    }
-
-    /// Commits the batches that are not refused; each one's outcome, and what the file holds then.
-    fn commit(&self, database: &Database, group: &[Batch]) -> Result<(Vec<Result<(), Problem>>, View), Problem> {
-        let says = |what: &str, error: &redb::Error| Problem(format!("{what}: {}", failed(&self.file.path, error)));
-        let unchanged = |error: redb::Error| says("nothing was changed", &error);
-        let transaction = begin(database).map_err(unchanged)?;
-        let mut outcomes = Vec::new();
-        {
-            let mut records = transaction.open_table(RECORDS).map_err(|error| unchanged(error.into()))?;
-            let mut serials = transaction.open_table(SERIALS).map_err(|error| unchanged(error.into()))?;
-            for batch in group {
-                outcomes.push(batch.apply(&mut records, &mut serials).map_err(unchanged)?);
-            }
-        }
-        let unconfirmed = |error: redb::Error| says("could not confirm the change", &error);
-        transaction.commit().map_err(|error| unconfirmed(error.into()))?;
-        self.shared.count_commit();
-        let view = View::new(database).map_err(unconfirmed)?;
-        Ok((outcomes, view))
     }
 
     /// Opens the file again. Where it cannot be, there is a copy to be read until it can.
@@ -178,27 +165,57 @@ impl Writer {
     }
 }
 
+/// Commits the batches that are not refused; each one's outcome, and what the file holds then.
+fn commit(
+    file: &DataFile,
+    shared: &Shared,
+    database: &Database,
+    group: &[Batch],
+    names: &mut Names,
+) -> Result<(Vec<Result<(), Problem>>, View), Problem> {
+    let says = |what: &str, error: &redb::Error| Problem(format!("{what}: {}", failed(&file.path, error)));
+    let unchanged = |error: redb::Error| says("nothing was changed", &error);
+    let transaction = begin(database).map_err(unchanged)?;
+    let mut outcomes = Vec::new();
+    {
+        let mut records = transaction.open_table(RECORDS).map_err(|error| unchanged(error.into()))?;
+        let mut serials = transaction.open_table(SERIALS).map_err(|error| unchanged(error.into()))?;
+        for batch in group {
+            outcomes.push(batch.apply(&mut records, &mut serials, names).map_err(unchanged)?);
+        }
+    }
+    let unconfirmed = |error: redb::Error| says("could not confirm the change", &error);
+    transaction.commit().map_err(|error| unconfirmed(error.into()))?;
+    shared.count_commit();
+    let view = View::new(database).map_err(unconfirmed)?;
+    Ok((outcomes, view))
+}
+
 impl Batch {
-    /// Makes all of its changes, or none where one is refused.
+    /// Makes all of its changes, or none if one is refused.
     fn apply(
         &self,
         records: &mut Table<'_, &[u8], &[u8]>,
         serials: &mut Table<'_, &[u8], u32>,
+        names: &mut Names,
     ) -> Result<Result<(), Problem>, redb::Error> {
         let mut after = BTreeMap::new();
         for change in &self.changes {
-            let at = match after.entry(Key::from(&change.host)) {
+            let (_, at) = match after.entry(Key::from(&change.host)) {
                 Entry::Occupied(at) => at.into_mut(),
                 Entry::Vacant(at) => {
                     let present = present(records, at.key())?;
-                    at.insert(present)
+                    at.insert((!present.is_empty(), present))
                 }
             };
             if let Err(refusal) = change.apply(at) {
                 return Ok(Err(refusal));
             }
         }
-        for (key, at) in after {
+        if let Err(refusal) = self.count_names(after.values(), records, names)? {
+            return Ok(Err(refusal));
+        }
+        for (key, (_, at)) in after {
             if at.is_empty() {
                 records.remove(key.as_bytes())?;
             } else {
@@ -208,6 +225,35 @@ impl Batch {
         let zone = self.zone.as_bytes();
         let serial = serials.get(zone)?.map(|serial| serial.value());
         serials.insert(zone, next_serial(serial, now()))?;
+        Ok(Ok(()))
+    }
+
+    /// Counts the names that the batch adds and removes; refuses it if they are too many. Each is given
+    /// by whether it was there and what it has then.
+    fn count_names<'a>(
+        &self,
+        after: impl Iterator<Item = &'a (bool, Records)>,
+        records: &Table<'_, &[u8], &[u8]>,
+        names: &mut Names,
+    ) -> Result<Result<(), Problem>, redb::Error> {
+        let (mut added, mut removed) = (0, 0);
+        for (was_there, at) in after {
+            added += usize::from(!was_there && !at.is_empty());
+            removed += usize::from(*was_there && at.is_empty());
+        }
+        if added == 0 && removed == 0 {
+            return Ok(Ok(()));
+        }
+        let before = names.of(&self.zone, records)?;
+        let count = (before + added).saturating_sub(removed);
+        if added > removed && count > names.max {
+            let zone = self.zone.host().map(|zone| zone.to_string()).unwrap_or_default();
+            return Ok(Err(Problem(format!(
+                "{zone} has {before} names: expected no more than NIC53_MAX_NAMES={}, so {added} are not added",
+                names.max
+            ))));
+        }
+        names.set(&self.zone, count);
         Ok(Ok(()))
     }
 
