@@ -10,6 +10,7 @@ use crate::{
     protocol::{
         access::{Access, Grant},
         browser,
+        desired::Asked,
         endpoint::Endpoint,
         parameters::{Body, Parameters},
         plan::Plan,
@@ -93,17 +94,14 @@ impl<S: Store> Gateway<S> {
     async fn update(&self, parts: &Parts, parameters: &Parameters<'_>, entry: &mut Entry) -> Vec<ReturnCode> {
         let budget = Budget::start();
         let outcomes = self.outcomes(parts, parameters, entry, &budget).await;
-        let outcomes = outcomes.unwrap_or_else(|refusal| {
-            entry.list_one_host();
-            // Dyn: codes that concern the whole request are given only once.
-            vec![refusal.into()]
-        });
+        // Dyn: codes that concern the whole request are given only once.
+        let outcomes = outcomes.unwrap_or_else(|refusal| vec![refusal.into()]);
         entry.calls = budget.calls().get();
         log_outcomes(entry, &outcomes);
         outcomes.into_iter().map(|outcome| outcome.code).collect()
     }
 
-    /// Decides on an update and carries it out. The outcomes are those of the hosts, in the order asked.
+    /// Decides on an update and carries it out. Returns the outcome of each host, in the order asked.
     async fn outcomes(
         &self,
         parts: &Parts,
@@ -112,17 +110,21 @@ impl<S: Store> Gateway<S> {
         budget: &Budget,
     ) -> Result<Vec<Outcome>, Refusal> {
         let Settings { zones, generations, .. } = &self.settings;
-        let update = Update::parse(&parts.headers, parameters, entry.source, self.settings.policy)?;
-        entry.list_hosts(update.loggable_hosts(), update.hosts.len());
+        let update = Update::parse(&parts.headers, parameters, self.settings.policy.query_credentials)?;
+        // A stranger chooses the hosts of a request that is refused, and a flood of such requests must not
+        // hide other lines: it lists one host.
+        entry.list_hosts(update.loggable_hosts().take(1).collect(), update.host_count);
         let secrets = self.secrets.current().await;
         let secrets = secrets.map_err(|problem| Refusal::new(ReturnCode::ServerError, problem.to_string()))?;
         let authorized = Access { zones, secrets: &secrets, generations }.authorize(&update)?;
-        update.check(self.settings.allow_offline)?;
+        let asked = Asked::read(parameters, self.settings.policy.allow_private);
+        asked.check(self.settings.allow_offline)?;
+        entry.list_hosts(update.loggable_hosts().collect(), update.host_count);
         // Each host once, and its place among them for each time it was asked for.
         let mut grants: Vec<&Grant<'_>> = Vec::new();
         let places: Vec<_> =
             authorized.hosts.iter().map(|host| host.as_ref().map(|grant| place(&mut grants, grant))).collect();
-        let changed = self.change(authorized.zone, &grants, &update, budget).await;
+        let changed = self.change(authorized.zone, &grants, (asked, entry.source), budget).await;
         let outcome = |(place, host): (Result<usize, &Refusal>, &String)| match place {
             Ok(place) => changed[place].clone(),
             Err(refusal) => Outcome::new(refusal.code.clone(), format!("{host}: {}", refusal.reason)),
@@ -131,11 +133,18 @@ impl<S: Store> Gateway<S> {
     }
 
     /// Changes the granted hosts of a zone, all or none of them, and gives the outcome of each.
-    async fn change(&self, zone: &Zone, grants: &[&Grant<'_>], update: &Update, budget: &Budget) -> Vec<Outcome> {
+    async fn change(
+        &self,
+        zone: &Zone,
+        grants: &[&Grant<'_>],
+        (asked, source): (Asked, Option<IpAddr>),
+        budget: &Budget,
+    ) -> Vec<Outcome> {
         let failed = |problem: &Problem| Outcome::new(ReturnCode::DnsErr, format!("zone {}: {problem}", zone.name));
-        let desired = match &update.desired {
+        let ttl = asked.ttl;
+        let desired = match asked.desired(source) {
             Ok(desired) => desired,
-            Err(reason) => return vec![Outcome::new(ReturnCode::DnsErr, *reason); grants.len()],
+            Err(reason) => return vec![Outcome::new(ReturnCode::DnsErr, reason); grants.len()],
         };
         let turn_and_current = async {
             let turn = self.store.turn(grants, budget).await?;
@@ -145,7 +154,7 @@ impl<S: Store> Gateway<S> {
             Ok(read) => read,
             Err(problem) => return vec![failed(&problem); grants.len()],
         };
-        let plan = |current| Plan::new(desired, update.ttl, current, self.settings.ttl);
+        let plan = |current| Plan::new(&desired, ttl, current, self.settings.ttl);
         let plans: Vec<Plan> = current.iter().map(plan).collect();
         let applied = match batch(zone, grants, &plans) {
             Some(batch) => self.store.apply(&batch, turn, budget).await,

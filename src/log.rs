@@ -117,13 +117,6 @@ impl Entry {
         self.hosts = hosts;
     }
 
-    /// Lists one host alone. A stranger chose the hosts of a request that is refused, and a flood of
-    /// such requests must not hide other lines.
-    pub fn list_one_host(&mut self) {
-        self.others += self.hosts.len().saturating_sub(1);
-        self.hosts.truncate(1);
-    }
-
     /// Whether the request failed, and not by the client's fault.
     fn is_error(&self) -> bool {
         self.codes.iter().any(|word| [ReturnCode::DnsErr.word(), ReturnCode::ServerError.word()].contains(word))
@@ -290,15 +283,12 @@ mod tests {
     }
 
     #[test]
-    fn a_line_may_list_one_host_and_count_the_others() {
+    fn a_line_may_list_some_hosts_and_count_the_others() {
         let mut entry = Entry::new("update", None);
         entry.list_hosts(vec!["a.example.org".into(), "b.example.org".into()], 30);
         assert!(entry.to_string().contains(" hosts=a.example.org,b.example.org others=28 "), "{entry}");
-        entry.list_one_host();
-        assert!(entry.to_string().contains(" hosts=a.example.org others=29 "), "{entry}");
-        assert_eq!(serde_json::json!(entry)["others"], 29);
+        assert_eq!(serde_json::json!(entry)["others"], 28);
         entry.list_hosts(vec!["a.example.org".into()], 1);
-        entry.list_one_host();
         assert!(entry.to_string().contains(" hosts=a.example.org calls="), "{entry}");
         assert_eq!(serde_json::json!(entry).get("others"), None);
     }

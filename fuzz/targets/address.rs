@@ -8,10 +8,9 @@ use std::{
 use http::Request;
 use nic53::protocol::{
     address::{Family, is_publishable},
-    desired::Target,
+    desired::{Asked, Target},
     element::Element,
     parameters::Parameters,
-    update::{Policy, Update},
 };
 
 /// The ranges of IPv4 that are never published, as `docs/protocol.md` has them.
@@ -218,9 +217,8 @@ fn whole(list: &str, private: bool) {
     let query: String = list.bytes().map(plain).collect();
     let Ok(request) = Request::get(format!("/nic/update?p=x&myip={query}")).body(()) else { return };
     let (parts, ()) = request.into_parts();
-    let policy = Policy { query_credentials: true, allow_private: private };
-    let update = Update::parse(&parts.headers, &Parameters::read(&parts, b""), None, policy);
-    let update = update.unwrap_or_else(|refusal| panic!("{refusal:?}"));
+    let asked = Asked::read(&Parameters::read(&parts, b""), private);
+    assert!(asked.check(false).is_ok(), "{list:?}");
     let elements: Vec<Element> = list.split(',').map(expected).collect();
     // In a list of both families, `no` is about IPv4, and `offline` is about neither.
     let preserves = elements.contains(&Element::Preserve);
@@ -245,7 +243,7 @@ fn whole(list: &str, private: bool) {
         addresses
     });
     let moves = prefix.filter(|_| v6.is_empty());
-    match update.desired {
+    match asked.desired(None) {
         Ok(desired) => {
             assert!(v4.len() <= 8 && v6.len() <= 8 && !nothing, "{list:?}");
             let set = |addresses: Vec<IpAddr>| if addresses.is_empty() { Target::Keep } else { Target::Set(addresses) };
@@ -255,7 +253,6 @@ fn whole(list: &str, private: bool) {
         }
         Err(reason) => assert!(nothing || v4.len() > 8 || v6.len() > 8, "{list:?}: {reason}"),
     }
-    assert!(!update.offline, "{list:?}");
 }
 
 /// Whether an address may be published, by the tables.

@@ -6,6 +6,7 @@ use crate::protocol::{
     address::{ByFamily, Family, is_publishable},
     element::{Element, Prefix},
     parameters::Parameters,
+    reply::{Refusal, ReturnCode},
 };
 
 /// The most addresses of one family of a host. `docs/protocol.md` states it,
@@ -53,8 +54,9 @@ const LISTS: [(&str, Option<Family>); 9] = [
 /// The parameters of an IPv6 prefix.
 const PREFIXES: [&str; 4] = ["ip6lanprefix", "ipv6prefix", "ipprefix", "prefix"];
 
-/// What the address parameters of a request say, ignored elements left out.
+/// What a request asks for, ignored elements left out.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is said or not said by itself")]
 pub struct Asked {
     /// Whether a private address may be published.
     allow_private: bool,
@@ -74,13 +76,19 @@ pub struct Asked {
     host_parts: Vec<Ipv6Addr>,
     /// The first prefix.
     prefix: Option<Prefix>,
+    /// The TTL asked for, in seconds, not yet clamped.
+    pub ttl: Option<u32>,
+    /// Whether a TXT record is asked for.
+    txt: bool,
 }
 
 impl Asked {
-    /// Reads all address parameters.
+    /// Reads all parameters that say what is to be set.
     pub fn read(parameters: &Parameters<'_>, allow_private: bool) -> Self {
         let all_offline = parameters.first(&["offline"]).is_some_and(|offline| offline.eq_ignore_ascii_case("yes"));
-        let mut asked = Self { allow_private, all_offline, ..Self::default() };
+        let ttl = parameters.first(&["ttl"]).and_then(parse_ttl);
+        let txt = parameters.first(&["txt"]).is_some();
+        let mut asked = Self { allow_private, all_offline, ttl, txt, ..Self::default() };
         let names: Vec<&str> = LISTS.iter().map(|(name, _)| *name).chain(PREFIXES).collect();
         for (name, list) in parameters.all(&names) {
             let elements = list.split(',').map(|element| Element::parse(element).publishable(allow_private));
@@ -92,8 +100,24 @@ impl Asked {
         asked
     }
 
+    /// Refuses what is not done at all, or not by this deployment.
+    ///
+    /// # Errors
+    ///
+    /// `!donator` if the request asks for a TXT record, or takes a host offline and may not.
+    pub fn check(&self, allow_offline: bool) -> Result<(), Refusal> {
+        if self.txt {
+            // An ACME client that takes us for another service would set an address.
+            return Err(Refusal::new(ReturnCode::NotDonator, "a TXT record is not written"));
+        }
+        if self.is_offline() && !allow_offline {
+            return Err(Refusal::new(ReturnCode::NotDonator, "offline is not allowed here"));
+        }
+        Ok(())
+    }
+
     /// Whether anything is asked to be deleted, even if something else wins over it.
-    pub fn is_offline(&self) -> bool {
+    fn is_offline(&self) -> bool {
         self.all_offline || self.offline.v4 || self.offline.v6
     }
 
@@ -199,6 +223,15 @@ fn push(addresses: &mut Vec<IpAddr>, address: IpAddr) {
     if addresses.len() <= MAX_ADDRESSES && !addresses.contains(&address) {
         addresses.push(address);
     }
+}
+
+/// A whole number of seconds. A number that is too large becomes the largest, a negative one 0.
+fn parse_ttl(text: &str) -> Option<u32> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    Some(if text.starts_with('-') { 0 } else { digits.parse().unwrap_or(u32::MAX) })
 }
 
 #[cfg(test)]
@@ -391,6 +424,40 @@ mod tests {
     fn an_offline_that_is_overruled_is_still_asked_for() {
         for (name, value) in [("ipv4", "offline,198.51.100.7"), ("ipv6", "no,offline"), ("offline", "YES")] {
             assert!(Asked::read(&Parameters::from_pairs(&[(name, value)]), false).is_offline(), "{name}={value}");
+        }
+    }
+
+    #[test]
+    fn a_txt_record_and_an_offline_that_is_not_allowed_are_donator() {
+        for (query, where_allowed, elsewhere) in [
+            ("txt=x", false, false),
+            ("txt=x&offline=YES", false, false),
+            ("offline=YES&myip=198.51.100.7", true, false),
+            ("ipv4=offline,198.51.100.7", true, false),
+            ("ipv6=no,offline", true, false),
+            ("txt=&offline=NO&myip=offline", true, true),
+        ] {
+            let parts = http::Request::get(format!("/?{query}")).body(()).unwrap().into_parts().0;
+            let asked = Asked::read(&Parameters::read(&parts, b""), false);
+            let done = [true, false].map(|allow_offline| asked.check(allow_offline).is_ok());
+            assert_eq!(done, [where_allowed, elsewhere], "{query}");
+        }
+    }
+
+    #[test]
+    fn a_ttl_that_is_no_number_is_ignored() {
+        for (given, ttl) in [
+            ("300", Some(300)),
+            ("0", Some(0)),
+            ("-5", Some(0)),
+            ("99999999999999999999", Some(u32::MAX)),
+            ("", None),
+            ("5m", None),
+            ("1.5", None),
+            ("+60", None),
+            ("-", None),
+        ] {
+            assert_eq!(Asked::read(&Parameters::from_pairs(&[("ttl", given)]), false).ttl, ttl, "{given}");
         }
     }
 }

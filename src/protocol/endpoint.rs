@@ -13,7 +13,7 @@ pub enum Endpoint {
     CheckIp,
     /// The caller's address alone.
     PlainIp,
-    /// Whether we are up.
+    /// Whether the gateway is running.
     Health,
 }
 
@@ -26,7 +26,7 @@ pub const CHECKIP_PATHS: [&str; 2] = ["/nic/checkip", "/checkip"];
 /// The paths of the caller's address alone.
 const PLAIN_IP_PATHS: [&str; 2] = ["/ip", "/myip"];
 
-/// The path that says whether we are up.
+/// The path that says whether the gateway is running.
 const HEALTH_PATH: &str = "/healthz";
 
 /// First segments that are never taken for a stage: the words of our own paths, and what leads
@@ -75,7 +75,7 @@ impl Endpoint {
         self.allow().split(", ").any(|allowed| allowed == method.as_str())
     }
 
-    /// The endpoint of the segments of a path, to the letter.
+    /// The endpoint whose path has exactly these segments.
     fn known(segments: &[&str]) -> Option<Self> {
         let known = [
             (&UPDATE_PATHS[..], Self::Update),
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn an_update_is_no_head() {
+    fn an_endpoint_allows_its_own_methods() {
         for (endpoint, method, allowed) in [
             (Endpoint::Update, Method::GET, true),
             (Endpoint::Update, Method::POST, true),

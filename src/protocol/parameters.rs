@@ -61,18 +61,19 @@ impl<'a> Parameters<'a> {
     /// All values under these names, which are in lower case, in the order sent; each with its name.
     pub fn all<'n>(&self, names: &[&'n str]) -> impl Iterator<Item = (&'n str, &str)> {
         self.0.iter().filter_map(|Parameter(name, value)| {
-            let name = names.iter().find(|known| name.trim().eq_ignore_ascii_case(known))?;
+            let name = name.trim();
+            let name = names.iter().find(|known| name.eq_ignore_ascii_case(known))?;
             Some((*name, value.as_ref()))
         })
     }
 }
 
-/// Percent-decodes, broken escapes and other bytes kept as far as they are text.
+/// Percent-decodes text. Broken escapes stay, and bytes that are not UTF-8 become U+FFFD.
 pub fn decode(text: &str) -> Cow<'_, str> {
     if text.contains('%') { percent_decode_str(text).decode_utf8_lossy() } else { text.into() }
 }
 
-/// Whether the body is a form: a POST or PUT that says so, or says nothing.
+/// Whether the body is a form: that of a POST or PUT whose `Content-Type` says so or is missing.
 fn has_form(parts: &Parts) -> bool {
     let declared = parts.headers.get(CONTENT_TYPE).map(|value| value.as_bytes().trim_ascii().to_ascii_lowercase());
     [Method::POST, Method::PUT].contains(&parts.method)

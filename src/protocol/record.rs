@@ -16,7 +16,7 @@ use crate::protocol::{
 pub struct RecordSet {
     /// A or AAAA.
     pub family: Family,
-    /// Seconds.
+    /// The TTL in seconds.
     pub ttl: u32,
     /// The values as they are written in the zone. Whoever else writes to the zone may have
     /// spelled an address in another way than we do, and a deletion must repeat it.
@@ -63,18 +63,18 @@ pub enum Current {
 }
 
 impl Current {
-    /// A name with no record set of ours.
+    /// A name without A and AAAA.
     pub const NOTHING: Self = Self::Simple(ByFamily { v4: None, v6: None });
 }
 
 /// One change of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change<'a> {
-    /// The leave to make it; its host is the record set's name.
+    /// The permission to make it. Its host is the record set's name.
     pub grant: &'a Grant<'a>,
-    /// What is done.
+    /// Whether the record set is made or removed.
     pub action: Action,
-    /// The record set that is there afterwards, or was there before a deletion, to the letter.
+    /// The record set as it is to be; for a deletion, exactly as it is now.
     pub record_set: RecordSet,
 }
 
@@ -92,7 +92,7 @@ pub enum Action {
 pub struct ChangeBatch<'a> {
     /// The zone of every grant in it.
     pub zone: &'a Zone,
-    /// At least one.
+    /// The changes, at least one.
     pub changes: Vec<Change<'a>>,
 }
 

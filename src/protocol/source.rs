@@ -9,9 +9,9 @@ use zeroize::Zeroizing;
 
 /// The header in which CloudFront proves that it is ours.
 const ORIGIN_SECRET: HeaderName = HeaderName::from_static("x-nic53-origin");
-/// The header in which CloudFront tells the viewer's address and port.
+/// The header in which CloudFront gives the viewer's address and port.
 const VIEWER_ADDRESS: HeaderName = HeaderName::from_static("cloudfront-viewer-address");
-/// The header in which proxies tell whom they speak for.
+/// The header in which a proxy names the client that it speaks for.
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// Whom to believe about the caller's address.
@@ -24,7 +24,8 @@ pub struct Proxies {
 }
 
 impl Proxies {
-    /// The caller's address, given the socket's peer or the event's; `None` where it is unknown.
+    /// The caller's address, given the socket's peer or the event's; `None` if it is
+    /// unknown.
     pub fn source(&self, headers: &HeaderMap, peer: Option<IpAddr>) -> Option<IpAddr> {
         match &self.origin_secret {
             Some(secret) => viewer(headers, secret),
@@ -32,7 +33,7 @@ impl Proxies {
         }
     }
 
-    /// The first address from the right that is not a trusted proxy's. Where all are, the leftmost.
+    /// The first address from the right that is not a trusted proxy's. If all are, the leftmost.
     fn forwarded(&self, headers: &HeaderMap, peer: IpAddr) -> Option<IpAddr> {
         let mut source = peer;
         let lines: Vec<_> = headers.get_all(FORWARDED_FOR).iter().collect();
@@ -65,8 +66,8 @@ fn viewer(headers: &HeaderMap, secret: &str) -> Option<IpAddr> {
     without_port(address)
 }
 
-/// The elements of a comma list, the last first. What is no text is an element like any other that
-/// is malformed: a client may have written it before the ones that count.
+/// The elements of a comma list, the last first. Octets that are not text make a malformed element,
+/// and no more: a client may have written it before the ones that count.
 pub(crate) fn elements_from_right(line: &HeaderValue) -> impl Iterator<Item = &str> {
     line.as_bytes().rsplit(|byte| *byte == b',').map(|element| str::from_utf8(element).unwrap_or("?"))
 }

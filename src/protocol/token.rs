@@ -1,4 +1,4 @@
-//! Tokens: what a host's token is, and the secret that makes them.
+//! Tokens, and the secret that they are derived from.
 
 use std::{array, borrow::Cow, fmt, iter};
 
@@ -9,14 +9,14 @@ use zeroize::Zeroizing;
 
 use crate::protocol::{hostname::HostName, zone::Zone};
 
-/// Characters of a token.
+/// The length of a token in characters.
 const TOKEN_LENGTH: usize = 24;
 
 /// The fewest characters of a secret. `docs/settings.md` states it.
 pub const MIN_SECRET_LENGTH: usize = 32;
 
-/// A secret that only the gateway knows, as the key it is: its text is not kept, the key is wiped
-/// when dropped.
+/// A secret that only the gateway knows, as an HMAC key. The text is not kept, and the key is wiped when
+/// it is dropped.
 #[derive(Clone)]
 pub struct Secret(Hmac<Sha256>);
 
@@ -78,7 +78,7 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// The word in the token's making.
+    /// The word that stands for the scope in a token's derivation.
     pub fn word(self) -> &'static str {
         match self {
             Self::Host => "host",
@@ -87,8 +87,8 @@ impl Scope {
     }
 }
 
-/// The most labels that a host may have below the apex of its zone. Each is a token more that may be
-/// the right one, and they are computed for whoever asks. `docs/protocol.md` states it,
+/// The most labels that a host may have below the apex of its zone. Each label means one more token that
+/// could be the right one, and they are computed for whoever asks. `docs/protocol.md` states it,
 /// `protocol-tests/a-host-of-too-many-labels-is-covered-by-no-token.txt`, and the second reading of
 /// requests in `fuzz/targets/`.
 pub const MAX_LABELS: usize = 10;
@@ -118,7 +118,8 @@ impl Token {
 pub struct Password(Zeroizing<String>);
 
 impl Password {
-    /// Folds what clients do to a token: white space around it, ddclient's trailing comma, case.
+    /// Takes a password without what clients add to a token: white space around it and ddclient's
+    /// trailing comma. Case is folded.
     ///
     /// `None` if nothing is left: an empty token is never valid.
     pub fn new(text: &str) -> Option<Self> {
@@ -132,8 +133,8 @@ impl Password {
         self.0.as_bytes().ct_eq(token.0.as_slice())
     }
 
-    /// Whether a text that is about to be logged has it inside. A few characters are no token, and
-    /// must not keep a host out of the log.
+    /// Whether a text that is about to be logged contains the password. A password of a few characters is
+    /// not a token, and must not keep a host out of the log.
     pub fn is_in(&self, text: &str) -> bool {
         self.0.len() >= 8 && text.contains(self.0.as_str())
     }

@@ -1,15 +1,12 @@
 //! An update: what a request asks for, before anybody decides whether it may.
 
-use std::net::IpAddr;
-
 use http::HeaderMap;
 
 use crate::protocol::{
     credentials::Credentials,
-    desired::{Asked, Desired},
     hostname::{HostName, NotFqdn},
     parameters::Parameters,
-    reply::{Refusal, ReturnCode},
+    reply::Refusal,
     token::{self, Password},
 };
 
@@ -18,25 +15,21 @@ use crate::protocol::{
 /// `fuzz/targets/`, and `benches/`.
 pub const MAX_HOSTS: usize = 20;
 
-/// What a request asks for.
+/// Who asks for an update, and of which hosts. What they are to become is
+/// [`Asked`](crate::protocol::desired::Asked), which is read once it is known who may ask.
 #[derive(Debug)]
 pub struct Update {
     /// The host that the user name claims; `None` if it claims nothing.
     pub user: Option<Result<HostName, NotFqdn>>,
     /// The password, which should be a token.
     pub password: Password,
-    /// The hosts in the order asked, malformed ones and repetitions included.
+    /// The hosts in the order asked, malformed ones and repetitions included, and no more than show
+    /// that they are too many.
     pub hosts: Vec<Result<HostName, NotFqdn>>,
+    /// How many hosts are asked for in all.
+    pub host_count: usize,
     /// The id of the zone that must hold each host, as the request has it, if it names one.
     pub zone_id: Option<String>,
-    /// What each host is to become, or the reason for the log why nothing can be set.
-    pub desired: Result<Desired, &'static str>,
-    /// The TTL asked for, in seconds, not yet clamped.
-    pub ttl: Option<u32>,
-    /// Whether a record set is asked to be deleted, even if something else wins over it.
-    pub offline: bool,
-    /// Whether a TXT record is asked for.
-    pub txt: bool,
 }
 
 /// What a deployment lets a request ask for.
@@ -49,19 +42,14 @@ pub struct Policy {
 }
 
 impl Update {
-    /// Reads an update from its headers and parameters. `source` is the caller's address, if it is
-    /// known.
+    /// Reads an update from its headers and parameters. `in_query` says whether credentials may come in
+    /// the query or form.
     ///
     /// # Errors
     ///
     /// `badauth` if there are no credentials that could be right.
-    pub fn parse(
-        headers: &HeaderMap,
-        parameters: &Parameters<'_>,
-        source: Option<IpAddr>,
-        policy: Policy,
-    ) -> Result<Self, Refusal> {
-        let Credentials { user, password } = Credentials::read(headers, parameters, policy.query_credentials)?;
+    pub fn parse(headers: &HeaderMap, parameters: &Parameters<'_>, in_query: bool) -> Result<Self, Refusal> {
+        let Credentials { user, password } = Credentials::read(headers, parameters, in_query)?;
         let named = Some(user.trim()).filter(|user| user.contains('.'));
         let user = named.filter(|user| !user.contains('@')).map(str::parse);
         // The user name is usually the host, which was just read.
@@ -69,66 +57,38 @@ impl Update {
             Some(user) if named == Some(host) => user.clone(),
             _ => host.parse(),
         };
-        let hosts = hosts(parameters, named, read);
-        let asked = Asked::read(parameters, policy.allow_private);
+        let mut hosts = hosts(parameters, named);
+        let parsed: Vec<_> = hosts.by_ref().take(MAX_HOSTS + 1).map(read).collect();
         Ok(Self {
             user,
             password,
-            hosts,
+            host_count: parsed.len() + hosts.count(),
+            hosts: parsed,
             zone_id: parameters.first(&["zoneid"]).map(str::to_owned),
-            ttl: parameters.first(&["ttl"]).and_then(parse_ttl),
-            offline: asked.is_offline(),
-            txt: parameters.first(&["txt"]).is_some(),
-            desired: asked.desired(source),
         })
-    }
-
-    /// Refuses what is not done at all, or not by this deployment.
-    ///
-    /// # Errors
-    ///
-    /// `!donator` if the request asks for a TXT record, or takes a host offline and may not.
-    pub fn check(&self, allow_offline: bool) -> Result<(), Refusal> {
-        if self.txt {
-            // An ACME client that takes us for another service would set an address.
-            return Err(Refusal::new(ReturnCode::NotDonator, "a TXT record is not written"));
-        }
-        if self.offline && !allow_offline {
-            return Err(Refusal::new(ReturnCode::NotDonator, "offline is not allowed here"));
-        }
-        Ok(())
     }
 
     /// The hosts as they may be logged: `?` stands for a malformed one, and for one that may contain
     /// a token.
-    pub fn loggable_hosts(&self) -> Vec<String> {
+    pub fn loggable_hosts(&self) -> impl Iterator<Item = String> {
         let loggable = |host: &&HostName| !self.password.is_in(host.as_str()) && !token::is_in(host.as_str());
-        let shown = |host: &Result<HostName, _>| {
+        let shown = move |host: &Result<HostName, _>| {
             host.as_ref().ok().filter(loggable).map_or_else(|| "?".to_owned(), ToString::to_string)
         };
-        self.hosts.iter().take(MAX_HOSTS).map(shown).collect()
+        self.hosts.iter().map(shown)
     }
 }
 
-/// The hosts asked for, each as `read` has it; without any, the user name.
-fn hosts<H>(parameters: &Parameters<'_>, user: Option<&str>, read: impl Fn(&str) -> H) -> Vec<H> {
-    let asked: Vec<_> = parameters
+/// The hosts asked for; without any, the user name.
+fn hosts<'a>(parameters: &'a Parameters<'_>, user: Option<&'a str>) -> impl Iterator<Item = &'a str> {
+    let mut asked = parameters
         .all(&["hostname", "host", "hostnames", "domain", "domains", "host_id", "fqdn"])
         .flat_map(|(_, list)| list.split(','))
         .map(str::trim)
         .filter(|host| !host.is_empty() && !host.eq_ignore_ascii_case("yes"))
-        .map(&read)
-        .collect();
-    if asked.is_empty() { user.map(read).into_iter().collect() } else { asked }
-}
-
-/// A whole number of seconds. A number that is too large becomes the largest, a negative one 0.
-fn parse_ttl(text: &str) -> Option<u32> {
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    Some(if text.starts_with('-') { 0 } else { digits.parse().unwrap_or(u32::MAX) })
+        .peekable();
+    let user = user.filter(|_| asked.peek().is_none());
+    asked.chain(user)
 }
 
 #[cfg(test)]
@@ -137,13 +97,11 @@ mod tests {
 
     use super::*;
 
-    const POLICY: Policy = Policy { query_credentials: true, allow_private: false };
-
     /// The update of this query, with a password in it.
     fn update(query: &str) -> Update {
         let (parts, ()) =
             Request::get(format!("/nic/update?p=x&{}", query.replace(' ', "+"))).body(()).unwrap().into_parts();
-        Update::parse(&parts.headers, &Parameters::read(&parts, b""), None, POLICY).unwrap()
+        Update::parse(&parts.headers, &Parameters::read(&parts, b""), true).unwrap()
     }
 
     #[test]
@@ -158,8 +116,14 @@ mod tests {
             ("a..b", "?"),
         ] {
             let update = update(&format!("hostname={hostname}"));
-            assert_eq!(update.loggable_hosts(), [logged], "{hostname}");
+            assert!(update.loggable_hosts().eq([logged]), "{hostname}");
         }
+    }
+
+    #[test]
+    fn more_hosts_than_may_be_are_counted_and_not_read() {
+        let update = update(&format!("hostname={}", "a.b,".repeat(1000)));
+        assert_eq!((update.hosts.len(), update.host_count), (MAX_HOSTS + 1, 1000));
     }
 
     #[test]
@@ -193,39 +157,6 @@ mod tests {
             let read: Vec<_> =
                 update.hosts.iter().map(|host| host.as_ref().map_or("notfqdn", HostName::as_str)).collect();
             assert_eq!(read, hosts, "{query}");
-        }
-    }
-
-    #[test]
-    fn a_txt_record_and_an_offline_that_is_not_allowed_are_donator() {
-        for (query, where_allowed, elsewhere) in [
-            ("txt=x", false, false),
-            ("txt=x&offline=YES", false, false),
-            ("offline=YES&myip=198.51.100.7", true, false),
-            ("ipv4=offline,198.51.100.7", true, false),
-            ("ipv6=no,offline", true, false),
-            ("txt=&offline=NO&myip=offline", true, true),
-        ] {
-            let update = update(query);
-            let done = [true, false].map(|allow_offline| update.check(allow_offline).is_ok());
-            assert_eq!(done, [where_allowed, elsewhere], "{query}");
-        }
-    }
-
-    #[test]
-    fn a_ttl_that_is_no_number_is_ignored() {
-        for (given, ttl) in [
-            ("300", Some(300)),
-            ("0", Some(0)),
-            ("-5", Some(0)),
-            ("99999999999999999999", Some(u32::MAX)),
-            ("", None),
-            ("5m", None),
-            ("1.5", None),
-            ("+60", None),
-            ("-", None),
-        ] {
-            assert_eq!(update(&format!("ttl={}", given.replace('+', "%2B"))).ttl, ttl, "{given}");
         }
     }
 }

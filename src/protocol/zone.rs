@@ -58,7 +58,8 @@ impl Zones {
     ///
     /// # Errors
     ///
-    /// The element that is wrong and what was expected.
+    /// If an element is wrong, or a zone is there twice, or there is none: the element, and what was
+    /// expected.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut zones: Vec<Zone> = Vec::new();
         for element in text.split(',').map(str::trim).filter(|element| !element.is_empty()) {
@@ -75,12 +76,12 @@ impl Zones {
         Ok(Self(zones))
     }
 
-    /// The zone that holds a host: the longest name that is the host or ends it at a dot.
+    /// The zone that holds a host: the one with the longest name that is the host or ends it at a dot.
     pub fn holding(&self, host: &HostName) -> Option<&Zone> {
         self.iter().filter(|zone| host.is_within(&zone.name)).max_by_key(|zone| zone.name.as_str().len())
     }
 
-    /// All of them, as configured.
+    /// The zones in the order configured.
     pub fn iter(&self) -> impl Iterator<Item = &Zone> {
         self.0.iter()
     }
@@ -93,7 +94,7 @@ impl fmt::Display for Zones {
     }
 }
 
-/// One `NAME=ZONEID`.
+/// Reads one `NAME=ZONEID`.
 fn parse_zone(element: &str) -> Option<Zone> {
     let (name, id) = element.split_once('=')?;
     let name: HostName = name.trim().parse().ok()?;
@@ -133,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_named() {
+    fn an_error_names_the_element_that_is_wrong() {
         for (given, named) in [
             ("", "no zone in it"),
             (",", "no zone in it"),
