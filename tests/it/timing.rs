@@ -6,6 +6,9 @@
 //! `Password::is`, the only place where what a client sent meets what is right. Everything else depends
 //! on what the client sent alone, and would drown it: allocating costs more at one time than at another.
 //!
+//! Nor may a stranger make a refusal much dearer than it has to be: with hosts of many labels, each of
+//! which could have a token, or with a form of the largest size.
+//!
 //! A DNS question that is stuffed with records must not cost more than an honest one.
 
 use std::{env, fs, net::Ipv4Addr, path::Path, process::Command, sync::Arc};
@@ -31,7 +34,7 @@ use nic53::{
     gateway::Gateway,
     protocol::{
         hostname::HostName,
-        parameters::Body,
+        parameters::{Body, MAX_FORM},
         token::{Scope, Secret},
         zone::Zones,
     },
@@ -84,6 +87,108 @@ fn a_stuffed_dns_question_costs_no_more_than_an_honest_one() {
         record("DNS questions", &format!("{what}, {} octets", message.len()), &format!("{count} instructions"));
         assert!(*count <= counts[0], "{what}: {counts:?}");
     }
+}
+
+#[test]
+fn a_refused_request_costs_few_times_what_the_smallest_costs() {
+    if env::var_os(COUNTED).is_some() {
+        return refuse_all();
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let counts = count_instructions(
+        folder.path(),
+        "a_refused_request_costs_few_times_what_the_smallest_costs",
+        "it::timing::refuse",
+        "refuse",
+    );
+    let requests = refused();
+    assert_eq!(counts.len(), requests.len(), "{counts:?}");
+    // What is made once, at the first request, does not count: the second is the smallest.
+    let smallest = counts[1];
+    for (request, count) in requests.iter().zip(&counts) {
+        record("Refused requests", request.what, &format!("{count} instructions"));
+        assert!(*count <= request.times * smallest, "{}: {counts:?}", request.what);
+    }
+}
+
+/// A request with a wrong token.
+struct Refused {
+    /// In words.
+    what: &'static str,
+    /// How many times the instructions of the smallest it may take.
+    times: u64,
+    /// The query.
+    query: String,
+    /// The form.
+    form: String,
+    /// The word that answers it.
+    word: &'static str,
+}
+
+/// The requests, the smallest one twice and first.
+fn refused() -> Vec<Refused> {
+    let badauth = |what, times, query: &str, form: String| {
+        let (query, word) = (query.to_owned(), "badauth");
+        Refused { what, times, query, form, word }
+    };
+    let small = "hostname=h.example.org&myip=192.0.2.7";
+    let hosts = |labels, width| {
+        let hosts: Vec<_> = (0..20).map(|host| deep(host, labels, width)).collect();
+        format!("hostname={}", hosts.join(","))
+    };
+    let fill = |name: &str, piece: &str| format!("{name}{}", piece.repeat((MAX_FORM - name.len()) / piece.len()));
+    let beneath_one_name = (0..20).map(|host| format!("h{host}.a.b.c.d.e.f.g.h.i.example.org")).collect::<Vec<_>>();
+    vec![
+        badauth("the first of all", 2, small, String::new()),
+        badauth("one host", 1, small, String::new()),
+        badauth("20 hosts below one name", 30, &format!("hostname={}", beneath_one_name.join(",")), String::new()),
+        badauth("20 hosts of 11 labels below the apex", 30, &hosts(11, 20), String::new()),
+        badauth("20 hosts of 100 labels below the apex", 30, &hosts(100, 1), String::new()),
+        badauth("a form of addresses", 30, small, fill("myip=", "1.1.1.1,")),
+        badauth("a form of prefixes", 30, small, fill("myip=", "2001:db8::/64,")),
+        // Each of 221 tokens could be the right one, so that each has to be computed.
+        badauth(
+            "20 hosts of 10 labels below the apex, none with an ancestor in common",
+            60,
+            &hosts(10, 2),
+            String::new(),
+        ),
+        badauth("the same with 253 octets each", 120, &hosts(10, 23), String::new()),
+        // A form has 64 KiB, a thousand times what the smallest request has.
+        badauth("a form of escapes", 100, small, fill("x=", "%61")),
+        badauth("a form of parameters", 1000, small, fill("", "a&")),
+        Refused { word: "numhost", ..badauth("a form of hosts", 100, small, fill("hostname=", "a.b,")) },
+    ]
+}
+
+/// A host of so many labels below the apex, none of which another host has in its place.
+fn deep(host: usize, labels: usize, width: usize) -> String {
+    let labels: Vec<_> =
+        (0..labels).map(|_| format!("{:a>width$}", char::from(b'a' + u8::try_from(host).expect("few")))).collect();
+    format!("{}.example.org", labels.join("."))
+}
+
+/// Has all of them refused.
+fn refuse_all() {
+    let route53 = FakeRoute53::new();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let gateway = runtime.block_on(gateway(&route53, &SECRETS[..1]));
+    for Refused { what, query, form, word, .. } in refused() {
+        let credentials = BASE64_STANDARD.encode("router:not-the-token-of-any-host");
+        let request =
+            Request::post(format!("/nic/update?{query}")).header("Authorization", format!("Basic {credentials}"));
+        let parts = request.body(()).expect("a request").into_parts().0;
+        assert!(form.len() <= MAX_FORM, "{what}: {}", form.len());
+        let response = refuse(&gateway, &parts, Body::Whole(form.as_bytes()));
+        assert_eq!(response.body(), word, "{what}");
+    }
+    assert_eq!(route53.take_calls(), []);
+}
+
+/// One refusal.
+#[inline(never)]
+fn refuse(gateway: &Gateway<Route53>, parts: &Parts, body: Body<'_>) -> Response<String> {
+    gateway.answer(parts, body, None).now_or_never().expect("a refusal waits for nothing")
 }
 
 /// DNS messages, in words and in octets: an honest question, and such as are refused.
@@ -182,7 +287,7 @@ fn ask_all() {
     route53.zone("Z1", "example.org");
     route53.put("Z1", "there.example.org. 60 A 192.0.2.1").expect("a record");
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    let gateway = runtime.block_on(gateway(&route53));
+    let gateway = runtime.block_on(gateway(&route53, &SECRETS));
     for (_, host, password) in questions() {
         let response = answer(&gateway, &request(host, &password));
         assert_eq!((response.status().as_u16(), response.body().as_str()), (401, "badauth"));
@@ -196,12 +301,12 @@ fn answer(gateway: &Gateway<Route53>, request: &Parts) -> Response<String> {
     gateway.answer(request, Body::Whole(b""), None).now_or_never().expect("a refusal waits for nothing")
 }
 
-/// A gateway with two secrets.
-async fn gateway(route53: &FakeRoute53) -> Gateway<Route53> {
+/// A gateway with these secrets: the current one, and the previous one if there are two.
+async fn gateway(route53: &FakeRoute53, secrets: &[&str]) -> Gateway<Route53> {
     let settings = Settings::read(|name| match name {
         "NIC53_ZONES" => Some("example.org=Z1".to_owned()),
-        "NIC53_SECRET" => Some(SECRETS[0].to_owned()),
-        "NIC53_SECRET_PREVIOUS" => Some(SECRETS[1].to_owned()),
+        "NIC53_SECRET" => secrets.first().map(|secret| (*secret).to_owned()),
+        "NIC53_SECRET_PREVIOUS" => secrets.get(1).map(|secret| (*secret).to_owned()),
         _ => None,
     });
     let settings = settings.unwrap_or_else(|error| panic!("{error}"));
