@@ -1,21 +1,14 @@
 //! The log: what a line says. There is one line a request, and one for each event outside of requests.
 
+mod line;
 mod writer;
 
-use std::{
-    borrow::Cow,
-    cell::RefCell,
-    fmt::{self, Write as _},
-    net::IpAddr,
-    str::FromStr,
-    time::Duration,
-};
+use std::{borrow::Cow, fmt, net::IpAddr, str::FromStr, time::Duration};
 
 use serde::{Serialize, Serializer};
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use self::writer::write_line;
 pub use self::writer::{flush, write_in_background};
+use self::{line::text_line, writer::write_line};
 use crate::{
     printable::printable,
     protocol::{reply::ReturnCode, token},
@@ -204,15 +197,6 @@ fn clean(text: &str) -> Cow<'_, str> {
     if is_plain { Cow::Borrowed(text) } else { Cow::Owned(printable(text)) }
 }
 
-/// A line of plain text: the time and the message.
-fn text_line(what: fmt::Arguments<'_>) -> String {
-    let mut line = String::with_capacity(160);
-    write_time(&mut line);
-    // Writing to a `String` cannot fail.
-    let _ = write!(line, " {what}");
-    line
-}
-
 /// Writes words with a prefix before the first and a separator between two. Writes nothing if there
 /// are no words.
 fn list(
@@ -243,22 +227,6 @@ fn in_milliseconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference over")]
 fn is_zero(number: &usize) -> bool {
     *number == 0
-}
-
-/// Writes the time in UTC, in seconds, in the format of RFC 3339.
-fn write_time(line: &mut String) {
-    thread_local! {
-        /// The second of the last line, and its text.
-        static LAST: RefCell<(i64, String)> = RefCell::default();
-    }
-    let now = OffsetDateTime::now_utc();
-    LAST.with_borrow_mut(|(second, text)| {
-        if *second != now.unix_timestamp() {
-            *second = now.unix_timestamp();
-            *text = now.truncate_to_second().format(&Rfc3339).unwrap_or_default();
-        }
-        line.push_str(text);
-    });
 }
 
 #[cfg(test)]

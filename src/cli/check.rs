@@ -17,6 +17,7 @@ mod probe;
 mod record;
 mod reply;
 mod report;
+mod search;
 mod tls;
 mod token;
 mod update;
@@ -37,8 +38,8 @@ use zeroize::Zeroizing;
 use self::{
     http::Timeouts,
     probe::Probe,
-    record::Search,
     report::{Report, Severity, Step},
+    search::Search,
     tls::Tls,
 };
 use super::{token_arg::TokenArgs, values};

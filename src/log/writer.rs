@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use super::text_line;
+use super::line::text_line;
 
 /// The most octets of lines that wait to be written. A line that does not fit is dropped.
 const MAX_WAITING: usize = 256 * 1024;

@@ -9,6 +9,7 @@ mod names;
 mod records;
 mod shared;
 mod snapshot;
+mod view;
 mod writer;
 
 use std::{

@@ -6,8 +6,8 @@ use hickory_server::proto::rr::{Name, RData, RecordType};
 
 use super::{
     dns::{self, Answer},
-    record::Search,
     report::Step,
+    search::Search,
 };
 
 /// A DNS server.

@@ -1,11 +1,7 @@
 //! The steps `name-servers`, `resolver` and `ttl`: the record in DNS, at the zone's own name servers and then at a
 //! resolver. Only a record that has just moved is waited for.
 
-use std::{
-    collections::BTreeSet,
-    net::{IpAddr, SocketAddr},
-    time::Duration,
-};
+use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 
 use futures_util::future::join_all;
 use hickory_server::proto::rr::Name;
@@ -14,26 +10,12 @@ use tokio::time::{Instant, sleep};
 use super::{
     name_servers::{self, Server},
     report::{Report, Step},
+    search::Search,
     view::{Role, View},
 };
-use crate::protocol::hostname::HostName;
 
 /// The pause between two rounds of questions.
 const PAUSE: Duration = Duration::from_secs(2);
-
-/// What to look for, where, and for how long.
-pub(super) struct Search<'a> {
-    /// The host.
-    pub host: &'a HostName,
-    /// The addresses that the gateway replied with, if it was asked.
-    pub expected: Option<BTreeSet<IpAddr>>,
-    /// The name servers to ask instead of the zone's own.
-    pub name_servers: &'a [SocketAddr],
-    /// The resolver.
-    pub resolver: SocketAddr,
-    /// How long to wait for each of both; zero if the record has not moved.
-    pub wait: Duration,
-}
 
 /// Looks for the record. Returns its addresses, if the name servers agree on them.
 pub(super) async fn check(search: &Search<'_>, report: &mut Report) -> Option<BTreeSet<IpAddr>> {

@@ -10,9 +10,9 @@ use hickory_server::proto::{
 use super::{
     dns::{self, Answer},
     name_servers::Server,
-    record::Search,
     reply::list,
     report::Step,
+    search::Search,
 };
 
 /// What a server is asked as.

@@ -11,7 +11,7 @@ use std::{
 
 use redb::Database;
 
-use super::{file::failed, key::Key, snapshot::View};
+use super::{file::failed, key::Key, view::View};
 use crate::{problem::Problem, protocol::zone::Zones};
 
 /// What the readers and the thread that writes share.

@@ -10,34 +10,11 @@
 
 use std::sync::Arc;
 
-use redb::{Database, ReadOnlyTable, ReadableDatabase};
-
-use super::{
-    file::{RECORDS, SERIALS, damaged},
-    key::Key,
-    records::Records,
-    shared::Shared,
-};
+use super::{file::damaged, key::Key, records::Records, shared::Shared, view::View};
 use crate::{
     problem::Problem,
     protocol::{hostname::HostName, zone::Zone},
 };
-
-/// The tables at one moment: later changes do not show in them.
-pub(super) struct View {
-    /// Each name's records.
-    records: ReadOnlyTable<&'static [u8], &'static [u8]>,
-    /// Each zone's serial.
-    serials: ReadOnlyTable<&'static [u8], u32>,
-}
-
-impl View {
-    /// The tables as they are now.
-    pub(super) fn new(database: &Database) -> Result<Self, redb::Error> {
-        let transaction = database.begin_read()?;
-        Ok(Self { records: transaction.open_table(RECORDS)?, serials: transaction.open_table(SERIALS)? })
-    }
-}
 
 /// What the file holds at one moment: later changes do not show in it.
 pub struct Snapshot<'a> {

@@ -32,7 +32,7 @@ use super::{
     names::Names,
     records::{Addresses, Records},
     shared::{Opened, Shared, State},
-    snapshot::View,
+    view::View,
 };
 use crate::{
     problem::Problem,
