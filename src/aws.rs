@@ -17,16 +17,16 @@ use aws_smithy_http_client::{
     tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
 };
 
-/// The most that one call to AWS may take, retries included.
+/// The longest that one call to AWS may take, including its retries.
 pub const CALL_LIMIT: Duration = Duration::from_millis(4500);
 
-/// The most that one attempt may take.
+/// The longest that one attempt may take.
 const ATTEMPT_LIMIT: Duration = Duration::from_millis(2500);
 
-/// The most that a connection may take to open.
+/// The longest that opening a connection may take.
 const CONNECT_LIMIT: Duration = Duration::from_secs(2);
 
-/// The wait before the first retry, at the most; it doubles for the next.
+/// The longest wait before the first retry. It doubles for the next one.
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 
 /// The certificates that AWS's endpoints chain to (amazontrust.com/repository).
@@ -36,7 +36,7 @@ const AMAZON_ROOTS: &str = include_str!("aws/amazon-roots.pem");
 ///
 /// # Errors
 ///
-/// `AWS_CA_BUNDLE`, where it cannot be read.
+/// If `AWS_CA_BUNDLE` is set and cannot be read.
 pub async fn config() -> Result<SdkConfig, String> {
     let trust_store = TrustStore::empty().with_pem_certificate(roots()?);
     let tls = TlsContext::builder().with_trust_store(trust_store).build().map_err(|error| error.to_string())?;
@@ -55,15 +55,15 @@ pub async fn config() -> Result<SdkConfig, String> {
         .region(region)
         .timeout_config(limits)
         .retry_config(RetryConfig::standard().with_max_attempts(3).with_initial_backoff(FIRST_BACKOFF));
-    // Where the SDK's own chain looks first; but it makes the clients of all other places beforehand,
-    // which took a fifth of the Lambda's start.
+    // The SDK's own chain looks there first too; but it builds every other provider up front, which took
+    // a fifth of the Lambda's start.
     let environment = EnvironmentVariableCredentialsProvider::new();
     let in_environment = environment.provide_credentials().await.is_ok();
     let config = if in_environment { config.credentials_provider(environment) } else { config };
     Ok(config.load().await)
 }
 
-/// The roots to trust, in PEM: those of `AWS_CA_BUNDLE` where it is set, as every SDK has it.
+/// The roots to trust, in PEM: those of `AWS_CA_BUNDLE` if it is set, as in every SDK.
 fn roots() -> Result<String, String> {
     let Some(bundle) = env::var_os("AWS_CA_BUNDLE").filter(|bundle| !bundle.is_empty()) else {
         return Ok(AMAZON_ROOTS.to_owned());
@@ -79,7 +79,7 @@ fn roots() -> Result<String, String> {
 pub fn causes(error: &dyn std::error::Error) -> String {
     let chain = std::iter::successors(Some(error), |error| error.source());
     let mut lines: Vec<String> = chain.map(ToString::to_string).collect();
-    // Many a cause repeats the one behind it.
+    // An error often repeats the text of its cause.
     lines.dedup();
     lines.join(": ")
 }

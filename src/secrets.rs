@@ -74,7 +74,7 @@ pub struct Cached {
     /// When it was tried last. The wall clock's time: a monotonic clock may stop while the Lambda is
     /// frozen.
     read_at: SystemTime,
-    /// How long after `read_at` they are used unasked.
+    /// How long after `read_at` they are not read again.
     valid_for: Duration,
 }
 
@@ -83,7 +83,7 @@ impl Provider {
     ///
     /// # Errors
     ///
-    /// If a secret could not be read, or is too short or too long. The message never holds a secret.
+    /// If a secret could not be read, or is not one. The message never holds a secret.
     pub async fn read(source: &Source, aws: Option<&SdkConfig>, log: Log) -> Result<Self, String> {
         match source {
             Source::Text(secrets) => Ok(Self::Fixed(Arc::clone(secrets))),

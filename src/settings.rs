@@ -43,7 +43,7 @@ impl Variable {
     }
 }
 
-/// Every setting of the gateway; those of `nic53 serve` alone are its own.
+/// Every setting of the gateway. `nic53 serve` has more of its own.
 pub const VARIABLES: [Variable; 16] = [
     Variable::open("NIC53_ZONES", "example.org=Z0123ABC,…", "The hosted zones and their ids"),
     Variable::secret("NIC53_SECRET", "43 of base64", "The secret that makes the tokens"),
@@ -71,7 +71,7 @@ pub const VARIABLES: [Variable; 16] = [
     Variable::open("NIC53_LOG", "LEVEL", "off, error (what failed) or info (one line a request) [default: info]"),
 ];
 
-/// What the gateway is told.
+/// The settings of the gateway.
 #[derive(Clone)]
 pub struct Settings {
     /// `NIC53_ZONES`.
@@ -88,12 +88,12 @@ pub struct Settings {
     pub proxies: Proxies,
     /// `NIC53_LOG`.
     pub log: Level,
-    /// `NIC53_SECRET…`; `None` where there is none.
+    /// `NIC53_SECRET…`; `None` if none of them is set.
     pub secret: Option<secrets::Source>,
 }
 
 impl Settings {
-    /// Reads all settings through `variable`, which looks a name up. An empty value is none.
+    /// Reads all settings through `variable`, which looks a name up. An empty value counts as not set.
     ///
     /// # Errors
     ///
@@ -123,12 +123,12 @@ impl Settings {
 
 /// Looks settings up.
 struct Reader<'a> {
-    /// Value of a name.
+    /// Gives the value of a name.
     variable: &'a dyn Fn(&str) -> Option<String>,
 }
 
 impl Reader<'_> {
-    /// The value, where there is one that is not blank.
+    /// The value, if there is one that is not blank.
     fn value(&self, name: &str) -> Option<String> {
         (self.variable)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
     }
@@ -191,7 +191,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Where the secret comes from; more than one place is an error.
+    /// The place that the secret comes from. More than one is an error.
     fn secret(&self) -> Result<Option<secrets::Source>, Problem> {
         let text = |name: &str| {
             let secret = self.value(name).map(|value| Secret::new(&value)).transpose();
@@ -206,7 +206,7 @@ impl Reader<'_> {
             [("NIC53_SECRET_PREVIOUS", "NIC53_SECRET"), ("NIC53_SECRET_PREVIOUS_FILE", "NIC53_SECRET_FILE")]
         {
             if self.value(previous).is_some() && given != [beside] {
-                return Err(Problem(format!("{previous} is set: expected {beside} beside it")));
+                return Err(Problem(format!("{previous} is set: expected {beside} as well")));
             }
         }
         Ok(match given.first() {
@@ -225,7 +225,7 @@ impl Reader<'_> {
 }
 
 /// Reads `home.example.org=1,www.example.org=3`. A name that no zone holds was mistyped, and its tokens
-/// would go on.
+/// would stay valid.
 fn parse_generations(text: &str, zones: &Zones) -> Result<Generations, String> {
     let mut generations = Generations::new();
     for element in elements(text) {
@@ -280,13 +280,13 @@ mod tests {
         })
     }
 
-    /// What is said of settings that make no sense.
+    /// The error for settings that make no sense.
     fn problem(given: &[(&str, &str)]) -> String {
         read(given).err().map_or_else(|| panic!("{given:?} makes sense"), |error| error.to_string())
     }
 
     #[test]
-    fn the_defaults_are_those_of_the_design() {
+    fn settings_that_are_not_given_have_their_defaults() {
         let settings = read(&[]).unwrap();
         assert_eq!(settings.ttl, TtlBounds { default: 60, min: 60, max: 86400 });
         assert!(!settings.allow_offline && !settings.policy.allow_private && settings.policy.query_credentials);
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_value_is_none() {
+    fn an_empty_value_counts_as_not_set() {
         assert!(read(&[("NIC53_SECRET", " ")]).unwrap().secret.is_none());
         assert!(problem(&[("NIC53_ZONES", "")]).starts_with("NIC53_ZONES is not set"));
     }

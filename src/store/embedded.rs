@@ -50,21 +50,22 @@ use crate::{
 
 /// Record sets in a file.
 pub struct Embedded {
-    /// What readers need.
+    /// What readers and the writer share.
     shared: Arc<Shared>,
-    /// There until the store is dropped.
+    /// Where batches wait for the writer. `Some` until the store is dropped.
     queue: Option<Sender<Batch>>,
-    /// There until the store is dropped.
+    /// The thread that writes. `Some` until the store is dropped.
     writer: Option<JoinHandle<()>>,
 }
 
 impl Embedded {
-    /// Opens the file in this folder. Folder and file are made where they are missing; nobody else
-    /// can have them open as long as this lives.
+    /// Opens the file in this folder. Folder and file are made if they are missing. Until the store is
+    /// dropped, no other process can open them.
     ///
     /// # Errors
     ///
-    /// Where another process has it open, where the file is damaged, and where the disk fails.
+    /// If others may write the folder, another process has it open, the file is damaged, or the disk
+    /// fails.
     pub fn open(data: &Path, zones: Zones) -> Result<Self, Problem> {
         Self::open_bounded(data, zones, DEFAULT_MAX_NAMES)
     }
@@ -84,12 +85,12 @@ impl Embedded {
         file::path(data).exists()
     }
 
-    /// The zones that it holds.
+    /// The configured zones.
     pub fn zones(&self) -> &Zones {
         &self.shared.zones
     }
 
-    /// The zone that holds a name, which need not be one that a host can have.
+    /// The zone that a name lies in. It may be any name of DNS, such as one with a space in a label.
     pub fn zone_holding(&self, name: &Key) -> Option<&Zone> {
         let zones = self.shared.apexes.iter().zip(self.zones().iter());
         let holding = zones.filter(|(apex, _)| name.is_within(apex));
@@ -100,13 +101,13 @@ impl Embedded {
     ///
     /// # Errors
     ///
-    /// Where the file is not open.
+    /// If the file is not open.
     pub fn snapshot(&self) -> Result<Snapshot<'_>, Problem> {
         Ok(Snapshot::new(self.shared.view()?, &self.shared))
     }
 
-    /// Transactions committed since it was opened. Each takes two fsyncs for however many batches,
-    /// and a third where the file grows, which doubles it.
+    /// Transactions committed since the file was opened. Each takes two fsyncs for all of its batches,
+    /// and a third if the file grows, which doubles its length.
     pub fn commits(&self) -> u64 {
         self.shared.commits.load(Ordering::Relaxed)
     }
@@ -134,7 +135,7 @@ impl Embedded {
 
 impl Store for Embedded {
     async fn record_sets(&self, grants: &[&Grant<'_>], _: &Budget) -> Result<Vec<Current>, Problem> {
-        // What is in a copy alone might not last, and must not be called unchanged.
+        // Not from a copy in memory: its last change may not last, and must not be called unchanged.
         let view = self.shared.with(|opened| Ok(Arc::clone(&opened.view)))?;
         let snapshot = Snapshot::new(view, &self.shared);
         let present = grants.iter().map(|grant| {
@@ -156,7 +157,7 @@ impl Store for Embedded {
 }
 
 impl Drop for Embedded {
-    /// Writes what was asked for before, and closes the file.
+    /// Writes the batches that wait, and closes the file.
     fn drop(&mut self) {
         drop(self.queue.take());
         if let Some(writer) = self.writer.take() {
@@ -165,7 +166,7 @@ impl Drop for Embedded {
     }
 }
 
-/// A change of a batch, in the table's words.
+/// A change as the writer takes it.
 fn change(change: &record::Change<'_>) -> Result<writer::Change, Problem> {
     let RecordSet { family, ttl, values } = &change.record_set;
     let host = change.grant.host();

@@ -126,6 +126,7 @@ async fn two_requests_for_one_host_at_once_are_both_good() {
     let aws = aws_config().await;
     for kind in [Kind::Serve, Kind::Lambdas] {
         for work in [300, 500, 1000].map(Duration::from_millis) {
+            fastrand::seed(53);
             let busy = Busy::new(&aws, kind, work).await;
             let mut replies = Vec::new();
             for pair in 0..10 {

@@ -49,7 +49,7 @@ fn nic53(data: &Path, arguments: &[&str]) -> Finished {
     program(env!("CARGO_BIN_EXE_nic53")).settings(&settings(data)).args(arguments).start().finish()
 }
 
-/// Where the server answers DNS.
+/// The address of the server's DNS.
 fn dns(server: &Nic53) -> &str {
     server.dns.as_deref().expect("a DNS server")
 }
@@ -294,7 +294,7 @@ fn without_room_it_answers_dnserr_and_with_room_it_is_well_again() {
         let line = format!("good {}", addresses_of(number));
         (200, format!("{line}\n{line}"))
     };
-    // Where there is no room at all, not even the file's head can be written again.
+    // Without any room, not even the file's head can be written again.
     for room in [0, 512, 4096, 40_960] {
         last += 1;
         assert_eq!(update(last), line(last), "{room}");

@@ -63,7 +63,7 @@ const OTHERS: [&str; 5] = [
     "cdn.example.org. ALIAS A target.example.net.",
 ];
 
-/// Where the seeds begin.
+/// The first seed.
 const FIRST_SEED: u64 = 53_000_000;
 
 #[test]
@@ -161,7 +161,7 @@ fn aws_config() -> SdkConfig {
 
 /// A run: clients, and what came of it.
 struct Run {
-    /// Where all chance came from.
+    /// The seed of all randomness.
     seed: u64,
     /// What was asked and answered.
     exchanges: Vec<Exchange>,

@@ -41,7 +41,7 @@ use proptest::{
     test_runner::{RngSeed, TestCaseResult, TestRunner},
 };
 
-/// Tries a property on so many cases, or so many where all is to be tried. The first that does not
+/// Tries a property on the first number of cases, or the second in the long form. The first that does not
 /// hold is made as small as it can be and shown.
 fn holds<S: Strategy>(what: &str, cases: [u32; 2], given: &S, property: impl Fn(S::Value) -> TestCaseResult) {
     let cases = iterations(cases[0], cases[1]);
@@ -86,7 +86,7 @@ impl Seen {
 /// Labels that begin and end with each other.
 const LABELS: [&str; 9] = ["a", "aa", "ab", "ba", "b", "a-b", "_a", "1", "12"];
 
-/// A name of so many labels; below a wildcard, sometimes.
+/// A name of this many labels; below a wildcard, sometimes.
 fn name(labels: std::ops::RangeInclusive<usize>) -> impl Strategy<Value = String> {
     (vec(select(&LABELS[..]), labels), prop::bool::weighted(0.1)).prop_map(|(labels, wildcard)| {
         let name = labels.join(".");
@@ -422,7 +422,7 @@ fn a_token_is_right_in_any_case_with_white_space_and_a_comma_behind_it_and_no_ot
 
 // Addresses and prefixes.
 
-/// Where special ranges of IPv6 begin.
+/// The first addresses of special ranges of IPv6.
 const HEADS: [&str; 11] = [
     "::",
     "2001:db8::",

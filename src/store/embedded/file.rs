@@ -1,9 +1,9 @@
-//! The file that the records are kept in: made, opened, and what is said where that fails.
+//! The file that holds the records: making it, opening it, and the errors if that fails.
 //!
-//! A file is made under another name and takes its own only when it is whole, so that a file that is
-//! there is never a new one, whatever state it is in. When nic53 starts, the file is read through
-//! and every page compared with its checksum (less than a tenth of a second for a million records):
-//! redb promises no more than a panic for a damaged file that it was told to trust.
+//! A file is made under another name, and renamed when it is complete. So a file that exists was
+//! complete once, whatever state it is in now. When nic53 starts, it reads the whole file and compares
+//! every page with its checksum, which takes less than a tenth of a second for a million records.
+//! Without that, redb may panic on a damaged file.
 
 use std::{
     fmt::Display,
@@ -30,22 +30,22 @@ use crate::{
 pub(super) const RECORDS: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("records");
 /// The key and the SOA serial of each zone.
 pub(super) const SERIALS: TableDefinition<'static, &[u8], u32> = TableDefinition::new("serials");
-/// One row, by which the file is known to be ours.
+/// A table of one row, which shows that the file is ours.
 const FORMAT: TableDefinition<'static, &str, u32> = TableDefinition::new("nic53");
 /// The key of that row.
 const VERSION: &str = "format";
-/// Its value, which a change of the form of keys or values raises.
+/// The format's version: a change of the form of keys or values raises it.
 const OURS: u32 = 1;
 
-/// Memory for pages of the file, at most.
+/// The most memory for pages of the file, in octets.
 const CACHE: usize = 64 << 20;
-/// The length of the largest file that is copied into memory.
+/// The longest file that is copied into memory, in octets.
 const LARGEST_COPY: u64 = 64 << 20;
 
-/// How long we wait for somebody else to be gone.
+/// How long we wait for another process to release the file.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How the file is opened: tests do it through a disk that can be told to fail.
+/// How the file is opened: tests use a disk that fails when they want it to.
 pub(super) type Opener = Box<dyn Fn(&mut Builder, &Path) -> Result<Database, DatabaseError> + Send + Sync>;
 /// How the file is read as a whole.
 pub(super) type Reader = Box<dyn Fn(&Path) -> io::Result<Vec<u8>> + Send + Sync>;
@@ -53,25 +53,25 @@ pub(super) type Reader = Box<dyn Fn(&Path) -> io::Result<Vec<u8>> + Send + Sync>
 /// How the file is made.
 type Maker = dyn Fn(&mut Builder, &Path) -> Result<Database, DatabaseError>;
 
-/// The file in its folder, which is ours alone as long as this lives.
+/// The file in its folder. No other process can open it until this is dropped.
 pub(super) struct DataFile {
-    /// Where it is.
+    /// The file's path.
     pub(super) path: PathBuf,
     /// How it is opened.
     pub(super) open: Opener,
-    /// How it is read where it cannot be opened.
+    /// How it is read if it cannot be opened.
     pub(super) read: Reader,
-    /// Held, where the file is in a folder that another process could open.
+    /// The lock of the folder, if the file is in one.
     pub(super) _lock: Option<File>,
 }
 
 impl DataFile {
-    /// The file in this folder. Folder and file are made where they are missing.
+    /// The file in this folder. Folder and file are made if they are missing.
     pub(super) fn in_folder(data: &Path) -> Result<Self, Problem> {
         Self::made_in_folder(data, &|builder, path| builder.create(path))
     }
 
-    /// The file in this folder, made in this way where it is missing.
+    /// The same, with another way to make the file.
     pub(super) fn made_in_folder(data: &Path, make: &Maker) -> Result<Self, Problem> {
         let could_not = |what: &str, error: io::Error| {
             Problem(format!("{}: could not {what}: {error}: expected a folder that nic53 may write", data.display()))
@@ -101,7 +101,7 @@ impl DataFile {
         })
     }
 
-    /// Opens the file for the first time: nothing in it is taken on trust.
+    /// Opens the file for the first time, and checks all of it.
     pub(super) fn open_checked(&self, zones: &[Key]) -> Result<Database, Problem> {
         let mut builder = Builder::new();
         builder.set_cache_size(CACHE).set_check_integrity_on_open(true);
@@ -111,13 +111,13 @@ impl DataFile {
         Ok(database)
     }
 
-    /// Opens the file again, which this process had open.
+    /// Opens the file again after a failure.
     pub(super) fn reopen(&self) -> Result<Database, Problem> {
         self.open(Builder::new().set_cache_size(CACHE))
     }
 
-    /// A copy of the file in memory, to be read where the disk takes no writes: redb writes to a file
-    /// before it reads one that was not closed.
+    /// Copies the file into memory, so that it can be read while the disk takes no writes: if a file was
+    /// not closed, redb writes to it before it reads it.
     pub(super) fn copy(&self) -> Result<Database, Problem> {
         let could_not = |error: &dyn Display| Problem(format!("{}: could not read it: {error}", self.path.display()));
         let length = fs::metadata(&self.path).map_err(|error| could_not(&error))?.len();
@@ -132,14 +132,14 @@ impl DataFile {
         database.map_err(|error| could_not_open(&self.path, &error))
     }
 
-    /// Opens the file as it is set.
+    /// Opens the file with these settings.
     fn open(&self, builder: &mut Builder) -> Result<Database, Problem> {
         let open = || (self.open)(builder, &self.path);
         let database = patiently(open, |error| matches!(error, DatabaseError::DatabaseAlreadyOpen));
         database.map_err(|error| could_not_open(&self.path, &error))
     }
 
-    /// Whether the file is one of ours.
+    /// Refuses a file that is not ours, or of another version.
     fn check_format(&self, database: &Database) -> Result<(), Problem> {
         let path = self.path.display();
         match format(database) {
@@ -160,18 +160,18 @@ pub(super) fn path(data: &Path) -> PathBuf {
 
 /// A transaction that is durable when its commit returns.
 ///
-/// It is committed in two phases, each with an fsync: all new pages, then the header that points to
-/// them. When the first fails, the file still holds what it held, and nothing that was lost is used;
-/// committed in one, it could go on from pages that never reached the disk. It also saves what redb
-/// needs to know to open the file again without reading it: that is most of a commit's CPU, but a
-/// repair would write to a damaged file before it is known to be one.
+/// It is committed in two phases, each with an fsync: first all new pages, then the header that points
+/// to them. If the first fails, the file still holds what it held before. In one phase, the header
+/// could point to pages that never reached the disk. The commit also saves what redb needs to open
+/// the file again without a repair. That is most of a commit's CPU, but a repair would write to a
+/// damaged file before the damage is found.
 pub(super) fn begin(database: &Database) -> Result<WriteTransaction, redb::Error> {
     let mut transaction = database.begin_write()?;
     transaction.set_quick_repair(true);
     Ok(transaction)
 }
 
-/// What is said where the file was open and then could not be read or written.
+/// The error for an open file that could not be read or written.
 pub(super) fn failed(path: &Path, error: &redb::Error) -> Problem {
     match error {
         redb::Error::Corrupted(_) => damaged(path, error),
@@ -179,7 +179,7 @@ pub(super) fn failed(path: &Path, error: &redb::Error) -> Problem {
     }
 }
 
-/// What is said of a file that is not as it was written.
+/// The error for a damaged file.
 pub(super) fn damaged(path: &Path, error: impl Display) -> Problem {
     Problem(format!(
         "{}: damaged: {error}: put a copy in its place, or move it away to start without records",
@@ -187,14 +187,14 @@ pub(super) fn damaged(path: &Path, error: impl Display) -> Problem {
     ))
 }
 
-/// Seconds since 1970, as a serial counts them.
+/// The time in seconds since 1970, as a serial: modulo 2³².
 pub(super) fn now() -> u32 {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u32::try_from(now.as_secs() & u64::from(u32::MAX)).unwrap_or_default()
 }
 
-/// Tries again for a moment while somebody else is there: a server that is just ending, or a process
-/// that this one is just starting, which has all that is open here until it runs.
+/// Retries for up to a second while the file is locked: by a server that is stopping, or by a child of
+/// ours that has not called exec yet.
 fn patiently<T, E>(mut attempt: impl FnMut() -> Result<T, E>, busy: impl Fn(&E) -> bool) -> Result<T, E> {
     let start = Instant::now();
     loop {
@@ -205,7 +205,7 @@ fn patiently<T, E>(mut attempt: impl FnMut() -> Result<T, E>, busy: impl Fn(&E) 
     }
 }
 
-/// Why the file could not be opened.
+/// The error for a file that could not be opened.
 fn could_not_open(path: &Path, error: &DatabaseError) -> Problem {
     let kind = match error {
         DatabaseError::Storage(StorageError::Io(error)) => Some(error.kind()),
@@ -221,7 +221,7 @@ fn could_not_open(path: &Path, error: &DatabaseError) -> Problem {
     }
 }
 
-/// What is said to the second process on one folder.
+/// The error for a folder that another process has open.
 fn in_use(path: &Path) -> Problem {
     Problem(format!(
         "{}: in use by another nic53: stop that one first, or give this one a folder of its own",
@@ -229,7 +229,7 @@ fn in_use(path: &Path) -> Problem {
     ))
 }
 
-/// Makes the folder, for its owner alone, where it is missing.
+/// Makes the folder, for its owner alone, if it is missing.
 fn make_folder(data: &Path) -> io::Result<()> {
     if data.is_dir() {
         return Ok(());
@@ -238,8 +238,8 @@ fn make_folder(data: &Path) -> io::Result<()> {
     sync_folder_of(data)
 }
 
-/// Refuses a folder in which somebody else may put or replace files: a secret would be written where
-/// they want it.
+/// Refuses a folder in which another user may make or replace files: they could have the secret written
+/// to a place of their choice.
 fn check_folder(data: &Path) -> Result<(), Problem> {
     let found = fs::metadata(data).map_err(|error| Problem(format!("{}: {error}", data.display())))?;
     if is_own(&found) && found.mode() & 0o022 == 0 {
@@ -252,8 +252,8 @@ fn check_folder(data: &Path) -> Result<(), Problem> {
     )))
 }
 
-/// Opens the lock of a folder, or makes it. One that others may open is made anew: they could hold it
-/// for ever. Two of us are then told apart by the lock on the records themselves.
+/// Opens the lock of a folder, or makes it. A lock that others may open is made anew, because they could
+/// hold it forever. If an older nic53 has it, the lock on the records still keeps us out.
 fn open_lock(path: &Path) -> io::Result<File> {
     let found = fs::symlink_metadata(path);
     if found.is_ok_and(|found| !is_private(&found)) {
@@ -266,7 +266,7 @@ fn open_lock(path: &Path) -> io::Result<File> {
 fn make_file(path: &Path, make: &Maker) -> Result<(), Problem> {
     let new = path.with_extension("new");
     let could_not = |error: &dyn Display| Problem(format!("{}: could not make it: {error}", new.display()));
-    // What is left of an attempt that was cut short is made anew: no record was ever in it.
+    // The rest of a start that was cut short is replaced: it never held a record.
     create_anew(&new).map_err(|error| could_not(&error))?;
     let database = make(Builder::new().set_cache_size(CACHE), &new).map_err(|error| could_not(&error))?;
     make_tables(&database).map_err(|error| could_not(&error))?;
@@ -293,7 +293,7 @@ fn format(database: &Database) -> Result<Option<u32>, redb::Error> {
     }
 }
 
-/// Gives each zone that has no serial one.
+/// Gives a serial to each zone that has none.
 fn give_serials(database: &Database, zones: &[Key]) -> Result<(), redb::Error> {
     let serials = database.begin_read()?.open_table(SERIALS)?;
     let mut without = Vec::new();

@@ -2,7 +2,7 @@
 //!
 //! RFC 4034 §6.1 compares names label by label from the right, so that a name comes right before all
 //! that is below it. The key of `www.example.org` is `org 0 example 0 www 0`: compared octet by
-//! octet, such keys are in that order, and a name is within another exactly where its key starts
+//! octet, such keys are in that order, and a name is within another exactly if its key starts
 //! with the other's. The 0 after a label sorts below whatever a longer label has there. A label of
 //! a question may hold any octet, so in a label 0 is written as 1 1 and 1 as 1 2.
 
@@ -20,9 +20,9 @@ const ESCAPE: u8 = 1;
 pub struct Key(Vec<u8>);
 
 impl Key {
-    /// The key of a name, of which the labels are given from the right.
+    /// The key of a name, whose labels are given from the right.
     pub fn of_labels<'a>(labels: impl Iterator<Item = &'a [u8]>) -> Self {
-        // Most names fit.
+        // Long enough for most names.
         let mut key = Self(Vec::with_capacity(64));
         labels.for_each(|label| key.push(label));
         key

@@ -43,7 +43,7 @@ impl Names {
         Ok(count)
     }
 
-    /// Notes that a zone has so many names now.
+    /// Notes how many names a zone has now.
     pub(super) fn set(&mut self, zone: &Key, count: usize) {
         self.counts.insert(zone.clone(), count);
     }

@@ -1,7 +1,7 @@
-//! What is kept at a name, in the table's own form.
+//! The records of a name, and their form in the table.
 //!
-//! A value is one run a family: the family (4 or 6), the TTL in four octets, the number of addresses
-//! in one, and the addresses. A family that is not there has no run, and a name that has no run is
+//! A value is a sequence of runs, one for each family that has records: the family (4 or 6) in one
+//! octet, the TTL in four, the number of addresses in one, and the addresses. A name without records is
 //! not in the table.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -24,7 +24,7 @@ pub struct Addresses {
     pub addresses: Vec<IpAddr>,
 }
 
-/// Addresses that a record set may have.
+/// The most addresses of a record set.
 pub(super) const MOST: usize = u8::MAX as usize;
 
 impl Records {
@@ -33,12 +33,12 @@ impl Records {
         self.0[family].as_ref()
     }
 
-    /// Puts other records in the place of a family's, or none.
+    /// Replaces or removes the records of a family.
     pub fn set(&mut self, family: Family, addresses: Option<Addresses>) {
         self.0[family] = addresses;
     }
 
-    /// Whether there is none.
+    /// Whether there are no records.
     pub fn is_empty(&self) -> bool {
         self.0.as_ref().into_iter().all(Option::is_none)
     }
@@ -53,7 +53,7 @@ impl Records {
         ByFamily::from_fn(|family| self.record_set(family))
     }
 
-    /// As they are kept.
+    /// Their form in the table.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         for (kind, set) in [(4, &self.0.v4), (6, &self.0.v6)] {
@@ -71,7 +71,7 @@ impl Records {
         bytes
     }
 
-    /// Reads what [`Records::encode`] wrote; `None` where it did not.
+    /// Reads what [`Records::encode`] wrote; `None` if it is anything else.
     pub fn decode(mut bytes: &[u8]) -> Option<Self> {
         let mut records = Self::default();
         while let [kind, rest @ ..] = bytes {

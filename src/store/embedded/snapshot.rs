@@ -3,10 +3,10 @@
 //! A name exists if it has records, or if a name below it has (RFC 4592 §2.2.2); the apex of a zone
 //! exists in any case. For a name that does not exist, `*` below its closest encloser stands, and no
 //! other wildcard: the closest encloser is its longest ancestor that exists (RFC 4592 §3.3.1). In
-//! the order of keys all of that is found beside the name. What comes right after it is below it, if
-//! anything is; and no existing name has a longer ancestor in common with it than either what comes
-//! right before or what comes right after. So any answer takes three look-ups at most, however many
-//! records there are.
+//! the order of keys, all of that is found next to the name. If anything is below the name, it comes
+//! right after it. And no existing name has a longer ancestor in common with it than the name right
+//! before or the name right after. So an answer takes three look-ups at most, however many records
+//! there are.
 
 use std::sync::Arc;
 
@@ -25,17 +25,18 @@ pub struct Snapshot<'a> {
 }
 
 impl<'a> Snapshot<'a> {
-    /// What a view shows.
+    /// A snapshot of what a view shows.
     pub(super) fn new(view: Arc<View>, shared: &'a Shared) -> Self {
         Self { view, shared }
     }
 
-    /// The records that answer a question for this name, which is within a zone of ours: its own, or
-    /// those of the wildcard that stands for it. There may be none. `None`: there is no such name.
+    /// The records that answer a question for this name, which lies in a zone of ours: its own, or those
+    /// of the wildcard that stands for it. They are empty if the name has no addresses; `None` if there is
+    /// no such name.
     ///
     /// # Errors
     ///
-    /// Where the file could not be read.
+    /// If the file cannot be read.
     pub fn answer(&self, name: &Key) -> Result<Option<Records>, Problem> {
         self.answer_beside(name, None)
     }
@@ -69,7 +70,7 @@ impl<'a> Snapshot<'a> {
     ///
     /// # Errors
     ///
-    /// Where the file could not be read.
+    /// If the file cannot be read.
     pub fn at(&self, name: &Key) -> Result<Option<Records>, Problem> {
         let value = self.view.records.get(name.as_bytes()).map_err(|error| self.failed(error))?;
         value.map(|value| self.decode(value.value())).transpose()
@@ -80,7 +81,7 @@ impl<'a> Snapshot<'a> {
     ///
     /// # Errors
     ///
-    /// Where the file could not be read.
+    /// If the file cannot be read.
     pub fn hosts(&self, zone: &Zone) -> Result<impl Iterator<Item = Result<(HostName, Records), Problem>>, Problem> {
         let apex = Key::from(&zone.name);
         let range = self.view.records.range(apex.as_bytes()..).map_err(|error| self.failed(error))?;
@@ -92,7 +93,7 @@ impl<'a> Snapshot<'a> {
             .take_while(move |entry| entry.as_ref().map_or(true, |(name, _)| name.is_within(&apex)))
             .map(|entry| {
                 let (name, records) = entry?;
-                Ok((name.host().ok_or_else(|| self.damaged("a name that is none"))?, records))
+                Ok((name.host().ok_or_else(|| self.damaged("a key that is not a host name"))?, records))
             }))
     }
 
@@ -100,7 +101,7 @@ impl<'a> Snapshot<'a> {
     ///
     /// # Errors
     ///
-    /// Where the file could not be read, or holds no such zone.
+    /// If the file cannot be read, or holds no such zone.
     pub fn serial(&self, zone: &Zone) -> Result<u32, Problem> {
         let serial = self.view.serials.get(Key::from(&zone.name).as_bytes()).map_err(|error| self.failed(error))?;
         serial.map(|serial| serial.value()).ok_or_else(|| self.damaged("a zone without a serial"))
@@ -115,15 +116,15 @@ impl<'a> Snapshot<'a> {
 
     /// Reads the records of one name.
     fn decode(&self, value: &[u8]) -> Result<Records, Problem> {
-        Records::decode(value).ok_or_else(|| self.damaged("records that are none"))
+        Records::decode(value).ok_or_else(|| self.damaged("a record that cannot be decoded"))
     }
 
-    /// What is said where a read failed.
+    /// The error for a read that failed.
     fn failed(&self, error: impl Into<redb::Error>) -> Problem {
         self.shared.failed(&error.into())
     }
 
-    /// What is said where what was read makes no sense.
+    /// The error for content that makes no sense.
     fn damaged(&self, what: &str) -> Problem {
         damaged(&self.shared.path, what)
     }

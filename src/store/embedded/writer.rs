@@ -1,16 +1,17 @@
-//! The one thread that writes.
+//! The only thread that writes.
 //!
-//! An fsync takes as long for one change as for a hundred, so all batches that wait are written in
-//! one transaction, and while that is made durable the next ones gather; a batch waits for others only
-//! where the transaction before it had several. Each is by itself all or nothing: one that is refused
-//! leaves those beside it alone.
+//! An fsync takes as long for a hundred changes as for one. So all batches that wait are written in one
+//! transaction, and the next ones gather while it is made durable. A batch waits for others only if the
+//! transaction before it had several. Each batch is applied as a whole or not at all; a refused one
+//! does not affect the others.
 //!
-//! After an error, of a reader's as well, redb takes no more work until the file was opened again. The
-//! thread does that before it goes on, and tries every second until it can; meanwhile a copy in memory
-//! is read, since opening takes writing. Then the file holds all of the transaction that failed or
-//! nothing of it: nothing where its pages could not be written or made durable (a full disk), and
-//! what the header says that is found where the last fsync failed, which is the one that points to
-//! the new pages. We cannot tell these apart from outside, and say that we could not confirm it.
+//! After an error, even a reader's, redb does nothing more until the file is opened again. The thread
+//! opens it before it goes on, and tries every second until that works. Readers use a copy in memory
+//! meanwhile, because opening the file takes writing. The file then holds the whole transaction that
+//! failed or nothing of it. It holds nothing of it if its pages could not be written or made durable,
+//! as on a full disk. If the last fsync failed, which is for the header that points to the new pages,
+//! it depends on which header is found. We cannot tell these cases apart, so the reply is that the
+//! change could not be confirmed.
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},
@@ -39,43 +40,43 @@ use crate::{
     protocol::{address::Family, hostname::HostName, record::Action},
 };
 
-/// Batches that are written in one transaction.
+/// The most batches that are written in one transaction.
 const GROUP: usize = 1024;
-/// How long we wait for one more where the last transaction had several batches: those who sent them
-/// are answered one after the other, and the first to come back would be written by itself.
+/// How long we wait for one more batch if the last transaction had several: their senders return one by
+/// one, and the first back would get a transaction of its own.
 const STEP: Duration = Duration::from_micros(250);
-/// How often we do that before we write.
+/// The most such waits before we write.
 const MOST_STEPS: usize = 8;
-/// How often we look whether the file has to be opened again.
+/// How often we check whether the file must be opened again.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// A change batch on its way to the file.
 pub(super) struct Batch {
     /// The apex of the zone that it changes.
     pub(super) zone: Key,
-    /// What it changes.
+    /// The changes.
     pub(super) changes: Vec<Change>,
-    /// Where its outcome is waited for.
+    /// Sends the outcome to whoever waits for it.
     pub(super) done: oneshot::Sender<Result<(), Problem>>,
 }
 
 /// One change of a batch.
 pub(super) struct Change {
-    /// Whose records.
+    /// The host whose records change.
     pub(super) host: HostName,
-    /// What is done.
+    /// Whether they are set or deleted.
     pub(super) action: Action,
-    /// Which of them.
+    /// The family of the records.
     pub(super) family: Family,
-    /// The records that are there afterwards, or were there before a deletion.
+    /// The records after the change, or before a deletion.
     pub(super) addresses: Addresses,
 }
 
 /// The thread that writes.
 pub(super) struct Writer {
-    /// How the file is opened again.
+    /// The file, to open it again.
     pub(super) file: DataFile,
-    /// What readers see of it.
+    /// What readers share with this thread.
     pub(super) shared: Arc<Shared>,
     /// The batches to write.
     pub(super) queue: Receiver<Batch>,
@@ -84,7 +85,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Writes what comes until nothing can come any more, then closes the file.
+    /// Writes batches until the store is dropped, then closes the file.
     pub(super) fn run(mut self) {
         // Whether the last transaction had one batch.
         let mut alone = true;
@@ -103,8 +104,8 @@ impl Writer {
         self.shared.set(State::Closed("stopped".to_owned()));
     }
 
-    /// The batches for one transaction: all that wait, and where this one does not come alone, those
-    /// that follow one another closely.
+    /// The batches for one transaction: all that wait, and those that follow closely, if the transaction
+    /// before had several.
     fn gather(&self, first: Batch, alone: bool) -> Vec<Batch> {
         let mut group: Vec<_> = iter::once(first).chain(self.queue.try_iter()).take(GROUP).collect();
         if alone {
@@ -121,7 +122,7 @@ impl Writer {
         group
     }
 
-    /// Writes batches in one transaction, and says to each what became of it.
+    /// Writes batches in one transaction, and sends each its outcome.
     fn write(&mut self, group: Vec<Batch>) {
         if !self.shared.is_usable() {
             self.reopen();
@@ -147,7 +148,7 @@ impl Writer {
         iter::zip(group, outcomes).for_each(|(batch, outcome)| batch.say(outcome));
     }
 
-    /// Opens the file again. Where it cannot be, there is a copy to be read until it can.
+    /// Opens the file again. If that fails, readers get a copy until it works.
     fn reopen(&self) {
         let copied = matches!(*self.shared.state(), State::Copied(..));
         if !copied {
@@ -165,7 +166,7 @@ impl Writer {
     }
 }
 
-/// Commits the batches that are not refused; each one's outcome, and what the file holds then.
+/// Commits the batches that are not refused. Returns the outcome of each, and what the file holds then.
 fn commit(
     file: &DataFile,
     shared: &Shared,
@@ -228,8 +229,8 @@ impl Batch {
         Ok(Ok(()))
     }
 
-    /// Counts the names that the batch adds and removes; refuses it if they are too many. Each is given
-    /// by whether it was there and what it has then.
+    /// Counts the names that the batch adds and removes, and refuses it if there would be too many.
+    /// `after` says of each name whether it existed before, and what it has then.
     fn count_names<'a>(
         &self,
         after: impl Iterator<Item = &'a (bool, Records)>,
@@ -257,14 +258,14 @@ impl Batch {
         Ok(Ok(()))
     }
 
-    /// Says what became of it, if anybody still waits.
+    /// Sends the outcome, if anybody still waits for it.
     fn say(self, outcome: Result<(), Problem>) {
         let _ = self.done.send(outcome);
     }
 }
 
 impl Change {
-    /// Makes the change to what its host has. As in Route 53, a deletion names what it deletes.
+    /// Makes the change to the host's records. As in Route 53, a deletion names what it deletes.
     fn apply(&self, records: &mut Records) -> Result<(), Problem> {
         match self.action {
             Action::Upsert => records.set(self.family, Some(self.addresses.clone())),
@@ -284,11 +285,11 @@ impl Change {
 /// The records that a name has.
 fn present(records: &Table<'_, &[u8], &[u8]>, name: &Key) -> Result<Records, redb::Error> {
     let Some(value) = records.get(name.as_bytes())? else { return Ok(Records::default()) };
-    Records::decode(value.value()).ok_or_else(|| redb::Error::Corrupted("records that are none".to_owned()))
+    Records::decode(value.value()).ok_or_else(|| redb::Error::Corrupted("a record that cannot be decoded".to_owned()))
 }
 
-/// The serial after this one: the time, or where the serial is there already, one more. What comes
-/// later is decided as RFC 1982 §3.2 has it, in a circle.
+/// The serial after this one: the time, or one more if the serial is that far already. Serials are
+/// compared by RFC 1982 §3.2, which wraps around.
 fn next_serial(serial: Option<u32>, now: u32) -> u32 {
     let Some(serial) = serial else { return now };
     let next = serial.wrapping_add(1);

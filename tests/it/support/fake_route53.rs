@@ -47,7 +47,7 @@ use super::{
 pub(crate) struct FakeRoute53 {
     /// Shared with the connections.
     state: Arc<Mutex<State>>,
-    /// Where it listens, if it does, and what accepts connections there.
+    /// The address it listens at, if it does, and the task that accepts connections there.
     server: Option<(SocketAddr, JoinHandle<()>)>,
 }
 
@@ -180,7 +180,7 @@ impl FakeRoute53 {
         fake
     }
 
-    /// Where it is, if it has a socket: the value of `AWS_ENDPOINT_URL_ROUTE_53`.
+    /// Its URL, if it has a socket: the value of `AWS_ENDPOINT_URL_ROUTE_53`.
     pub(crate) fn url(&self) -> String {
         let (address, _) = self.server.as_ref().expect("one that was started");
         format!("http://{address}")
@@ -223,7 +223,7 @@ impl FakeRoute53 {
         self.lock().zones.get(zone).map(HostedZone::lines).unwrap_or_default()
     }
 
-    /// Lets the next calls of an operation fail: so many, or all. Faults of one operation take
+    /// Lets the next calls of an operation fail: this many, or all. Faults of one operation take
     /// their turns in the order given.
     pub(crate) fn fault(&self, operation: Operation, fault: Fault, times: Option<u32>) {
         self.lock().faults.push((operation, fault, times));
@@ -292,7 +292,7 @@ impl HttpConnector for InProcess {
     }
 }
 
-/// Accepts connections for ever. They end with it.
+/// Accepts connections forever. They end with it.
 async fn serve(listener: TcpListener, state: Arc<Mutex<State>>) {
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {

@@ -47,11 +47,11 @@ pub(crate) struct FlakyTransport(Arc<Mutex<State>>);
 
 /// What the calls share.
 struct State {
-    /// Where they lead.
+    /// The service.
     route53: FakeRoute53,
     /// The zone that is watched.
     zone: String,
-    /// Where all chance comes from.
+    /// The source of all randomness.
     random: Rng,
     /// How many calls of a hundred are in trouble.
     trouble: u8,
@@ -170,7 +170,7 @@ impl FlakyTransport {
         config.into_builder().http_client(client).build()
     }
 
-    /// From now on a batch is in work for this long, and the account has so many calls a second.
+    /// From now on a batch is in work for this long, and the account has this many calls a second.
     pub(crate) fn set_busy(&self, work: Duration, rate: Option<u32>) {
         let state = self.lock();
         state.route53.take_time(work);
@@ -186,7 +186,7 @@ impl FlakyTransport {
         state.hosts.len() - 1
     }
 
-    /// From now on so many of a hundred calls are in trouble.
+    /// From now on this many of a hundred calls are in trouble.
     pub(crate) fn set_trouble(&self, percent: u8) {
         self.lock().trouble = percent;
     }
@@ -343,7 +343,7 @@ struct Connector {
     way: FlakyTransport,
     /// The request that read each host last, and so the one that may change it.
     readers: Arc<Mutex<HashMap<String, usize>>>,
-    /// Where it leads.
+    /// The fake's connector.
     below: SharedHttpConnector,
 }
 

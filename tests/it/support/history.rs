@@ -61,7 +61,7 @@ pub(crate) enum Leave {
     Ours,
     /// It is a CNAME or an alias.
     LeftAlone,
-    /// It is none of the token's.
+    /// The token does not cover it.
     NotCovered,
 }
 
@@ -227,7 +227,7 @@ impl<'a> History<'a> {
         if reply.status != if failed { 503 } else { 200 } {
             found.push("a status that does not fit".to_owned());
         }
-        // Where the reads failed, all hosts of the zone are told so.
+        // If a read failed, the line of every host says so.
         let lists = self.calls_of(request, Operation::List);
         let went_well = |call: &&Call<'_>| call.answered.is_some_and(|(when, well)| well && when <= exchange.ended);
         // It may have waited in vain: for its turn, or for the batch before its own.

@@ -18,7 +18,7 @@ pub(crate) struct HostedZone {
     made_with: BTreeMap<Place, RecordSet>,
 }
 
-/// Where a record set is in a zone. No two are in the same place, and the order is Route 53's.
+/// The place of a record set in a zone. No two have the same place, and the order is Route 53's.
 ///
 /// API reference of `ListResourceRecordSets`: "sorts results first by DNS name with the labels
 /// reversed, for example `com.example.www.` Note the trailing dot, which can change the sort
@@ -289,7 +289,7 @@ impl RecordSet {
         Ok(Self { name: canonical(name)?, record_type: record_type.to_owned(), identifier, content })
     }
 
-    /// Where it is.
+    /// Its place.
     pub(crate) fn place(&self) -> Place {
         Place::new(&self.name, &self.record_type, self.identifier.as_deref())
     }

@@ -50,7 +50,7 @@ struct Search<'a> {
     operations: &'a [Operation],
     /// What must come out.
     last: &'a Value,
-    /// Where it went before in vain: what was done, and what it came to.
+    /// States that led nowhere: what was done, and the value then.
     seen: HashSet<(u128, Value)>,
 }
 
