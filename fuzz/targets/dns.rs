@@ -31,6 +31,9 @@ use crate::support::{
 /// The zones; the second lies within the first.
 const ZONES: &str = "example.org=Z1,lab.example.org=Z2";
 
+/// The name server, and its addresses.
+const NAME_SERVER: (&str, [&str; 2]) = ("ns.lab.example.org", ["203.0.113.5", "2001:db8::5"]);
+
 /// The records, by name and address.
 const RECORDS: [(&str, &str); 7] = [
     ("example.org", "192.0.2.80"),
@@ -80,7 +83,9 @@ impl Dns {
 pub fn run(data: &[u8]) {
     let peer = (Ipv4Addr::LOCALHOST, 53).into();
     let log = Log { level: Level::Off, format: Format::Text };
-    let responder = DNS.with(|dns| Responder::new(Arc::clone(&dns.store), NameServer::default(), log));
+    let name_server: NameServer =
+        format!("{}={}", NAME_SERVER.0, NAME_SERVER.1.join(",")).parse().expect("a name server");
+    let responder = DNS.with(|dns| Responder::new(Arc::clone(&dns.store), name_server, log));
     let octets = responder.respond(data.to_vec(), peer, Protocol::Udp);
     let Ok(request) = Request::from_bytes(data.to_vec(), peer, Protocol::Udp) else {
         // At most a header that says so.
@@ -93,8 +98,8 @@ pub fn run(data: &[u8]) {
     if !is_question(data) {
         return assert_eq!((octets.len(), octets[3] & 0xf), (12, 1), "a header with FORMERR");
     }
-    // The question, its name once more, the SOA and the OPT, or two addresses.
-    assert!(octets.len() <= 2 * data.len() + 120, "{} octets for {}", octets.len(), data.len());
+    // The question, its name once more, the SOA and the OPT, or two addresses, or the NS and its two.
+    assert!(octets.len() <= 2 * data.len() + 140, "{} octets for {}", octets.len(), data.len());
     if points(&data[12..]) {
         return;
     }
@@ -129,7 +134,13 @@ fn check(request: &Request, answer: &Message) {
     assert_eq!(answer.metadata.id, request.metadata.id);
     assert_eq!(answer.metadata.message_type, MessageType::Response);
     assert_eq!(answer.metadata.op_code, request.metadata.op_code);
-    assert!(!answer.metadata.recursion_available && answer.additionals.is_empty());
+    assert!(!answer.metadata.recursion_available);
+    let names_ns = answer.answers.iter().any(|record| record.record_type() == RecordType::NS);
+    assert_eq!(answer.additionals.len(), if names_ns { NAME_SERVER.1.len() } else { 0 }, "{answer}");
+    assert!(
+        answer.additionals.iter().all(|record| record.name.to_ascii() == format!("{}.", NAME_SERVER.0)),
+        "{answer}"
+    );
     assert_eq!(answer.edns.is_some(), request.edns.is_some());
     let code = answer.metadata.response_code;
     assert_ne!(code, ResponseCode::ServFail);
@@ -163,7 +174,11 @@ fn check(request: &Request, answer: &Message) {
     }
     let at = |owner: &str| -> Vec<IpAddr> {
         let own = RECORDS.iter().filter(|(other, _)| *other == owner);
-        own.map(|(_, address)| address.parse().expect("an address")).collect()
+        let of_name_server = NAME_SERVER.1.iter().filter(|_| owner == NAME_SERVER.0);
+        own.map(|(_, address)| address)
+            .chain(of_name_server)
+            .map(|address| address.parse().expect("an address"))
+            .collect()
     };
     let mut held = at(name);
     if held.is_empty() && name.ends_with(".w.example.org") {
@@ -182,7 +197,8 @@ fn check(request: &Request, answer: &Message) {
 /// Questions of every sort.
 pub fn seeds() -> Vec<Vec<u8>> {
     let mut seeds = Vec::new();
-    for name in ["example.org", "A.Example.org", "q.w.example.org", "y.example.org", "b.lab.example.org", "example.net"]
+    for name in
+        ["example.org", "A.Example.org", "q.w.example.org", "y.example.org", "Ns.lab.example.org", "example.net"]
     {
         for kind in [1_u16, 28, 6, 2, 255, 252, 15] {
             for edns in [false, true] {

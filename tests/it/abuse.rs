@@ -37,6 +37,9 @@ use tokio::{net::TcpSocket, runtime::Runtime};
 
 const SECRET: &str = "the-secret-of-the-abuse-tests-0123456789abc";
 const ZONES: &str = "e.x=Z1";
+/// As many addresses as a name server may have.
+const NAME_SERVER: &str =
+    "ns.e.x=8.0.1.1,8.0.1.2,8.0.1.3,8.0.1.4,2001:db8::1:1,2001:db8::1:2,2001:db8::1:3,2001:db8::1:4";
 const HEADING: &str = "Load and abuse";
 
 /// The most memory that the server may need, in MiB.
@@ -68,7 +71,12 @@ impl Watched {
         setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).expect("no more than what we may have");
         let data = tempfile::tempdir().expect("a temporary folder");
         let path = data.path().to_str().expect("a path that is text");
-        let settings = [("NIC53_ZONES", ZONES), ("NIC53_SECRET", SECRET), ("NIC53_DATA", path)];
+        let settings = [
+            ("NIC53_ZONES", ZONES),
+            ("NIC53_SECRET", SECRET),
+            ("NIC53_DATA", path),
+            ("NIC53_NAME_SERVER", NAME_SERVER),
+        ];
         let script = format!(r#"{first}; exec "$0" "$@" {redirection}"#);
         let shell = program("sh").args(&["-c", &script, env!("CARGO_BIN_EXE_nic53")]);
         let server = Nic53::serve_by(shell, &settings, &["--dns", "127.0.0.1:0"]);
