@@ -9,8 +9,8 @@ use crate::{
     problem::Problem,
     protocol::{
         access::{Access, Grant},
+        asked::Asked,
         browser,
-        desired::Asked,
         endpoint::Endpoint,
         parameters::{Body, Parameters},
         plan::Plan,

@@ -3,8 +3,9 @@
 //! A router asks `GET /nic/update?hostname=…&myip=…` with a token as its password. nic53 sets the A
 //! and AAAA records of that host. The request becomes one value after another, a module a step:
 //! [`source`](protocol::source) (who calls), [`endpoint`](protocol::endpoint),
-//! [`parameters`](protocol::parameters), [`update`](protocol::update) (what is asked),
-//! [`access`](protocol::access) (which hosts it may change), [`store`] (what is there),
+//! [`parameters`](protocol::parameters), [`update`](protocol::update) (who asks, for which hosts),
+//! [`access`](protocol::access) (which hosts it may change), [`asked`](protocol::asked) (what they
+//! are to become), [`store`] (what is there),
 //! [`plan`](protocol::plan) (what differs), the store again, and [`reply`](protocol::reply).
 //! [`gateway`] joins them.
 //!

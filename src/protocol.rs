@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod address;
+pub mod asked;
 pub mod browser;
 pub mod credentials;
 pub mod desired;

@@ -8,7 +8,8 @@ use std::{
 use http::Request;
 use nic53::protocol::{
     address::{Family, is_publishable},
-    desired::{Asked, Target},
+    asked::Asked,
+    desired::Target,
     element::Element,
     parameters::Parameters,
 };

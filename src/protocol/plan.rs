@@ -96,7 +96,7 @@ fn moved(target: &Target, current: Option<&RecordSet>) -> Target {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::{address::ByFamily, desired::Asked, parameters::Parameters};
+    use crate::protocol::{address::ByFamily, asked::Asked, parameters::Parameters};
 
     const BOUNDS: TtlBounds = TtlBounds { default: 60, min: 60, max: 86400 };
 

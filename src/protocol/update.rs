@@ -16,7 +16,7 @@ use crate::protocol::{
 pub const MAX_HOSTS: usize = 20;
 
 /// Who asks for an update, and of which hosts. What they are to become is
-/// [`Asked`](crate::protocol::desired::Asked), which is read once it is known who may ask.
+/// [`Asked`](crate::protocol::asked::Asked), which is read once it is known who may ask.
 #[derive(Debug)]
 pub struct Update {
     /// The host that the user name claims; `None` if it claims nothing.
