@@ -20,6 +20,11 @@ def parse_pairs(given):
     return dict(pair.split("=", 1) for pair in given.split(",") if pair)
 
 
+def is_in(name, zones):
+    """Whether a zone holds the name."""
+    return any(name == zone or name.endswith(f".{zone}") for zone in zones)
+
+
 def zone_of(name, zones):
     """The longest zone that holds the name."""
     holding = [zone for zone in zones if name == zone or name.endswith(f".{zone}")]

@@ -3,7 +3,7 @@
 import secrets
 
 from .flags import NAMES, PARAMETERS, given
-from .names import canonical, grants_of, parse_pairs, record_names, zone_of
+from .names import canonical, grants_of, is_in, parse_pairs, record_names, zone_of
 from .stack import Stack
 from .trouble import Trouble
 from .zones import check_zone, domain_zone, find_zone
@@ -29,7 +29,7 @@ def wanted(aws, options, stack, known):
         "Zones": ",".join(f"{name}={zone_id}" for name, zone_id in zones.items()),
         "ZoneIds": ",".join(dict.fromkeys(zones.values())),
         "RecordNames": ",".join(record_names(grants)),
-        **revoked(options, present),
+        **revoked(options, present, zones),
         **front(aws, options, stack, zones),
         **others(options, known),
     }
@@ -96,11 +96,13 @@ def check_revoked(name, grants):
         raise Trouble(f"--revoke {name}: that name has no token here; those that have: {expected}")
 
 
-def revoked(options, present):
-    """The generations, one higher for each name that is revoked."""
-    if not options.revoke:
+def revoked(options, present, zones):
+    """The generations, one higher for each name that is revoked, without the names of zones that are dropped."""
+    before = {name: int(n) for name, n in parse_pairs(present.get("Generations", "")).items()}
+    # The gateway refuses the others: they could be mistyped.
+    generations = {name: n for name, n in before.items() if is_in(name, zones)}
+    if not options.revoke and generations == before:
         return {}
-    generations = {name: int(n) for name, n in parse_pairs(present.get("Generations", "")).items()}
     for name in map(canonical, options.revoke):
         generations[name] = generations.get(name, 0) + 1
     return {"Generations": ",".join(f"{name}={n}" for name, n in generations.items())}

@@ -465,6 +465,9 @@ class Words(unittest.TestCase):
         both = {"Zones": "example.org=Z1,home.example.org=Z2", "RecordNames": "home.example.org,a.example.org"}
         dropped = self.wanted("--drop", "home.example.org", **both)
         self.assertEqual(dropped, {"Zones": "example.org=Z1", "ZoneIds": "Z1", "RecordNames": "a.example.org"})
+        two = {"Zones": "example.org=Z1,example.net=Z2", "RecordNames": "a.example.org"}
+        dropped = self.wanted("--drop", "example.net", **two, Generations="b.example.net=1,home.example.org=2")
+        self.assertEqual(dropped["Generations"], "home.example.org=2")
         revoked = self.wanted("--revoke", "home.example.org", "--revoke", "two.example.org", **zone, RecordNames="")
         self.assertEqual(revoked["Generations"], "home.example.org=3,two.example.org=1")
 
