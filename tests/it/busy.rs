@@ -1,8 +1,13 @@
 //! The gateway in front of a Route 53 that is busy: it works on one batch of a zone at a time, and
-//! takes a few calls a second. The clock is tokio's paused one, so the times are those of the pauses
-//! and of Route 53 alone.
+//! takes a few calls a second. The clock is tokio's paused one, except for the whole program, so the
+//! times are those of the pauses and of Route 53 alone.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    sync::Arc,
+    time::Duration,
+};
 
 use aws_config::SdkConfig;
 use base64::prelude::{BASE64_STANDARD, Engine};
@@ -14,12 +19,16 @@ use nic53::{
     protocol::{parameters::Body, zone::Zones},
     store::route53::Route53,
 };
-use tokio::time::{Instant, sleep};
+use tokio::{
+    task::spawn_blocking,
+    time::{Instant, sleep},
+};
 
 use crate::support::{
     fake_route53::{FakeRoute53, Operation},
     front_end::FrontEnd,
     gateway,
+    process::Nic53,
     results::{iterations, record},
 };
 
@@ -187,6 +196,43 @@ async fn fifty_hosts_at_once_share_a_few_changes() {
     assert_eq!(good(&replies).0, 50, "{replies:?}");
     assert_eq!(changes, (2, 2));
     found("Serve, a change takes 500 ms: fifty hosts, while one is in work", &replies, changes);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_whole_program_has_fifty_hosts_share_a_few_changes() {
+    let route53 = FakeRoute53::start().await;
+    route53.zone("Z1", "example.org");
+    route53.take_time(Duration::from_millis(500));
+    let url = route53.url();
+    let settings = [
+        ("NIC53_ZONES", ZONES),
+        ("NIC53_SECRET", gateway::SECRET),
+        ("AWS_ENDPOINT_URL_ROUTE_53", url.as_str()),
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+    ];
+    let server = Nic53::serve(&settings, &["--store", "route53", "--dns", "off"]);
+    let token = gateway::token("subtree example.org", &Zones::parse(ZONES).expect("zones")).expect("a token");
+    let clients = (0..50).map(|host| {
+        let (http, query) = (server.http.clone(), format!("hostname=h{host}.example.org&pass={token}&myip=192.0.2.7"));
+        spawn_blocking(move || {
+            let started = std::time::Instant::now();
+            let mut stream = TcpStream::connect(http).expect("a server that listens");
+            write!(stream, "GET /nic/update?{query} HTTP/1.0\r\n\r\n").expect("a server that reads");
+            let mut reply = String::new();
+            stream.read_to_string(&mut reply).expect("a server that answers");
+            let body = reply.rsplit("\r\n\r\n").next().unwrap_or_default();
+            (body.to_owned(), started.elapsed())
+        })
+    });
+    let replies: Vec<_> = join_all(clients).await.into_iter().map(|reply| reply.expect("a reply")).collect();
+    assert_eq!(good(&replies).0, 50, "{replies:?}");
+    let calls = route53.take_calls();
+    let changes: Vec<_> = calls.iter().filter(|call| call.operation == Operation::Change).collect();
+    assert!(changes.len() <= 10, "{}", changes.len());
+    assert_eq!(route53.records("Z1").len(), 50);
+    let accepted = changes.iter().filter(|call| call.fault.is_none()).count();
+    found("`nic53 serve` over HTTP, a change takes 500 ms: fifty hosts at once", &replies, (changes.len(), accepted));
 }
 
 #[tokio::test(start_paused = true)]
