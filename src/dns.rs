@@ -503,8 +503,8 @@ mod tests {
         }
     }
 
-    /// A question with so many more records than the header of a question announces: each a CNAME from
-    /// the question's name of 126 labels to that name, compressed.
+    /// A question whose header announces records in another section, 1 to 3: each is a CNAME from the
+    /// question's name of 126 labels to that name, compressed.
     fn stuffed(section: usize, records: u16) -> Vec<u8> {
         let mut octets = vec![0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
         octets[4 + 2 * section..][..2].copy_from_slice(&records.to_be_bytes());

@@ -104,7 +104,7 @@ impl Entry {
         }
     }
 
-    /// Lists these hosts of a request that names so many.
+    /// Lists these hosts of a request that names `all` hosts.
     pub fn list_hosts(&mut self, hosts: Vec<String>, all: usize) {
         self.others = all.saturating_sub(hosts.len());
         self.hosts = hosts;

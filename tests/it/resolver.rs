@@ -15,7 +15,7 @@ ns.home.example. A 10.53.0.2
 bare.example. NS ns.bare.example.
 ns.bare.example. A 10.53.0.5
 ";
-/// Where a resolver begins.
+/// The hints that a resolver starts from.
 const HINTS: &str = ". 3600 NS a.root.\na.root. 3600 A 10.53.0.1\n";
 
 #[test]

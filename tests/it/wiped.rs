@@ -133,9 +133,8 @@ fn hold_until_asked(source: &Source) {
     drop((keeper, secrets, copy, token, password));
 }
 
-/// Calls something, as whatever comes next does, so many calls deep. Values leave copies of themselves
-/// in the frames of functions that have returned, which Rust cannot wipe; the next calls lie in the
-/// same place.
+/// Overwrites the stack, `depth` calls deep, as the program's next calls would. Values leave copies in
+/// the frames of functions that have returned, and Rust cannot wipe those.
 #[inline(never)]
 fn use_the_stack(depth: u8) {
     let frame = std::hint::black_box([depth; 4096]);
