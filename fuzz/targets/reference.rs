@@ -208,7 +208,7 @@ pub(super) fn pairs(text: &str) -> Vec<(String, String)> {
         let (name, value) = piece.split_once('=').unwrap_or((piece, ""));
         (decode(name).trim().to_ascii_lowercase(), decode(value))
     };
-    text.split('&').map(pair).filter(|(name, _)| !name.is_empty()).collect()
+    text.split('&').take(500).map(pair).filter(|(name, _)| !name.is_empty()).collect()
 }
 
 /// User name and password, the latter as tokens are compared.

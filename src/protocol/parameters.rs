@@ -1,13 +1,20 @@
 //! The parameters of a request: its query, and for POST and PUT its form.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 use http::{Method, header::CONTENT_TYPE, request::Parts};
 use percent_encoding::percent_decode_str;
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{SeqAccess, Visitor},
+};
 
 /// The most octets of a form. `docs/protocol.md` states it.
 pub const MAX_FORM: usize = 64 * 1024;
+
+/// The most parameters that are read of a query, and of a form; those after them are ignored. No client
+/// sends more than 20. `docs/protocol.md` and the reference of the fuzz targets state it.
+pub const MAX_PARAMETERS: usize = 500;
 
 /// The body of a request, as far as it came.
 #[derive(Clone, Copy, Debug)]
@@ -81,10 +88,40 @@ fn has_form(parts: &Parts) -> bool {
             .is_none_or(|declared| declared.is_empty() || declared.starts_with(b"application/x-www-form-urlencoded"))
 }
 
-/// The parameters of a query or form.
+/// The parameters of a query or form, up to [`MAX_PARAMETERS`].
 fn decode_form(form: &[u8]) -> Vec<Parameter<'_>> {
     // Text of this format is never malformed, so there is no error to report.
-    serde_urlencoded::from_bytes(form).unwrap_or_default()
+    serde_urlencoded::from_bytes(form).map(|First(parameters)| parameters).unwrap_or_default()
+}
+
+/// The first parameters of a query or form. Each costs a stranger two octets, and us an entry of a list.
+struct First<'a>(Vec<Parameter<'a>>);
+
+impl<'de> Deserialize<'de> for First<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(FirstVisitor)
+    }
+}
+
+/// Takes [`MAX_PARAMETERS`] parameters and leaves the others unread.
+struct FirstVisitor;
+
+impl<'de> Visitor<'de> for FirstVisitor {
+    type Value = First<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("parameters")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut pairs: A) -> Result<First<'de>, A::Error> {
+        let mut parameters = Vec::new();
+        while parameters.len() < MAX_PARAMETERS
+            && let Some(parameter) = pairs.next_element()?
+        {
+            parameters.push(parameter);
+        }
+        Ok(First(parameters))
+    }
 }
 
 #[cfg(test)]
@@ -100,6 +137,16 @@ mod tests {
         let parts = request.body(()).unwrap().into_parts().0;
         let parameters = Parameters::read(&parts, body).0.into_iter();
         parameters.map(|Parameter(name, value)| (name.trim().to_owned(), value.into_owned())).collect()
+    }
+
+    #[test]
+    fn parameters_after_the_most_are_ignored() {
+        for (before, last) in [(MAX_PARAMETERS - 1, "p"), (MAX_PARAMETERS, "a")] {
+            let form = format!("{}p=x", "a&".repeat(before));
+            let parameters = read("", None, form.as_bytes());
+            assert_eq!(parameters.len(), MAX_PARAMETERS, "{before}");
+            assert_eq!(parameters.last().map(|(name, _)| name.as_str()), Some(last), "{before}");
+        }
     }
 
     #[test]

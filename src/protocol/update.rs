@@ -32,6 +32,9 @@ pub struct Update {
     pub zone_id: Option<String>,
 }
 
+/// The most hosts that are counted for the log. A stranger chooses how many there are.
+const MAX_COUNTED: usize = 500;
+
 /// What a deployment lets a request ask for.
 #[derive(Clone, Copy, Debug)]
 pub struct Policy {
@@ -62,7 +65,7 @@ impl Update {
         Ok(Self {
             user,
             password,
-            host_count: parsed.len() + hosts.count(),
+            host_count: parsed.len() + hosts.take(MAX_COUNTED - parsed.len()).count(),
             hosts: parsed,
             zone_id: parameters.first(&["zoneid"]).map(str::to_owned),
         })
@@ -122,8 +125,14 @@ mod tests {
 
     #[test]
     fn more_hosts_than_may_be_are_counted_and_not_read() {
-        let update = update(&format!("hostname={}", "a.b,".repeat(1000)));
-        assert_eq!((update.hosts.len(), update.host_count), (MAX_HOSTS + 1, 1000));
+        let update = update(&format!("hostname={}", "a.b,".repeat(400)));
+        assert_eq!((update.hosts.len(), update.host_count), (MAX_HOSTS + 1, 400));
+    }
+
+    #[test]
+    fn a_flood_of_hosts_is_not_counted_to_its_end() {
+        let update = update(&format!("hostname={}", "a.b,".repeat(5000)));
+        assert_eq!((update.hosts.len(), update.host_count), (MAX_HOSTS + 1, MAX_COUNTED));
     }
 
     #[test]

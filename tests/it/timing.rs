@@ -156,8 +156,8 @@ fn refused() -> Vec<Refused> {
         badauth("the same with 253 octets each", 120, &hosts(10, 23), String::new()),
         // A form has 64 KiB, a thousand times what the smallest request has.
         badauth("a form of escapes", 100, small, fill("x=", "%61")),
-        badauth("a form of parameters", 1000, small, fill("", "a&")),
-        Refused { word: "numhost", ..badauth("a form of hosts", 100, small, fill("hostname=", "a.b,")) },
+        badauth("a form of parameters", 30, small, fill("", "a&")),
+        Refused { word: "numhost", ..badauth("a form of hosts", 30, small, fill("hostname=", "a.b,")) },
     ]
 }
 
