@@ -6,7 +6,7 @@ use nic53::{
     client::{
         config::Config,
         gateway_url::GatewayUrl,
-        ini::{self, IniSection},
+        ini::{self, IniEntry, IniSection},
     },
     protocol::{hostname::HostName, zone::ZoneId},
 };
@@ -46,7 +46,7 @@ fn well_formed(sections: &[IniSection], count: usize) {
         for setting in &section.entries {
             assert!(!setting.name.is_empty() && setting.name == setting.name.to_ascii_lowercase());
             assert_eq!(setting.value.trim(), *setting.value);
-            assert!(!setting.value.contains('\n'));
+            assert!(setting.value.lines().all(|line| !line.is_empty() && line.trim() == line));
             assert!((last + 1..=count).contains(&setting.line));
             last = setting.line;
         }
@@ -59,7 +59,8 @@ fn print(sections: &[IniSection]) -> String {
     for section in sections {
         let _ = writeln!(file, "[{}]", section.name);
         for setting in &section.entries {
-            let _ = writeln!(file, "{} = {}", setting.name, *setting.value);
+            // What is indented continues the value.
+            let _ = writeln!(file, "{} = {}", setting.name, setting.value.replace('\n', "\n "));
         }
     }
     file
@@ -84,13 +85,7 @@ fn named(sections: &[IniSection]) -> Vec<Named<'_>> {
 fn hosts(text: &str, sections: &[IniSection]) {
     let config = match Config::parse(Path::new("x.conf"), text) {
         Ok(config) => config,
-        Err(problem) => {
-            // Only the name of a section can be wrong now, and the error repeats it.
-            let wrong = |section: &IniSection| section.name != "DEFAULT" && section.name.parse::<HostName>().is_err();
-            let wrong = sections.iter().find(|section| wrong(section)).expect("a section that is not a host name");
-            let expected = format!("x.conf: line {}: [{}]: ", wrong.line, wrong.name);
-            return assert!(problem.starts_with(&expected), "{problem}");
-        }
+        Err(problem) => return assert!(is_of(&problem, sections), "{problem}"),
     };
     let mut names: Vec<HostName> = Vec::new();
     for section in sections.iter().filter(|section| section.name != "DEFAULT") {
@@ -132,6 +127,17 @@ fn hosts(text: &str, sections: &[IniSection]) {
     }
 }
 
+/// Whether the problem names a mistake that is in these sections: a name that is not a host name, or
+/// a value that goes on in further lines although it may not.
+fn is_of(problem: &str, sections: &[IniSection]) -> bool {
+    let starts = |line: usize, rest: &str| problem.starts_with(&format!("x.conf: line {line}: {rest}: expected "));
+    sections.iter().any(|section| {
+        let is_host = section.name == "DEFAULT" || section.name.parse::<HostName>().is_ok();
+        let goes_on = |entry: &IniEntry| entry.value.contains('\n') && starts(entry.line, &entry.name);
+        (!is_host && starts(section.line, &format!("[{}]", section.name))) || section.entries.iter().any(goes_on)
+    })
+}
+
 /// The value of a host's setting: the first of its first section, else the first of the first section
 /// for all hosts.
 fn value_of<'a>(sections: &'a [IniSection], name: &HostName, setting: &str) -> Option<&'a str> {
@@ -158,6 +164,8 @@ pub fn seeds() -> Vec<Vec<u8>> {
         "url = x\n",
         "[home.example.org\n",
         "[home.example.org]\n{token}\n",
+        "[home.example.org]\nurl = https://x/\n  token = {token}\n",
+        "[home.example.org]\nurl = https://x/\ntoken = {token}\ncommand =\n\tone |\n\n\ttwo\nipv4 = no,\n 192.0.2.1\n",
     ];
     files.iter().map(|file| file.as_bytes().to_vec()).collect()
 }

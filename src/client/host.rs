@@ -6,7 +6,10 @@
 use zeroize::Zeroizing;
 
 use super::{gateway_url::GatewayUrl, sources::AddressSources};
-use crate::protocol::{hostname::HostName, zone::ZoneId};
+use crate::{
+    printable::printable,
+    protocol::{hostname::HostName, zone::ZoneId},
+};
 
 /// A host that is to be updated.
 #[derive(Clone)]
@@ -144,7 +147,16 @@ impl Setting {
     ///
     /// If it makes no sense: the origin, the text and what was expected.
     pub fn parse<T>(&self, parse: impl Fn(&str) -> Result<T, String>) -> Result<T, String> {
-        parse(self.text.trim()).map_err(|expected| format!("{} = {}: {expected}", self.origin, *self.text))
+        parse(self.text.trim()).map_err(|expected| format!("{} = {}: {expected}", self.origin, self.first_line()))
+    }
+
+    /// The first line of the text. The lines that continue it may be another setting, a token for
+    /// example.
+    fn first_line(&self) -> String {
+        match self.text.split_once('\n') {
+            Some((first, _)) => format!("{} …", printable(first)),
+            None => printable(&self.text),
+        }
     }
 }
 
@@ -152,7 +164,7 @@ impl Setting {
 fn parse_url(setting: &Setting) -> Result<GatewayUrl, String> {
     let text = setting.text.trim();
     text.parse().map_err(|expected| {
-        let shown = if text.contains(['@', '?', '#']) { String::new() } else { format!(" = {text}") };
+        let shown = if text.contains(['@', '?', '#']) { String::new() } else { format!(" = {}", printable(text)) };
         format!("{}{shown}: {expected}", setting.origin)
     })
 }
