@@ -23,6 +23,7 @@ pub mod roots;
 pub mod sources;
 pub mod state;
 pub mod state_file;
+pub mod trust;
 
 use std::collections::HashMap;
 

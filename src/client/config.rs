@@ -2,9 +2,12 @@
 
 use std::{
     collections::HashMap,
-    fmt, fs, io,
+    fmt,
+    fs::{self, File},
+    io::{self, Read},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    str::Utf8Error,
 };
 
 use zeroize::Zeroizing;
@@ -12,6 +15,7 @@ use zeroize::Zeroizing;
 use super::{
     host::{HostSettings, Setting},
     ini::{self, IniEntry, IniSection},
+    trust::trust_command_of,
 };
 use crate::protocol::hostname::HostName;
 
@@ -34,9 +38,16 @@ impl Config {
     /// If it cannot be read or makes no sense: the file, the line and what was expected.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let unreadable = |error| ConfigError::Unreadable(path.to_owned(), error);
-        let text = fs::read_to_string(path).map(Zeroizing::new).map_err(unreadable)?;
-        let mut config = Self::parse(path, &text).map_err(ConfigError::Content)?;
-        if config.has_token() {
+        let mut file = File::open(path).map_err(unreadable)?;
+        let metadata = file.metadata().map_err(unreadable)?;
+        let mut bytes = Zeroizing::new(Vec::new());
+        file.read_to_end(&mut bytes).map_err(unreadable)?;
+        let text = str::from_utf8(&bytes).map_err(|error| ConfigError::Content(not_utf8(path, &bytes, error)))?;
+        let mut config = Self::parse(path, text).map_err(ConfigError::Content)?;
+        if let Some(command) = config.all_settings().find_map(|settings| settings.command.as_ref()) {
+            trust_command_of(path, &metadata, &command.origin).map_err(ConfigError::Content)?;
+        }
+        if config.all_settings().any(|settings| settings.token.is_some()) {
             config.warnings.extend(open_to_others(path));
         }
         Ok(config)
@@ -61,7 +72,7 @@ impl Config {
                 continue;
             }
             lines.insert(host.clone(), line);
-            let settings = config.section(path, entries);
+            let settings = config.section(path, entries)?;
             match host {
                 Some(host) => config.hosts.push((host, settings)),
                 None => config.default = settings,
@@ -82,7 +93,7 @@ impl Config {
     }
 
     /// The settings of a section. If one is there twice, the first counts.
-    fn section(&mut self, path: &Path, entries: Vec<IniEntry>) -> HostSettings {
+    fn section(&mut self, path: &Path, entries: Vec<IniEntry>) -> Result<HostSettings, String> {
         let mut settings = HostSettings::default();
         for IniEntry { name, value, line } in entries {
             let origin = format!("{}: line {line}: {name}", path.display());
@@ -92,17 +103,25 @@ impl Config {
                     .push(format!("{origin}: nic53 does not know it: expected one of {}", HostSettings::NAMES)),
                 Some(Some(_)) => self.warnings.push(format!("{origin}: is already in this section, which counts")),
                 Some(_) if value.is_empty() => {}
+                Some(_) if value.contains('\n') && !OF_SEVERAL_LINES.contains(&name.as_str()) => {
+                    return Err(format!(
+                        "{origin}: expected one line: the lines after it are indented further, so they continue it"
+                    ));
+                }
                 Some(field) => *field = Some(Setting { text: value, origin }),
             }
         }
-        settings
+        Ok(settings)
     }
 
-    /// Whether a token is in it.
-    fn has_token(&self) -> bool {
-        self.hosts.iter().map(|(_, settings)| settings).chain([&self.default]).any(|settings| settings.token.is_some())
+    /// The settings of all sections.
+    fn all_settings(&self) -> impl Iterator<Item = &HostSettings> {
+        self.hosts.iter().map(|(_, settings)| settings).chain([&self.default])
     }
 }
+
+/// The settings whose value may go on in further lines.
+const OF_SEVERAL_LINES: [&str; 3] = ["ipv4", "ipv6", "command"];
 
 /// Why a configuration file is not used.
 #[derive(Debug)]
@@ -133,6 +152,17 @@ fn section_host(name: &str) -> Result<Option<HostName>, &'static str> {
         return Ok(None);
     }
     name.parse().map(Some).map_err(|_| "expected a fully qualified host name, such as [home.example.org]")
+}
+
+/// The message that a file is not UTF-8, and where.
+fn not_utf8(path: &Path, bytes: &[u8], error: Utf8Error) -> String {
+    let (path, at) = (path.display(), error.valid_up_to());
+    let line = bytes[..at].split(|byte| *byte == b'\n').count();
+    let byte = bytes.get(at).copied().unwrap_or_default();
+    let convert = format!("iconv -f latin1 -t utf-8 {path}");
+    format!(
+        "{path}: line {line}: the byte 0x{byte:02X} is not UTF-8: expected UTF-8, which `{convert}` makes of Latin-1"
+    )
 }
 
 /// A warning if others than the file's owner and group may read it.
@@ -230,6 +260,54 @@ mod tests {
         ] {
             let error = host(text, "a.b").err().unwrap_or_default();
             assert!(error.starts_with(start), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_not_utf_8_is_reported_with_its_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.conf");
+        fs::write(&path, b"[a.b]\n# mein Anschlu\xdf\nurl = https://x\ntoken = secret\n").unwrap();
+        let error = Config::read(&path).err().unwrap().to_string();
+        let expected = "x.conf: line 2: the byte 0xDF is not UTF-8: expected UTF-8, which `iconv -f latin1 -t utf-8 ";
+        assert!(error.contains(expected) && !error.contains("secret"), "{error}");
+    }
+
+    #[test]
+    fn a_value_that_goes_on_is_an_error_unless_it_may() {
+        for (text, start) in [
+            ("[a.b]\nurl = https://x\n  token = secret", "x.conf: line 2: url: expected one line"),
+            ("[a.b]\nurl = https://x\ntoken = se\n cret", "x.conf: line 3: token: expected one line"),
+            ("[a.b]\nurl = https://x\ntoken = t\nttl = 60\n  token = secret", "x.conf: line 4: ttl: expected one line"),
+        ] {
+            let error = Config::parse(Path::new("x.conf"), text).err().unwrap_or_default();
+            assert!(error.starts_with(start) && !error.contains("cret"), "{error}");
+        }
+        let several = "[a.b]\nurl = https://x\ntoken = t\nipv4 = 192.0.2.1,\n   192.0.2.2";
+        assert!(host(several, "a.b").is_ok());
+        let leak =
+            host("[a.b]\nurl = https://x\nipv4 = no\n   token = secret\ntoken = t", "a.b").err().unwrap_or_default();
+        assert!(leak.contains("ipv4 = no …: expected") && !leak.contains("secret"), "{leak}");
+    }
+
+    #[test]
+    fn a_command_in_a_file_that_others_may_write_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.conf");
+        for (text, mode, refused) in [
+            ("[a.b]\ncommand = id", 0o600, false),
+            ("[a.b]\ncommand = id", 0o644, false),
+            ("[a.b]\ncommand = id", 0o606, true),
+            ("[DEFAULT]\ncommand = id\n[a.b]", 0o602, true),
+            ("[a.b]\nipv4 = auto", 0o606, false),
+        ] {
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+            let error = Config::read(&path).err().map(|error| error.to_string());
+            assert_eq!(error.is_some(), refused, "{text} {mode:o}: {error:?}");
+            let named =
+                |error: String| error.contains("x.conf: line 2: command: ") && error.contains(&format!("{mode:04o}"));
+            assert!(error.is_none_or(named), "{text} {mode:o}");
         }
     }
 

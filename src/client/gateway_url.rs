@@ -66,7 +66,7 @@ impl FromStr for GatewayUrl {
             Some(_) | None => return Err(format!("{expected}: http:// or https:// first")),
         };
         let authority = uri.authority().ok_or_else(|| expected.to_owned())?;
-        if authority.as_str().contains('@') {
+        if text.contains('@') {
             return Err(format!("{expected}: without user name and password"));
         }
         if uri.query().is_some() || text.contains('#') {
@@ -140,6 +140,7 @@ mod tests {
             "https://",
             "https:///nic/update",
             "https://user:token@dyn.example.org",
+            "https://dyn.example.org/user:token@x",
             "https://dyn.example.org/nic/update?hostname=a.b",
             "https://dyn.example.org/#top",
             "https://dyn example.org",

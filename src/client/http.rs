@@ -23,8 +23,12 @@ use tokio_rustls::{
     rustls::{ClientConfig, RootCertStore, crypto::ring, pki_types::ServerName},
 };
 
-use super::roots::roots;
-use crate::{aws::causes, protocol::address::Family};
+use super::roots::{certificate_advice, roots};
+use crate::{
+    aws::causes,
+    printable::{excerpt, printable},
+    protocol::address::Family,
+};
 
 /// How long connecting to one address may take.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -84,7 +88,9 @@ impl Http {
         family: Option<Family>,
     ) -> Result<HttpReply, String> {
         let reply = timeout(LIMIT, self.exchange(url, authorization, family)).await;
-        reply.unwrap_or_else(|_| Err(format!("{} does not answer within {} s", at(url), LIMIT.as_secs())))
+        let reply = reply.unwrap_or_else(|_| Err(format!("{} does not answer within {} s", at(url), LIMIT.as_secs())));
+        // A problem may quote the server: the names in its certificate, for example.
+        reply.map_err(|problem| printable(&problem))
     }
 
     /// Connects, sends the request and reads the reply.
@@ -126,7 +132,10 @@ impl Http {
         let tls = self.tls.as_ref().map_err(Clone::clone)?;
         let problem = |error: &dyn std::error::Error| format!("{}: TLS: {}", at(url), causes(error));
         let name = ServerName::try_from(bare_host(url).to_owned()).map_err(|error| problem(&error))?;
-        let stream = tls.connect(name, stream).await.map_err(|error| problem(&error))?;
+        let stream = tls.connect(name, stream).await.map_err(|error| match certificate_advice(&error) {
+            Some(advice) => format!("{}: {advice}", problem(&error)),
+            None => problem(&error),
+        })?;
         Ok(Box::new(stream))
     }
 }
@@ -155,12 +164,6 @@ fn proxies(variable: impl Fn(&str) -> Option<String>) -> Matcher {
         .all(either("all_proxy"))
         .no(either("no_proxy"))
         .build()
-}
-
-/// The start of a text, on one line and without what a terminal would obey.
-fn excerpt(text: &str, most: usize) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    line.chars().filter(|character| !character.is_control()).take(most).collect()
 }
 
 /// A connection, with or without TLS.
@@ -301,7 +304,7 @@ mod tests {
     fn a_summary_is_one_short_line() {
         for (status, location, body, seen) in [
             (200, None, "good 192.0.2.1", "200 `good 192.0.2.1`"),
-            (502, None, "<html>\r\n  <h1>Bad\u{7} gateway</h1>", "502 `<html> <h1>Bad gateway</h1>`"),
+            (502, None, "<html>\r\n  <h1>Bad\u{7} gateway</h1>", r"502 `<html> <h1>Bad\u{7} gateway</h1>`"),
             (204, None, "", "204 with an empty body"),
             (301, Some("https://x/"), "moved", "301 to https://x/"),
             (200, None, &"x".repeat(100), &format!("200 `{}`", "x".repeat(60))),

@@ -5,7 +5,10 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use zeroize::Zeroizing;
 
 use super::{addresses::HostAddresses, basic::basic, host::Host, http::HttpReply};
-use crate::protocol::{address::Family, token, update::MAX_HOSTS, zone::ZoneId};
+use crate::{
+    printable::printable,
+    protocol::{address::Family, token, update::MAX_HOSTS, zone::ZoneId},
+};
 
 /// One request: hosts of one gateway, token, zone and TTL that should have the same addresses.
 pub struct UpdateRequest<'a> {
@@ -80,16 +83,22 @@ impl UpdateRequest<'_> {
         Ok(value)
     }
 
-    /// A reply without the token, if it was echoed as it is, in another case or as it was sent.
+    /// A reply that can be shown: printable, and without the token if it was echoed.
     pub fn redact(&self, reply: &HttpReply) -> HttpReply {
-        let token = self.hosts[0].token.reveal();
+        let redact = |text: &String| self.without_token(text);
+        HttpReply { status: reply.status, location: reply.location.as_ref().map(redact), body: redact(&reply.body) }
+    }
+
+    /// A printable text without the token, as it is or as it was sent, in any case.
+    fn without_token(&self, text: &str) -> String {
+        let text = printable(text);
         let credentials = self.authorization().ok();
         let sent = credentials.as_ref().and_then(|value| value.to_str().ok()?.strip_prefix("Basic "));
-        let redact = |text: &String| {
-            let text = without(&without(text, sent.unwrap_or(token)), token);
-            token::redact(&text).into_owned()
+        let text = match sent {
+            Some(sent) => without(&text, sent.trim_end_matches('=')),
+            None => text,
         };
-        HttpReply { status: reply.status, location: reply.location.as_ref().map(redact), body: redact(&reply.body) }
+        token::redact(&without(&text, self.hosts[0].token.reveal())).into_owned()
     }
 }
 
@@ -193,8 +202,17 @@ mod tests {
         let hosts = hosts("[a.b]\nurl = https://gw\ntoken = t0k3n");
         let request = UpdateRequest { hosts: vec![&hosts[0]], addresses: HostAddresses::default() };
         let encoded = BASE64_STANDARD.encode("a.b:t0k3n");
-        let body = format!("bad: Basic {encoded}, t0k3n, T0K3N, P76TF75AR94AM7G7PCJZRYJR");
-        let reply = request.redact(&HttpReply { status: 200, location: Some("https://x/?t0k3n".to_owned()), body });
-        assert_eq!((reply.location.as_deref(), reply.body.as_str()), (Some("https://x/?…"), "bad: Basic …, …, …, …"));
+        for (body, shown) in [
+            (format!("bad: Basic {encoded}, t0k3n"), "bad: Basic …, …"),
+            (format!("bad:\r\n{encoded}="), "bad: …="),
+            ("T0K3N or T0k3n\u{7}".to_owned(), r"… or …\u{7}"),
+            (encoded.to_ascii_lowercase(), "…"),
+            ("another's: P76TF75AR94AM7G7PCJZRYJR".to_owned(), "another's: …"),
+            ("é t0k3nt0k3n é".to_owned(), "é …… é"),
+        ] {
+            let location = Some("https://x/?T0K3N".to_owned());
+            let reply = request.redact(&HttpReply { status: 200, location, body: body.clone() });
+            assert_eq!((reply.location.as_deref(), reply.body.as_str()), (Some("https://x/?…"), shown), "{body}");
+        }
     }
 }

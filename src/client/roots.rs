@@ -1,9 +1,9 @@
 //! The certificates that are trusted for TLS: those of a file, or those of the system.
 
-use std::path::Path;
+use std::{io, path::Path};
 
 use rustls::{
-    RootCertStore,
+    CertificateError, Error, RootCertStore,
     pki_types::{CertificateDer, pem::PemObject},
 };
 
@@ -29,6 +29,23 @@ fn of_file(path: &Path) -> Result<RootCertStore, String> {
         roots.add(certificate).map_err(|error| problem(&error))?;
     }
     if roots.is_empty() { Err(problem(&"no certificate in it")) } else { Ok(roots) }
+}
+
+/// What to do about a certificate that is not trusted; `None` if the handshake failed for another
+/// reason.
+pub fn certificate_advice(error: &io::Error) -> Option<&'static str> {
+    let error = error.get_ref()?.downcast_ref::<Error>()?;
+    match error {
+        Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+            Some("no authority that is trusted here has issued it: for a certificate of your own, give --cacert FILE")
+        }
+        // webpki has no variant of rustls for it.
+        Error::InvalidCertificate(other) if format!("{other:?}").contains("CaUsedAsEndEntity") => Some(
+            "it is a certificate for an authority, as `openssl req -x509` makes it: make one for a server, with \
+             -addext basicConstraints=critical,CA:FALSE -addext subjectAltName=DNS:NAME, and give it to --cacert",
+        ),
+        _ => None,
+    }
 }
 
 /// The system's roots that can be read.

@@ -13,7 +13,7 @@ use std::{
 use crate::support::{
     captured,
     dig::dig,
-    fake_server::{FakeServer, NOBODY, connect_proxy, http, tls_gateway, tls_pem},
+    fake_server::{FakeServer, NOBODY, connect_proxy, http, tls_gateway, tls_gateway_of, tls_pem},
     process::{Nic53, program},
     reverse_proxy::reverse_proxy,
 };
@@ -237,6 +237,40 @@ fn a_command_prints_the_addresses_and_does_not_get_the_token() {
 }
 
 #[test]
+fn a_command_gets_no_secret_and_its_output_has_a_bound() {
+    let home = Home::new();
+    let flags = ["a.example.org", "--url", "http://x", "--command"];
+    let secrets = [
+        TOKEN,
+        ("NIC53_SECRET", "a secret of a gateway on this machine, 40 characters"),
+        ("AWS_SESSION_TOKEN", "a token of AWS"),
+    ];
+    let run = home.run(&[&flags[..], &["env | grep -c 'NIC53\\|AWS'; env | grep -c HOME"]].concat(), &secrets, "");
+    assert!(run.stderr.contains("prints `0`"), "{run:?}");
+    let run = home.run(&[&flags[..], &["yes 192.0.2.1", "--force"]].concat(), &[TOKEN], "");
+    assert!(run.stderr.contains("`yes 192.0.2.1`: prints more than 64 KiB: expected addresses"), "{run:?}");
+    let run = home.run(&[&flags[..], &[r"printf '\033[2Jok: all is well'", "--force"]].concat(), &[TOKEN], "");
+    assert!(run.stderr.contains(r"prints `\u{1b}[2Jok:`"), "{run:?}");
+}
+
+#[test]
+fn a_command_in_a_file_that_others_may_write_is_not_run() {
+    let home = Home::new();
+    home.config("[a.example.org]\nurl = http://x\ntoken = t0k3n\ncommand = touch ran; echo 192.0.2.1\n");
+    fs::set_permissions(home.config_file(), fs::Permissions::from_mode(0o602)).expect("our own file");
+    let run = home.run(&[], &[], "");
+    assert_eq!((run.code, run.stdout.as_str()), (Some(2), ""), "{run:?}");
+    assert!(run.stderr.contains("nic53.conf: line 4: command: others may change the command: "), "{run:?}");
+    assert!(run.stderr.contains(" with mode 0602: expected one that belongs to you or to root"), "{run:?}");
+    fs::set_permissions(home.config_file(), fs::Permissions::from_mode(0o600)).expect("our own file");
+    let folder = home.config_file().parent().expect("a folder").to_owned();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).expect("our own folder");
+    let run = home.run(&[], &[], "");
+    assert!(run.code == Some(2) && run.stderr.contains("a folder of user"), "{run:?}");
+    assert!(!home.folder.path().join("ran").exists());
+}
+
+#[test]
 fn an_interface_without_a_global_address_is_reported_and_nothing_is_asked() {
     let server = FakeServer::new(&[]);
     let home = Home::new();
@@ -412,6 +446,22 @@ fn a_reply_that_is_not_of_the_protocol_is_shown() {
 }
 
 #[test]
+fn a_server_cannot_write_to_the_terminal() {
+    for reply in [
+        http(200, "\u{1b}[2J\r\na.example.org: good 198.51.100.7\u{202e}"),
+        "HTTP/1.1 302 Found\r\nLocation: http://x/\u{9b}2J\u{200b}\r\nContent-Length: 0\r\n\r\n".to_owned(),
+    ] {
+        let server = FakeServer::new(&[reply]);
+        let home = Home::new();
+        let flags = ["a.example.org", "--url", &server.url, "--ipv4", "198.51.100.7"];
+        let run = home.run(&flags, &[TOKEN], "");
+        let written = run.stderr.clone() + &home.state();
+        assert!(run.stderr.lines().count() == 1 && run.stderr.contains("\\u{"), "{run:?}");
+        assert!(!written.contains(['\u{1b}', '\u{9b}', '\u{202e}', '\u{200b}']), "{written}");
+    }
+}
+
+#[test]
 fn a_redirect_is_not_followed() {
     let elsewhere = FakeServer::new(&[]);
     let location = format!("{}/nic/update", elsewhere.url);
@@ -448,6 +498,7 @@ fn a_token_is_in_no_message_and_no_file() {
         http(200, &format!("{token} is wrong")),
         http(200, &format!("{}{token}", "x".repeat(50))),
         http(200, &format!("you sent {basic}")),
+        http(200, &format!("NO SUCH TOKEN: {}", token.to_ascii_uppercase())),
         format!("HTTP/1.1 302 Found\r\nLocation: http://x/?{token}\r\nContent-Length: 0\r\n\r\n"),
     ] {
         let server = FakeServer::new(&[reply.clone(), reply]);
@@ -456,7 +507,10 @@ fn a_token_is_in_no_message_and_no_file() {
         for flags in [&["--dry-run"][..], &[], &["--force", "--json"], &[]] {
             let run = home.run(flags, &[], "");
             let written = format!("{run:?} {}", home.state());
-            assert!(!written.contains(&token[..12]) && !written.contains(&basic[..16]), "{written}");
+            assert!(
+                !written.to_ascii_lowercase().contains(&token[..12]) && !written.contains(&basic[..16]),
+                "{written}"
+            );
         }
     }
 }
@@ -626,6 +680,10 @@ fn a_mistake_is_reported_with_what_was_expected() {
     for (arguments, told) in [
         (&[][..], "nic53.conf: line 4: ttl = soon: expected seconds, such as 300"),
         (&["b.example.org"], "b.example.org: no url: expected it in a section [b.example.org], or --url"),
+        (
+            &["a.example.org", "--ttl", "60", "--interface", "eth 0"],
+            "--interface = eth 0: expected the name of one interface",
+        ),
         (&["a.example.org", "--ttl", "60", "--ipv4", "here"], "--ipv4 = here: expected IPv4 addresses with commas"),
         (&["a.example.org", "--ttl", "60", "--url", "gateway"], "--url = gateway: expected the URL of a gateway"),
         (&["home"], "FQDN `home`: expected a fully qualified host name"),
@@ -684,6 +742,29 @@ fn a_certificate_counts_if_its_issuer_does() {
     let flags = ["a.example.org", "--url", &other, "--ipv4", "198.51.100.7"];
     let other = home.run(&[&flags[..], &cacert].concat(), &[TOKEN], "");
     assert!(other.code == Some(75) && other.stderr.contains("certificate not valid for name"), "{other:?}");
+}
+
+#[test]
+fn a_certificate_that_is_not_trusted_is_reported_with_what_to_do() {
+    let home = Home::new();
+    let run = |port: u16, more: &[&str]| {
+        let url = format!("https://localhost:{port}");
+        home.run(&[&["a.example.org", "--url", &url, "--ipv4", "198.51.100.7", "--force"], more].concat(), &[TOKEN], "")
+    };
+    let unknown = run(tls_gateway("good 198.51.100.7"), &[]);
+    assert!(unknown.stderr.contains("for a certificate of your own, give --cacert FILE; again"), "{unknown:?}");
+
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let mut parameters = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
+    parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let authority = home.folder.path().join("authority.pem");
+    let certificate = parameters.self_signed(&key).expect("a certificate");
+    fs::write(&authority, certificate.pem() + &key.serialize_pem()).expect("room for a file");
+    let path = authority.to_str().expect("a path of ours");
+    let wrong = run(tls_gateway_of(path, "good 198.51.100.7"), &["--cacert", path]);
+    let advice =
+        "as `openssl req -x509` makes it: make one for a server, with -addext basicConstraints=critical,CA:FALSE";
+    assert!(wrong.code == Some(75) && wrong.stderr.contains(advice), "{wrong:?}");
 }
 
 #[test]

@@ -90,8 +90,13 @@ pub const NOBODY: &str = "127.0.0.1:1";
 /// A fake server behind TLS that always gives the same reply, and its port. It is `localhost` and
 /// `gateway.example.org` to those who trust the certificate of [`tls_pem`].
 pub fn tls_gateway(body: &str) -> u16 {
-    let certificate = CertificateDer::from_pem_file(tls_pem()).expect("a certificate");
-    let key = PrivateKeyDer::from_pem_file(tls_pem()).expect("a key");
+    tls_gateway_of(tls_pem(), body)
+}
+
+/// The same with the certificate and the key of a PEM file.
+pub fn tls_gateway_of(pem: &str, body: &str) -> u16 {
+    let certificate = CertificateDer::from_pem_file(pem).expect("a certificate");
+    let key = PrivateKeyDer::from_pem_file(pem).expect("a key");
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .expect("versions of TLS")
