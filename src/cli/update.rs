@@ -1,31 +1,27 @@
 //! `nic53 update`: moves hosts to where they are now.
 
+mod output;
+mod time_arg;
+
 use std::{
     env,
-    fmt::Write as _,
-    io,
-    io::IsTerminal,
     path::{Path, PathBuf},
     process::ExitCode,
-    str::FromStr,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use clap::Args;
 
-use super::{
-    print,
-    token_arg::{GivenToken, TokenArgs},
-    warn,
-};
+use self::{output::Output, time_arg::TimeArg};
+use super::token_arg::{GivenToken, TokenArgs};
 use crate::{
     client::{
-        self, Rules,
         config::{Config, ConfigError, open_to_others},
         gateway_url::host,
         host::{Host, HostSettings, Setting},
         http::Http,
         outcome::{ExitStatus, HostOutcome},
+        round::{Rules, round},
         state::ClientState,
         state_file::{self, StateFile},
     },
@@ -85,12 +81,15 @@ pub(super) struct UpdateCommand {
     /// Ask now, whatever is remembered
     #[arg(long)]
     force: bool,
-    /// Go on with a round each time; later rounds print only what changed or failed
+    /// Go on with a round each time; later rounds print as with --quiet
     #[arg(long, value_name = "TIME")]
     every: Option<TimeArg>,
-    /// Print only what changed or failed, for cron
+    /// Print only changes, and trouble when it begins, changes or ends; for cron
     #[arg(long, short)]
     quiet: bool,
+    /// Print each step too: which addresses were found, what was asked and answered
+    #[arg(long, short, conflicts_with = "quiet")]
+    verbose: bool,
     /// Print one JSON object for each host, one a line
     #[arg(long)]
     json: bool,
@@ -109,19 +108,19 @@ const EXAMPLES: &str = "Examples:
   nic53 update --interface eth0 --ipv4 auto
   nic53 update --command 'ssh router show-address' --dry-run
   nic53 update --every 5m
-  nic53 update --quiet                            (from cron: only changes and problems)";
+  nic53 update --quiet                            (from cron: only news)";
 
 impl UpdateCommand {
     /// One round, or one after the other until the process is ended.
     pub(super) async fn run(self) -> Result<ExitCode, Problem> {
         let mut token = self.token()?;
         let status = self.round(&token, self.quiet).await?;
-        let Some(every) = &self.every else { return Ok(ExitCode::from(status.exit_code())) };
+        let Some(every) = self.every else { return Ok(ExitCode::from(status.exit_code())) };
         loop {
-            tokio::time::sleep(jittered(every.0)).await;
+            tokio::time::sleep(every.jittered()).await;
             // A file that is being edited will be whole in the next round.
             if let Err(problem) = self.next_round(&mut token).await {
-                warn(&problem.to_string());
+                self.output().warn(&problem.to_string());
             }
         }
     }
@@ -131,30 +130,48 @@ impl UpdateCommand {
         if token.again {
             *token = self.token()?;
         }
-        self.round(token, true).await
+        self.round(token, !self.verbose).await
     }
 
     /// Reads the configuration, updates the hosts that need it, and prints the outcomes.
     async fn round(&self, token: &TokenSetting, quiet: bool) -> Result<ExitStatus, Problem> {
         let (hosts, mut warnings) = self.hosts(token)?;
         let http = Http::new(self.cacert.as_deref())?;
-        let rules = Rules { force: self.force, dry_run: self.dry_run, max_age: self.max_age.0.as_secs() };
-        let folder = state_file::folder();
-        let mut file = None;
-        let state = if self.dry_run {
-            folder.and_then(|folder| state_file::peek(&folder))
-        } else {
-            file = or_warn(folder.and_then(|folder| StateFile::take(&folder)), &mut warnings);
-            file.as_ref().map_or(Ok(ClientState::default()), StateFile::read)
-        };
-        let mut state = or_warn(state, &mut warnings).unwrap_or_default();
+        let (mut state, file) = self.state(&mut warnings);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let outcomes = client::round(&hosts, &mut state, &http, rules, now).await;
+        let outcomes = round(&hosts, &mut state, &http, self.rules(), now).await;
         if let Some(file) = file {
             or_warn(file.write(&state), &mut warnings);
         }
-        self.print(&outcomes, &warnings, quiet);
+        self.output().print(&outcomes, &warnings, quiet);
         Ok(outcomes.iter().map(HostOutcome::exit_status).max().unwrap_or_default())
+    }
+
+    /// What is remembered, and the file to keep it in. A dry run keeps nothing.
+    fn state(&self, warnings: &mut Vec<String>) -> (ClientState, Option<StateFile>) {
+        let folder = state_file::folder();
+        if self.dry_run {
+            let state = or_warn(folder.and_then(|folder| state_file::peek(&folder)), warnings);
+            return (state.unwrap_or_default(), None);
+        }
+        let file = or_warn(folder.and_then(|folder| StateFile::take(&folder)), warnings);
+        let state = file.as_ref().and_then(|file| or_warn(file.read(), warnings));
+        (state.unwrap_or_default(), file)
+    }
+
+    /// What a round may do.
+    fn rules(&self) -> Rules {
+        Rules {
+            force: self.force,
+            dry_run: self.dry_run,
+            max_age: self.max_age.0.as_secs(),
+            remember_reports: self.quiet || self.every.is_some(),
+        }
+    }
+
+    /// How outcomes are printed.
+    fn output(&self) -> Output {
+        Output { json: self.json, steps: self.verbose, times: self.every.is_some() }
     }
 
     /// The hosts to update, and warnings.
@@ -225,32 +242,6 @@ impl UpdateCommand {
         let files = self.config.clone().map_or_else(config_files, |config| vec![config]);
         files.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" or ")
     }
-
-    /// Prints the outcome of each host: successes to standard output, the rest to standard error.
-    /// JSON goes to standard output only.
-    fn print(&self, outcomes: &[HostOutcome], warnings: &[String], quiet: bool) {
-        let shown: Vec<&HostOutcome> = outcomes.iter().filter(|outcome| !quiet || outcome.is_news()).collect();
-        if quiet && shown.is_empty() {
-            return;
-        }
-        for warning in warnings {
-            warn(warning);
-        }
-        let mut out = String::new();
-        for outcome in shown {
-            // Writing to a `String` cannot fail.
-            let _ = match outcome.exit_status() {
-                _ if self.json => writeln!(out, "{}", outcome.json()),
-                ExitStatus::Well if io::stdout().is_terminal() => writeln!(out, "{outcome:#}"),
-                ExitStatus::Well => writeln!(out, "{outcome}"),
-                ExitStatus::Later | ExitStatus::Refused => {
-                    warn(&outcome.to_string());
-                    Ok(())
-                }
-            };
-        }
-        print(&out);
-    }
 }
 
 /// The token of the flags or the environment.
@@ -264,31 +255,6 @@ struct TokenSetting {
     again: bool,
 }
 
-/// A time such as `90s`, `5m`, `12h` or `1d`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct TimeArg(Duration);
-
-impl FromStr for TimeArg {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let expected = "expected a number of seconds to days, such as 90s, 5m, 12h or 1d";
-        let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or(expected)?;
-        let unit: u64 = match unit {
-            "s" => 1,
-            "m" => 60,
-            "h" => 3600,
-            "d" => 86400,
-            _ => return Err(expected),
-        };
-        let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
-        let seconds = number.parse::<u64>().ok().filter(|_| digits).and_then(|number| number.checked_mul(unit));
-        // A thousand years, beyond which clocks overflow.
-        let seconds = seconds.filter(|seconds| (1..=365_000 * 86400).contains(seconds));
-        seconds.map(|seconds| Self(Duration::from_secs(seconds))).ok_or(expected)
-    }
-}
-
 /// Where a configuration file may be.
 fn config_files() -> Vec<PathBuf> {
     let absolute = |name: &str| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
@@ -297,49 +263,7 @@ fn config_files() -> Vec<PathBuf> {
     own.into_iter().chain(["/etc/dyndns.conf", "/usr/local/etc/dyndns.conf"].map(PathBuf::from)).collect()
 }
 
-/// The time and up to a tenth more, so that not every client asks at once.
-fn jittered(every: Duration) -> Duration {
-    let share = getrandom::u32().map_or(0.0, |random| f64::from(random) / f64::from(u32::MAX));
-    every + every.mul_f64(share / 10.0)
-}
-
 /// The value, or else a warning.
 fn or_warn<T>(result: Result<T, String>, warnings: &mut Vec<String>) -> Option<T> {
     result.map_err(|problem| warnings.push(problem)).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_is_a_number_and_a_unit() {
-        for (text, seconds) in [
-            ("90s", Some(90)),
-            ("5m", Some(300)),
-            ("12h", Some(43200)),
-            ("1d", Some(86400)),
-            ("0s", None),
-            ("5", None),
-            ("m", None),
-            ("", None),
-            ("-1m", None),
-            ("+1m", None),
-            ("1.5h", None),
-            ("5 m", None),
-            ("5é", None),
-            ("99999999999999999999d", None),
-            ("99999999999999999d", None),
-        ] {
-            assert_eq!(text.parse::<TimeArg>().ok().map(|span| span.0.as_secs()), seconds, "{text}");
-        }
-    }
-
-    #[test]
-    fn jitter_adds_up_to_a_tenth() {
-        for _ in 0..1000 {
-            let jittered = jittered(Duration::from_mins(5));
-            assert!((300.0..=330.0).contains(&jittered.as_secs_f64()), "{jittered:?}");
-        }
-    }
 }

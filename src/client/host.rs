@@ -40,6 +40,11 @@ impl HostToken {
         word.then(|| Self(Zeroizing::new(text.to_owned())))
     }
 
+    /// Whether it is in quotes, which are part of it.
+    pub fn is_quoted(&self) -> bool {
+        ['"', '\''].iter().any(|quote| self.0.len() > 1 && self.0.starts_with(*quote) && self.0.ends_with(*quote))
+    }
+
     /// The token's text, for the gateway.
     pub fn reveal(&self) -> &str {
         &self.0

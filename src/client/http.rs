@@ -187,8 +187,8 @@ async fn reach(to: &Uri, family: Option<Family>) -> Result<TcpStream, String> {
     for address in addresses {
         match timeout(CONNECT_LIMIT, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(error)) => problem = format!("{host} at {address}: {error}"),
-            Err(_) => problem = format!("{host} at {address}: no connection within {} s", CONNECT_LIMIT.as_secs()),
+            Ok(Err(error)) => problem = format!("{host} ({address}): {error}"),
+            Err(_) => problem = format!("{host} ({address}): no connection within {} s", CONNECT_LIMIT.as_secs()),
         }
     }
     Err(problem)

@@ -16,6 +16,15 @@ use super::{
 };
 use crate::protocol::address::{ByFamily, Family, is_publishable};
 
+/// The result of looking up the addresses of a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LookedUp {
+    /// The addresses, or why there are none.
+    pub found: Result<FoundAddresses, NoAddresses>,
+    /// What was found of each family and where, for a person.
+    pub steps: Vec<String>,
+}
+
 /// The addresses that were found for a host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FoundAddresses {
@@ -91,20 +100,12 @@ impl<'a> Lookups<'a> {
 
     /// The addresses of a host now. A family without an address never blocks the other: a line
     /// without IPv6 is normal, and what failed is reported next to what was found.
-    ///
-    /// # Errors
-    ///
-    /// If neither family has an address.
-    pub async fn addresses(
-        &mut self,
-        host: &Host,
-        state: &mut ClientState,
-        now: u64,
-    ) -> Result<FoundAddresses, NoAddresses> {
+    pub async fn addresses(&mut self, host: &Host, state: &mut ClientState, now: u64) -> LookedUp {
         let found = ByFamily {
             v4: self.of_family(host, Family::V4, state, now).await,
             v6: self.of_family(host, Family::V6, state, now).await,
         };
+        let steps = Family::BOTH.into_iter().map(|family| step(host, family, &found[family])).collect();
         let mut addresses = HostAddresses::default();
         let mut failed: Vec<(Family, NoAddress)> = Vec::new();
         for (family, found) in Family::BOTH.into_iter().zip(found) {
@@ -114,11 +115,11 @@ impl<'a> Lookups<'a> {
             }
         }
         if addresses == HostAddresses::default() {
-            return Err(none_of_both(&failed));
+            return LookedUp { found: Err(none_of_both(&failed)), steps };
         }
         let missing = failed.iter().find(|(_, why)| !why.is_normal(&host.sources));
         let missing = missing.map(|(family, why)| format!("{} failed: {}", family.name(), why.reason()));
-        Ok(FoundAddresses { addresses, missing })
+        LookedUp { found: Ok(FoundAddresses { addresses, missing }), steps }
     }
 
     /// The addresses of one family of a host; empty if it is left alone.
@@ -209,6 +210,21 @@ impl<'a> Lookups<'a> {
             return Err(format!("{checkip} sees {address}, which cannot be published in DNS: {expected}"));
         }
         Ok(address)
+    }
+}
+
+/// What was found of a family, and where.
+fn step(host: &Host, family: Family, found: &Result<Vec<String>, NoAddress>) -> String {
+    let source = match host.sources.of_family(family) {
+        AddressSource::LeftAlone => return format!("{}: left alone", family.name()),
+        AddressSource::Given(_) => "as configured".to_owned(),
+        AddressSource::Auto => format!("as {} sees it", host.url),
+        AddressSource::Interface(interface) => format!("of the interface {interface}"),
+        AddressSource::Command(command) => format!("printed by `{command}`"),
+    };
+    match found {
+        Ok(addresses) => format!("{}: {}, {source}", family.name(), addresses.join(",")),
+        Err(why) => format!("{}: none: {}", family.name(), why.reason()),
     }
 }
 

@@ -1,6 +1,9 @@
 //! The outcome of a round for each host: a line for a person, JSON for a script, an exit code.
 
-use std::{fmt, net::IpAddr};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+};
 
 use serde_json::{Value, json};
 
@@ -20,6 +23,12 @@ pub struct HostOutcome {
     pub status: Status,
     /// The family that should have been updated too but had no address, and why.
     pub missing: Option<String>,
+    /// What helps, beyond the meaning of the code.
+    pub hints: Vec<&'static str>,
+    /// How it came to that, step by step.
+    pub steps: Vec<String>,
+    /// The trouble that was reported last, unless its end was.
+    pub reported: Option<String>,
 }
 
 /// The status of a host after a round.
@@ -93,14 +102,30 @@ impl HostOutcome {
         if self.missing.is_some() { status.max(ExitStatus::Later) } else { status }
     }
 
-    /// Whether it is worth a mail from cron: something changed, or failed now.
+    /// Whether it is worth a mail from cron: the record changed, or trouble began, changed or ended.
     pub fn is_news(&self) -> bool {
-        match &self.status {
-            _ if self.missing.is_some() => true,
-            Status::Answered { code, .. } => !matches!(code, ReturnCode::NoChg(_)),
-            Status::Failed { .. } | Status::WouldAsk(_) => true,
-            Status::Unchanged { .. } | Status::StillRefused(_) | Status::StillWaiting(..) => false,
-        }
+        let changed = match &self.status {
+            Status::Answered { code, .. } => matches!(code, ReturnCode::Good(_)),
+            Status::WouldAsk(_) => true,
+            Status::Unchanged { .. } | Status::StillRefused(_) | Status::StillWaiting(..) | Status::Failed { .. } => {
+                false
+            }
+        };
+        changed || self.trouble() != self.reported
+    }
+
+    /// The trouble that this host has, if any. It is the same text for the same trouble: whether it
+    /// failed now or still waits, and whichever of a server's addresses was tried.
+    pub fn trouble(&self) -> Option<String> {
+        let reason = match &self.status {
+            Status::Answered { code, .. } => (exit_status(code) != ExitStatus::Well).then(|| code.word()),
+            Status::StillRefused(reason) | Status::StillWaiting(reason, _) | Status::Failed { reason, .. } => {
+                Some(reason.as_str())
+            }
+            Status::Unchanged { .. } | Status::WouldAsk(_) => None,
+        };
+        let troubles: Vec<&str> = reason.into_iter().chain(self.missing.as_deref()).collect();
+        (!troubles.is_empty()).then(|| without_addresses(&troubles.join("; ")))
     }
 
     /// For scripts: `host`, `result` (a code word, or one of ours), `addresses`, `exit`, and if there
@@ -125,7 +150,11 @@ impl HostOutcome {
     /// What it means, what to do, and what is missing; on request also the obvious.
     fn message(&self, all: bool) -> String {
         let mut messages = self.status.messages(all);
+        messages.extend(self.hints.iter().map(|hint| (*hint).to_owned()));
         messages.extend(self.missing.clone());
+        if let (None, Some(reported)) = (self.trouble(), &self.reported) {
+            messages.push(format!("this is over: {reported}"));
+        }
         messages.retain(|message| !message.is_empty());
         messages.join("; ")
     }
@@ -242,6 +271,15 @@ fn explanation(code: &ReturnCode) -> String {
     }
 }
 
+/// A text without the addresses in it.
+fn without_addresses(text: &str) -> String {
+    let is_address = |word: &&str| {
+        let word = word.trim_matches(['(', ')', ':', ',', ';']);
+        word.parse::<SocketAddr>().is_ok() || word.parse::<IpAddr>().is_ok()
+    };
+    text.split(' ').filter(|word| !is_address(word)).collect::<Vec<_>>().join(" ")
+}
+
 /// A time span in its largest unit, rounded up, for a person.
 struct RoughTime(u64);
 
@@ -260,7 +298,7 @@ impl fmt::Display for RoughTime {
 mod tests {
     use super::*;
 
-    /// Every status, with the word, the exit code and whether it is news.
+    /// Every status, with the word, the exit code and whether it is news if nothing was reported.
     fn all() -> Vec<(Status, &'static str, u8, bool)> {
         let addresses: Vec<IpAddr> = vec!["192.0.2.1".parse().unwrap(), "2001:db8::7".parse().unwrap()];
         let code = |code, wait| Status::Answered { code, unpublished: Vec::new(), wait };
@@ -298,13 +336,13 @@ mod tests {
                 Status::StillRefused("nohost".into()),
                 "refused: nohost before; nothing is asked until its url, token, zoneid or ttl changes, or with --force",
                 1,
-                false,
+                true,
             ),
             (
                 Status::StillWaiting("dnserr".into(), 61),
                 "waiting: dnserr; again in 61 s; --force asks all the same",
                 75,
-                false,
+                true,
             ),
             (Status::Failed { reason: "no".into(), wait: Some(300) }, "failed: no; again in 5 min", 75, true),
             (Status::Failed { reason: "no".into(), wait: None }, "failed: no", 75, true),
@@ -321,7 +359,14 @@ mod tests {
 
     /// The outcome of a host that misses nothing.
     fn outcome(result: Status) -> HostOutcome {
-        HostOutcome { host: "a.b".parse().unwrap(), status: result, missing: None }
+        HostOutcome {
+            host: "a.b".parse().unwrap(),
+            status: result,
+            missing: None,
+            hints: Vec::new(),
+            steps: Vec::new(),
+            reported: None,
+        }
     }
 
     #[test]
@@ -348,6 +393,30 @@ mod tests {
             let outcome = outcome(result);
             assert!(format!("{outcome:#}").starts_with(&format!("a.b: {line}")), "{outcome:#}");
             assert_eq!((outcome.exit_status().exit_code(), outcome.is_news()), (exit, news), "{outcome}");
+        }
+    }
+
+    #[test]
+    fn trouble_is_news_when_it_begins_changes_and_ends() {
+        let failed = |reason: &str| Status::Failed { reason: reason.to_owned(), wait: Some(60) };
+        let refused = "gw.example.org (192.0.2.1:443): Connection refused";
+        let other_address = "gw.example.org ([2001:db8::1]:443): Connection refused";
+        let timed_out = "gw.example.org (192.0.2.1:443): no connection within 5 s";
+        let waiting = Status::StillWaiting(other_address.to_owned(), 9);
+        let mut reported = None;
+        for (status, news, message) in [
+            (unchanged(&[], 60), false, ""),
+            (failed(refused), true, refused),
+            (failed(refused), false, ""),
+            (waiting, false, ""),
+            (failed(timed_out), true, timed_out),
+            (unchanged(&[], 60), true, "this is over: gw.example.org no connection within 5 s"),
+            (unchanged(&[], 60), false, ""),
+        ] {
+            let outcome = HostOutcome { reported: reported.clone(), ..outcome(status) };
+            assert_eq!(outcome.is_news(), news, "{outcome}");
+            assert!(outcome.to_string().contains(message), "{outcome}");
+            reported = outcome.trouble();
         }
     }
 

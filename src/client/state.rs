@@ -72,6 +72,9 @@ struct HostState {
     /// Why it is not asked for.
     #[serde(default)]
     trouble: Option<HostTrouble>,
+    /// The trouble that was reported last and is not over.
+    #[serde(default)]
+    reported: Option<String>,
 }
 
 /// Why a host is not asked for.
@@ -159,6 +162,19 @@ impl ClientState {
         record.trouble =
             Some(HostTrouble::Failed { failures, until, reason: reason.to_owned(), sources: sources(host) });
         until
+    }
+
+    /// The trouble of a host that was reported last and is not over.
+    pub fn reported(&self, host: &Host) -> Option<&str> {
+        self.record(host)?.reported.as_deref()
+    }
+
+    /// This trouble of a host is reported now, or that it is over. Returns what was reported before.
+    pub fn report(&mut self, host: &Host, trouble: Option<String>) -> Option<String> {
+        if self.reported(host) == trouble.as_deref() {
+            return trouble;
+        }
+        std::mem::replace(&mut self.record_mut(host).reported, trouble)
     }
 
     /// The address of a family that a gateway saw this machine at a moment ago.
@@ -346,6 +362,25 @@ mod tests {
         others[3].name = "b.example.org".parse().unwrap();
         for other in others {
             assert_eq!(state.trouble(&other, 5), None);
+        }
+    }
+
+    #[test]
+    fn reported_trouble_is_remembered_until_it_is_over() {
+        let mut state = ClientState::default();
+        let host = host("t", "https://gw");
+        let trouble = |text: &str| Some(text.to_owned());
+        assert_eq!(state.report(&host, None), None);
+        assert_eq!(state, ClientState::default(), "nothing to remember");
+        for (now, before) in [
+            (trouble("a"), None),
+            (trouble("a"), trouble("a")),
+            (trouble("b"), trouble("a")),
+            (None, trouble("b")),
+            (None, None),
+        ] {
+            assert_eq!(state.report(&host, now.clone()), before, "{now:?}");
+            assert_eq!(state.reported(&host), now.as_deref());
         }
     }
 

@@ -7,7 +7,7 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::PathBuf,
     process::{Command, Stdio},
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use crate::support::{
@@ -299,7 +299,7 @@ fn a_family_whose_source_fails_is_reported_and_the_other_is_updated() {
     ] {
         let checkip = if sources.contains(&"auto") { vec![http(500, "no")] } else { Vec::new() };
         let good = http(200, &format!("good {address}"));
-        let server = FakeServer::new(&[&checkip[..], &[good], &checkip[..], &checkip[..]].concat());
+        let server = FakeServer::new(&[&checkip[..], &[good], &checkip[..], &checkip[..], &checkip[..]].concat());
         let flags = [&["a.example.org", "--url", &server.url], sources].concat();
 
         let first = home.run(&flags, &[TOKEN], "");
@@ -315,6 +315,8 @@ fn a_family_whose_source_fails_is_reported_and_the_other_is_updated() {
         assert!(json["message"].as_str().is_some_and(|message| message.contains(told)), "{json}");
         let quiet = home.run(&[&flags[..], &["--quiet"]].concat(), &[TOKEN], "");
         assert!(quiet.code == Some(75) && quiet.stderr.contains(told), "{quiet:?}");
+        let again = home.run(&[&flags[..], &["--quiet"]].concat(), &[TOKEN], "");
+        assert_eq!(again, finished(75, "", ""), "once");
     }
 }
 
@@ -367,6 +369,39 @@ fn a_refusal_is_final_until_the_configuration_changes() {
     }
 }
 
+/// Whoever is on the way could have answered; on this machine and over TLS nobody is.
+#[test]
+fn a_refusal_over_plain_http_does_not_stop_the_client_for_good() {
+    let proxy = FakeServer::new(&[http(401, "badauth"), http(200, "good 198.51.100.7")]);
+    let home = Home::new();
+    let flags = ["a.example.org", "--url", "http://gateway.example.org", "--ipv4", "198.51.100.7"];
+    let run = |more: &[&str]| home.run(&[&flags[..], more].concat(), &[TOKEN, ("http_proxy", &proxy.url)], "");
+    let forged = run(&[]);
+    assert_eq!((forged.code, forged.stdout.as_str()), (Some(1), ""), "{forged:?}");
+    assert!(forged.stderr.contains("over http://: expected https://; again in 60 s"), "{forged:?}");
+    let waiting = run(&[]);
+    assert!(waiting.code == Some(75) && waiting.stderr.contains("waiting: badauth; again in "), "{waiting:?}");
+    let state = home.state();
+    let (before, rest) = state.split_once("\"until\": ").expect("the end of the wait");
+    let after = rest.trim_start_matches(|digit: char| digit.is_ascii_digit());
+    let over = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time").as_secs();
+    fs::write(home.state_file(), format!("{before}\"until\": {over}{after}")).expect("room for a file");
+    assert_eq!(run(&[]), finished(0, "a.example.org: good 198.51.100.7\n", ""));
+}
+
+#[test]
+fn a_token_in_quotes_gets_a_hint_if_it_is_refused() {
+    for (token, hint) in [("\"t0k3n\"", true), ("'t0k3n'", true), ("t0k3n", false)] {
+        let server = FakeServer::new(&[http(401, "badauth")]);
+        let home = Home::new();
+        home.config(&format!("[a.example.org]\nurl = {}\ntoken = {token}\nipv4 = 198.51.100.7\n", server.url));
+        let run = home.run(&[], &[], "");
+        let hinted =
+            run.stderr.contains("; the token is in quotes, which count as part of it: expected it without them");
+        assert_eq!((run.code, hinted), (Some(1), hint), "{run:?}");
+    }
+}
+
 #[test]
 fn a_failure_is_tried_again_after_waits_that_grow() {
     let server =
@@ -383,8 +418,9 @@ fn a_failure_is_tried_again_after_waits_that_grow() {
         ),
         (&[], 75, "waiting: dnserr; again in "),
         (&["--force"], 75, "911: The gateway itself has a fault. Wait, and tell the operator; again in 2 min\n"),
+        (&["--quiet"], 75, "waiting: 911; again in "),
         (&["--quiet"], 75, ""),
-        (&["--force"], 0, "good 198.51.100.7\n"),
+        (&["--force"], 0, "good 198.51.100.7: this is over: 911\n"),
         (&["--force"], 75, "911: The gateway itself has a fault. Wait, and tell the operator; again in 60 s\n"),
     ] {
         let run = home.run(flags, &[], "");
@@ -518,21 +554,55 @@ fn a_token_is_in_no_message_and_no_file() {
 // Output and memory
 
 #[test]
-fn quiet_speaks_of_changes_and_failures_only() {
-    let server =
-        FakeServer::new(&[http(200, "good 198.51.100.7"), http(200, "nochg 198.51.100.7"), http(200, "nohost")]);
+fn quiet_prints_changes_and_trouble_when_it_begins_changes_and_ends() {
+    let server = FakeServer::new(&[
+        http(200, "good 198.51.100.7"),
+        http(200, "nochg 198.51.100.7"),
+        http(200, "nohost"),
+        http(503, "dnserr"),
+        http(503, "dnserr"),
+        http(200, "nochg 198.51.100.7"),
+    ]);
     let home = Home::new();
     home.config(&format!("[a.example.org]\nurl = {}\ntoken = t0k3n\nipv4 = 198.51.100.7\nx = y\n", server.url));
 
     let changed = home.run(&["--quiet"], &[], "");
     assert_eq!(changed.stdout, "a.example.org: good 198.51.100.7\n");
     assert!(changed.stderr.contains("line 5: x: nic53 does not know it"), "{changed:?}");
-    for (flags, exit) in [(&["-q"][..], 0), (&["-q", "--force"], 0)] {
-        assert_eq!(home.run(flags, &[], ""), finished(exit, "", ""), "{flags:?}");
+    for (flags, exit, news) in [
+        (&["-q"][..], 0, ""),
+        (&["-q", "--force"], 0, ""),
+        (&["-q", "--force"], 1, "a.example.org: nohost: "),
+        (&["-q"], 1, ""),
+        (&["-q", "--force"], 75, "a.example.org: dnserr: "),
+        (&["-q"], 75, ""),
+        (&["-q", "--force"], 75, ""),
+        (&["-q", "--force"], 0, "a.example.org: nochg 198.51.100.7: this is over: dnserr\n"),
+        (&["-q"], 0, ""),
+    ] {
+        let run = home.run(flags, &[], "");
+        let printed = run.stdout.clone() + &run.stderr;
+        assert_eq!((run.code, printed.is_empty()), (Some(exit), news.is_empty()), "{flags:?} {run:?}");
+        assert!(printed.contains(news), "{news}: {run:?}");
     }
-    let refused = home.run(&["-q", "--force"], &[], "");
-    assert!(refused.code == Some(1) && refused.stderr.contains("a.example.org: nohost: "), "{refused:?}");
-    assert_eq!(home.run(&["-q"], &[], ""), finished(1, "", ""));
+    assert_eq!(server.targets().len(), 6);
+}
+
+#[test]
+fn verbose_prints_each_step_and_no_token() {
+    let server = FakeServer::new(&[http(200, "203.0.113.9"), http(200, "good 203.0.113.9")]);
+    let home = Home::new();
+    home.config(&format!("[a.example.org]\nurl = {}/prod/nic/update\ntoken = t0k3n\nipv4 = auto\n", server.url));
+    let run = home.run(&["--verbose"], &[], "");
+    assert_eq!((run.code, run.stdout.as_str()), (Some(0), "a.example.org: good 203.0.113.9\n"));
+    let url = format!("{}/prod", server.url);
+    let steps = [
+        format!("IPv4: 203.0.113.9, as {url} sees it"),
+        "IPv6: left alone".to_owned(),
+        format!("GET {url}/nic/update?fqdn=a.example.org&ipv4=203.0.113.9"),
+        "the answer is 200 `good 203.0.113.9`".to_owned(),
+    ];
+    assert_eq!(run.stderr, steps.map(|step| format!("nic53: a.example.org: {step}\n")).concat());
 }
 
 #[test]
@@ -621,7 +691,7 @@ fn without_a_folder_for_state_hosts_move_all_the_same() {
 }
 
 #[test]
-fn every_goes_on_and_speaks_of_what_changes() {
+fn every_goes_on_and_prints_news_with_its_time() {
     let server =
         FakeServer::new(&[http(200, "nochg 198.51.100.7"), http(200, "good 198.51.100.7"), http(503, "dnserr")]);
     let home = Home::new();
@@ -631,7 +701,15 @@ fn every_goes_on_and_speaks_of_what_changes() {
         .args(&["update", "a.example.org", "--url", &server.url, "--ipv4", "198.51.100.7", "--force", "--every", "1s"])
         .start();
     process.wait_for("a failure", |said| said.stderr.contains("a.example.org: dnserr: ").then_some(()));
-    assert_eq!(process.streams().stdout, "a.example.org: nochg 198.51.100.7\na.example.org: good 198.51.100.7\n");
+    let printed = process.streams();
+    let lines: Vec<(&str, &str)> = printed.stdout.lines().filter_map(|line| line.split_once(' ')).collect();
+    let texts: Vec<&str> = lines.iter().map(|(_, text)| *text).collect();
+    assert_eq!(texts, ["a.example.org: nochg 198.51.100.7", "a.example.org: good 198.51.100.7"]);
+    for (time, text) in lines {
+        // As RFC 3339 writes it: 2026-11-28T22:20:16Z.
+        let shape: String = time.chars().map(|letter| if letter.is_ascii_digit() { '0' } else { letter }).collect();
+        assert_eq!(shape, "0000-00-00T00:00:00Z", "{text}");
+    }
     assert!(server.targets().len() >= 3);
 }
 
@@ -651,7 +729,7 @@ fn every_reads_the_token_file_again_and_standard_input_once() {
     fs::remove_file(&token).expect("our own file");
     process.wait_for("a file", |said| said.stderr.contains("could not read the token").then_some(()));
     fs::write(&token, "t0k3n\n").expect("room for a file");
-    process.wait_for("a success", |said| said.stdout.contains("a.example.org: good 198.51.100.7\n").then_some(()));
+    process.wait_for("a success", |said| said.stdout.contains("a.example.org: good 198.51.100.7").then_some(()));
     let asked = server.asked();
     assert_eq!(asked.len(), 2, "{asked:?}");
     assert!(asked[1].contains("authorization: Basic YS5leGFtcGxlLm9yZzp0MGszbg=="), "{asked:?}");
@@ -667,7 +745,7 @@ fn every_reads_the_token_file_again_and_standard_input_once() {
         .settings(&[("XDG_STATE_HOME", state.to_str().expect("a path of ours"))])
         .args(&["-c", &script])
         .start();
-    process.wait_for("another round", |said| said.stdout.contains("a.example.org: good 198.51.100.7\n").then_some(()));
+    process.wait_for("another round", |said| said.stdout.contains("a.example.org: good 198.51.100.7").then_some(()));
     assert!(server.asked()[1].contains("authorization: Basic YS5leGFtcGxlLm9yZzp0MGszbg=="), "the same token");
 }
 
