@@ -1,0 +1,60 @@
+"""`nic53 serve` with an embedded store."""
+
+import base64
+import os
+import re
+import subprocess
+import tempfile
+import urllib.request
+
+from chromium import PATIENCE
+
+HOST = "home.example.org"
+SETTINGS = {"NIC53_ZONES": "example.org=EMBEDDED", "NIC53_SECRET": "the-secret-of-the-browser-tests-0123456789"}
+
+
+class Gateway:
+    """A running gateway, and the token of its one host."""
+
+    def __init__(self) -> None:
+        self.folder = tempfile.TemporaryDirectory()
+        self.log = open(f"{self.folder.name}/log", "w")
+        command = ["serve", "--http", "127.0.0.1:0", "--dns", "off"]
+        self.process = self.start(command, stdout=subprocess.PIPE, stderr=self.log)
+        line = self.process.stdout.readline()
+        listening = re.match(r"nic53 listening on http://127\.0\.0\.1:(\d+) ", line)
+        assert listening, f"nic53 serve: expected where it listens, got {line!r}"
+        self.port = int(listening[1])
+        minted = self.start(["token", HOST], stdout=subprocess.PIPE)
+        self.token = minted.communicate()[0].strip()
+
+    def start(self, arguments: list[str], **streams) -> subprocess.Popen:
+        """Starts nic53 in the folder, and without any setting of the caller's."""
+        environment = {"PATH": os.environ["PATH"], "HOME": self.folder.name, **SETTINGS}
+        return subprocess.Popen(
+            [os.environ["NIC53"], *arguments], cwd=self.folder.name, env=environment, text=True, **streams
+        )
+
+    def stop(self) -> None:
+        """Ends it and removes what it kept."""
+        self.process.terminate()
+        self.process.wait(PATIENCE)
+        self.process.stdout.close()
+        self.log.close()
+        self.folder.cleanup()
+
+    def set(self, address: str) -> None:
+        """Moves the record as a router does."""
+        self.ask(f"myip={address}")
+
+    def address(self) -> str:
+        """The address in the record."""
+        return self.ask("myip=no").removeprefix("nochg ")
+
+    def ask(self, query: str) -> str:
+        """The reply to an update."""
+        credentials = base64.b64encode(f"{HOST}:{self.token}".encode()).decode()
+        url = f"http://127.0.0.1:{self.port}/nic/update?hostname={HOST}&{query}"
+        request = urllib.request.Request(url, headers={"Authorization": f"Basic {credentials}"})
+        with urllib.request.urlopen(request, timeout=PATIENCE) as reply:
+            return reply.read().decode()

@@ -1,0 +1,107 @@
+"""Some sites on one port: the gateway's, which passes everything on to it, and others with pages."""
+
+import http.client
+import ssl
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.message import Message
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from chromium import PATIENCE
+
+GATEWAY = "gw.test"
+CERTIFICATE = Path(__file__).parent.parent / "it/support/tls.pem"
+
+
+@dataclass
+class Exchange:
+    """A request that the browser sent to the gateway's site, and the gateway's reply."""
+
+    target: str
+    headers: Message
+    status: int
+    reply_headers: Message
+    body: str
+
+
+class Sites:
+    """The sites, over http or https."""
+
+    def __init__(self, scheme: str, gateway_port: int) -> None:
+        self.scheme = scheme
+        self.gateway_port = gateway_port
+        # Pages by name of the site and path.
+        self.pages: dict[tuple[str, str], str] = {}
+        self.exchanges: list[Exchange] = []
+        self.changed = threading.Condition()
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler(self))
+        if scheme == "https":
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(CERTIFICATE)
+            # The handshake is made by the thread of the connection, not by the one that accepts.
+            self.server.socket = context.wrap_socket(
+                self.server.socket, server_side=True, do_handshake_on_connect=False
+            )
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def stop(self) -> None:
+        """Closes the port."""
+        self.server.shutdown()
+        self.server.server_close()
+
+    def url(self, site: str, target: str, account: str = "") -> str:
+        """The URL of a page; `account` is `USER:PASSWORD@`."""
+        return f"{self.scheme}://{account}{site}:{self.port}{target}"
+
+    def wait_for(self, wanted: Callable[[Exchange], bool]) -> Exchange:
+        """The first exchange of this kind, once it took place."""
+        with self.changed:
+            found = self.changed.wait_for(lambda: next(filter(wanted, self.exchanges), None), timeout=PATIENCE)
+            assert found, f"no such exchange in {[(seen.target, seen.status) for seen in self.exchanges]}"
+            return found
+
+    def pass_on(self, request: BaseHTTPRequestHandler) -> Exchange:
+        """Passes a request on to the gateway, and keeps what was said."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.gateway_port, timeout=PATIENCE)
+        connection.request(request.command, request.path, headers=dict(request.headers))
+        reply = connection.getresponse()
+        body = reply.read().decode()
+        connection.close()
+        exchange = Exchange(request.path, request.headers, reply.status, reply.headers, body)
+        with self.changed:
+            self.exchanges.append(exchange)
+            self.changed.notify_all()
+        return exchange
+
+
+def handler(sites: Sites) -> type[BaseHTTPRequestHandler]:
+    """What answers the requests of these sites."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            site = self.headers["Host"].split(":")[0]
+            page = sites.pages.get((site, self.path))
+            if page is not None:
+                self.answer(200, {"Content-Type": "text/html; charset=utf-8"}, page)
+            elif site == GATEWAY:
+                exchange = sites.pass_on(self)
+                self.answer(exchange.status, dict(exchange.reply_headers), exchange.body)
+            else:
+                self.answer(404, {}, "")
+
+        def answer(self, status: int, headers: dict[str, str], body: str) -> None:
+            self.send_response_only(status)
+            for name, value in headers.items():
+                if name.lower() not in ("content-length", "connection"):
+                    self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body.encode())))
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            """Nothing: a browser's own requests would bury the tests."""
+
+    return Handler
