@@ -11,6 +11,7 @@ mod durability;
 mod export;
 mod fake_route53;
 mod first_start;
+mod functions;
 mod fuzz;
 mod model;
 mod moto;
