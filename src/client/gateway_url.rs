@@ -76,7 +76,17 @@ impl FromStr for GatewayUrl {
         if host.is_empty() {
             return Err(expected.to_owned());
         }
-        let port = authority.port_u16().unwrap_or(if https { 443 } else { 80 });
+        let port = match authority.port_u16() {
+            None if authority.as_str() == authority.host() => {
+                if https {
+                    443
+                } else {
+                    80
+                }
+            }
+            None | Some(0) => return Err(format!("{expected}: with a port of 1 to 65535, or without one")),
+            Some(port) => port,
+        };
         Ok(Self { https, host, port, prefix: prefix(uri.path()).to_owned() })
     }
 }
@@ -143,6 +153,9 @@ mod tests {
             "https://dyn.example.org/user:token@x",
             "https://dyn.example.org/nic/update?hostname=a.b",
             "https://dyn.example.org/#top",
+            "https://dyn.example.org:99999",
+            "https://dyn.example.org:0",
+            "https://dyn.example.org:/",
             "https://dyn example.org",
         ] {
             let error = given.parse::<GatewayUrl>().unwrap_err();

@@ -136,6 +136,24 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_cannot_be_read_is_not_called_damaged() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("update.json")).unwrap();
+        let error = peek(folder.path()).unwrap_err();
+        let expected = "nothing is remembered: expected a file that you may read";
+        assert!(error.contains("update.json: Is a directory") && error.ends_with(expected), "{error}");
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_is_named_with_what_follows() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("state"), "").unwrap();
+        let error = StateFile::take(&folder.path().join("state/nic53")).err().unwrap();
+        let follows = "nothing is remembered until the next run: expected a folder that you may write";
+        assert!(error.contains("state/nic53: Not a directory") && error.contains(follows), "{error}");
+    }
+
+    #[test]
     fn a_damaged_file_is_reported() {
         let folder = tempfile::tempdir().unwrap();
         let file = StateFile::take(folder.path()).unwrap();
