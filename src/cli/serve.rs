@@ -2,6 +2,7 @@
 
 mod dns_address;
 mod first_start;
+mod route53_zones;
 mod secret;
 mod signals;
 
@@ -16,7 +17,7 @@ use self::{
 };
 use super::{
     print,
-    settings::{DEFAULT_ZONES, SettingArgs, StoreArgs, StoreKind},
+    settings::{SettingArgs, StoreArgs, StoreKind},
     values, warn,
 };
 use crate::{
@@ -65,6 +66,9 @@ pub(super) struct Serve {
     settings: SettingArgs,
 }
 
+/// The program and its version, for the first lines of a server.
+const VERSION: &str = concat!("nic53 ", env!("CARGO_PKG_VERSION"));
+
 /// How long the end of the server waits for the log to be read.
 const LOG_TIME: Duration = Duration::from_secs(1);
 
@@ -81,6 +85,8 @@ impl Serve {
     /// Serves until a signal stops it.
     async fn serve(self) -> Result<(), Problem> {
         let (settings, source) = self.settings.settings(&self.store)?;
+        let typed = |Problem(text)| Problem(self.settings.as_typed(&text));
+        self.store.check_ids(&settings.zones).map_err(typed)?;
         for name in super::unknown_variables() {
             warn(&format!("{name} is set and means nothing to nic53: expected a name that `nic53 serve --help` lists"));
         }
@@ -115,7 +121,8 @@ impl Serve {
         let export = listen_for_export(self, log);
         let dns_address = dns.as_ref().and_then(DnsSockets::address);
         let http_address = announce(&http, DnsAddress(dns_address))?;
-        if is_first_start && settings.zones.to_string() == DEFAULT_ZONES {
+        print(&format!("{VERSION}: {} in the embedded store in {}\n", settings.zones, data.display()));
+        if is_first_start {
             print(&first_start::instructions(&settings, &secrets, http_address, dns_address).await.unwrap_or_default());
         }
         let (stopping, stopped) = watch::channel(false);
@@ -151,7 +158,15 @@ async fn serve_route53(http: TcpListener, settings: Settings, source: &Source, l
     let secrets = Provider::read(source, Some(&aws), log).await?;
     let stop = StopSignal::listen()?;
     announce(&http, DnsAddress(None))?;
-    serve_http(http, Gateway::new(settings, secrets, Route53::new(&aws), log), log, stop).await;
+    print(&format!("{VERSION}: {} in Route 53\n", settings.zones));
+    let zones = settings.zones.clone();
+    let gateway = Gateway::new(settings, secrets, Route53::new(&aws), log);
+    let http = serve_http(http, gateway, log, stop);
+    tokio::pin!(http);
+    tokio::select! {
+        () = &mut http => {}
+        () = route53_zones::warn_about(&aws, &zones, log) => http.await,
+    }
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use super::{values, warn};
 use crate::{
     log::{Format, Log},
     problem::Problem,
-    protocol::token::Secrets,
+    protocol::{token::Secrets, zone::Zones},
     secrets::{Provider, Source},
     settings::{Settings, VARIABLES, Variable},
 };
@@ -38,6 +38,41 @@ pub(super) struct StoreArgs {
     /// The folder of the embedded store and of its secret
     #[arg(long, env = "NIC53_DATA", value_name = "DIR", default_value = "./nic53-data")]
     pub data: PathBuf,
+}
+
+impl StoreArgs {
+    /// Whether the ids of the zones fit the store: those of Route 53 are of no use in the embedded store, which would
+    /// answer `good` to everybody while Route 53 never hears of it.
+    ///
+    /// # Errors
+    ///
+    /// If an id is one of the other store.
+    pub(super) fn check_ids(&self, zones: &Zones) -> Result<(), Problem> {
+        let expected = match self.store {
+            StoreKind::Embedded => {
+                "expected --store route53 for it, or another id, such as EMBEDDED, for the embedded store"
+            }
+            StoreKind::Route53 => "expected the id of a hosted zone in Route 53, such as Z0123ABC, or --store embedded",
+        };
+        let fits = |id: &str| match self.store {
+            StoreKind::Embedded => !is_of_route53(id),
+            StoreKind::Route53 => id != "EMBEDDED" && id.bytes().all(is_upper),
+        };
+        match zones.iter().find(|zone| !fits(zone.id.as_str())) {
+            Some(zone) => Err(Problem(format!("NIC53_ZONES: {}={}: {expected}", zone.name, zone.id))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whether an id looks like one that Route 53 gave: `Z`, then upper-case letters and digits, eight or more in all.
+fn is_of_route53(id: &str) -> bool {
+    id.starts_with('Z') && id.len() >= 8 && id.bytes().all(is_upper)
+}
+
+/// Whether a byte is an upper-case letter or a digit.
+fn is_upper(byte: u8) -> bool {
+    byte.is_ascii_uppercase() || byte.is_ascii_digit()
 }
 
 /// The gateway's settings, as flags or from the environment.
@@ -128,7 +163,7 @@ impl SettingArgs {
     }
 
     /// An error of the settings, with the flags that were typed in place of their variables.
-    fn as_typed(&self, error: &str) -> String {
+    pub(super) fn as_typed(&self, error: &str) -> String {
         let is_part = |letter: char| letter.is_ascii_uppercase() || letter.is_ascii_digit() || letter == '_';
         let mut typed = String::new();
         let mut rest = error;

@@ -108,7 +108,7 @@ const EXAMPLES: &str = "Examples:
   nic53 update --interface eth0 --ipv4 auto
   nic53 update --command 'ssh router show-address' --dry-run
   nic53 update --every 5m
-  nic53 update --quiet                            (from cron: only news)";
+  nic53 update --quiet";
 
 impl UpdateCommand {
     /// One round, or one after the other until the process is ended.

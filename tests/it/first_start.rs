@@ -39,12 +39,33 @@ fn what_the_first_start_prints_works_as_printed() {
         .args(&["token", "router.home.example"])
         .start()
         .finish();
-    assert!(to_paste(&printed, "Password").ends_with(token.stdout.trim()), "{token:?}");
+    assert!(to_paste(&printed, "curl").contains(&format!(":{} ", token.stdout.trim())), "{token:?}");
+    // A router cannot reach loopback.
+    assert!(printed.contains("A router cannot use 127.0.0.1:") && !printed.contains("Password"), "{printed}");
 
     drop(first);
     let second = nic53(data);
     second.wait_for("its addresses", |said| said.stdout.contains(" and dns ").then_some(()));
     assert!(!second.streams().stdout.contains("curl"), "the token is printed once");
+}
+
+#[test]
+fn the_first_lines_name_the_version_the_zones_and_the_store() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let data = folder.path().to_str().expect("a path that is text");
+    let zones = "example.org=FIRST,example.net=SECOND";
+    let server = program(env!("CARGO_BIN_EXE_nic53"))
+        .settings(&[("NIC53_ZONES", zones), ("NIC53_DATA", data), ("NIC53_SECRT", "x")])
+        .args(&["serve", "--http", "127.0.0.1:0", "--dns", "off"])
+        .start();
+    let version = env!("CARGO_PKG_VERSION");
+    let expected = format!("\nnic53 {version}: {zones} in the embedded store in {data}\n");
+    server.wait_for("its zones", |said| said.stdout.contains(&expected).then_some(()));
+    // The first start makes a secret, and prints what to paste for the first of the zones.
+    server.wait_for("its recipe", |said| said.stdout.contains("curl -u router.example.org:").then_some(()));
+    server.wait_for("the unknown name", |said| {
+        said.stderr.contains("NIC53_SECRT is set and means nothing").then_some(())
+    });
 }
 
 #[test]

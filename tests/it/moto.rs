@@ -217,6 +217,15 @@ fn a_zone_that_route53_does_not_have_is_dnserr() {
 
     assert_eq!(answer, "503 dnserr");
     gateway.logged(&["home.example.com", "NoSuchHostedZone"]);
+    // It was said at the start already.
+    gateway.logged(&["warning", "NIC53_ZONES: example.com=ZNOTTHERE", "expected the id of a hosted zone"]);
+}
+
+#[test]
+fn the_id_of_another_zone_is_warned_about_at_the_start() {
+    let zone = Zone::create(&[]);
+    let gateway = zone.gateway(&[("NIC53_ZONES", &format!("example.net={}", zone.id))]);
+    gateway.logged(&["warning", "this is the id of example.com: expected the id of the hosted zone example.net"]);
 }
 
 /// What nic53 answers: the status and the body.
@@ -416,7 +425,9 @@ impl Moto {
         let calls = said
             .stderr
             .lines()
-            .filter(|line| line.contains(&format!("/hostedzone/{zone}")) && !line.contains(BY_THE_TEST));
+            .filter(|line| line.contains(&format!("/hostedzone/{zone}")) && !line.contains(BY_THE_TEST))
+            // The look at each zone at the start.
+            .filter(|line| !line.contains("maxitems=1 "));
         calls.map(str::to_owned).collect()
     }
 }

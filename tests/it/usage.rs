@@ -40,6 +40,11 @@ fn flags_of_serve() {
         (&["serve", "--store", "sqlite"], &["--store sqlite: expected one of embedded, route53"]),
         (&["serve", "--htp", "127.0.0.1:1"], &["--htp: nic53 serve has no such flag: expected --http"]),
         (&["serve", "--secret", "x"], &["--secret: nic53 serve has no such flag: expected"]),
+        (&["serve", "--zones", "example.org=Z0123ABC"], &["example.org=Z0123ABC: expected --store route53"]),
+        (
+            &["serve", "--store", "route53", "--zones", "example.org=EMBEDDED", "--secret-file", "nowhere"],
+            &["example.org=EMBEDDED: expected the id of a hosted zone in Route 53"],
+        ),
         (&["serve", "now"], &["`now`: nic53 serve takes no such argument: expected"]),
         (&["serve", "--data", "/dev/null/x", "--dns", "off", "--http", "127.0.0.1:0"], &["/dev/null/x", "expected"]),
         (
