@@ -14,20 +14,6 @@ pub(super) fn warn(line: &str) {
     eprintln!("nic53: {line}");
 }
 
-/// A text that a stranger sent, made safe to print: every character that could move the cursor, break the line, change
-/// the direction of the text or hide in it becomes `?`.
-pub(super) fn clean(text: &str) -> String {
-    text.replace(|letter: char| letter.is_control() || is_invisible(letter), "?")
-}
-
-/// Whether a character is not seen itself but changes how others are seen: zero-width, bidirectional, separators, tags
-/// (Unicode 16, `Default_Ignorable_Code_Point` and UAX #9).
-fn is_invisible(letter: char) -> bool {
-    matches!(letter,
-        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
-}
-
 /// How output looks where it goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Style {

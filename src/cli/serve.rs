@@ -56,7 +56,7 @@ pub(super) struct Serve {
     #[arg(long, env = "NIC53_NAME_SERVER", value_name = "NAME=ADDRESS,…")]
     name_server: Option<NameServer>,
     /// The most names that a zone of the embedded store may have
-    #[arg(long, env = "NIC53_MAX_NAMES", value_name = "NUMBER", default_value_t = DEFAULT_MAX_NAMES)]
+    #[arg(long, env = "NIC53_MAX_NAMES", value_name = "NUMBER", default_value_t = DEFAULT_MAX_NAMES, value_parser = values::count)]
     max_names: usize,
     /// The store.
     #[command(flatten)]

@@ -23,6 +23,16 @@ pub(super) fn address(text: &str) -> Result<IpAddr, String> {
     text.trim().parse().map_err(|_| "expected an IP address, such as 203.0.113.7".to_owned())
 }
 
+/// Reads a number of names.
+///
+/// # Errors
+///
+/// If it is not a whole number of at least 1.
+pub(super) fn count(text: &str) -> Result<usize, String> {
+    let count = text.parse().ok().filter(|count| *count > 0);
+    count.ok_or_else(|| "expected a whole number of at least 1, such as 10000".to_owned())
+}
+
 /// Reads a generation.
 ///
 /// # Errors

@@ -183,7 +183,9 @@ impl Asked {
             return Err("no usable address given, and the source address is of the other family");
         }
         if !is_publishable(source, self.allow_private) {
-            return Err("no usable address given, and the source address is not to be published");
+            return Err(
+                "no usable address given, and the source address is private: expected myip, or NIC53_ALLOW_PRIVATE=true",
+            );
         }
         Ok(source)
     }

@@ -366,7 +366,7 @@ fn each_wrong_is_found() {
         let moved = "HTTP/1.1 301 Moved\r\nLocation: https://x/\x1b[2J\u{202e}\r\nContent-Length: 0\r\n\r\n".to_owned();
         Reply::closing(if request.contains("/nic/update") { moved } else { good(request) })
     });
-    hostile.is_found("challenge", "301 to https://x/?[2J?", "inadyn ends");
+    hostile.is_found("challenge", r"301 to https://x/\u{1b}[2J\u{202e}", "inadyn ends");
 
     let silent = Scripted::serve(|_| Reply { text: String::new(), closes: false });
     silent.is_found("challenge", "no answer within 2 s", "gateway runs");

@@ -45,6 +45,7 @@ fn flags_of_serve() {
             &["serve", "--store", "route53", "--zones", "example.org=EMBEDDED", "--secret-file", "nowhere"],
             &["example.org=EMBEDDED: expected the id of a hosted zone in Route 53"],
         ),
+        (&["serve", "--max-names", "many"], &["--max-names many: expected a whole number", "such as 10000"]),
         (&["serve", "now"], &["`now`: nic53 serve takes no such argument: expected"]),
         (&["serve", "--data", "/dev/null/x", "--dns", "off", "--http", "127.0.0.1:0"], &["/dev/null/x", "expected"]),
         (

@@ -60,7 +60,11 @@ fn judge(session: &Session, host: &str, now: i64) -> Step {
     let observed = describe(session, certificate.as_ref(), now);
     if let Err(error) = &session.trust {
         let (meaning, advice) = distrust(error, session.chain.len(), host);
-        return Step::wrong(NAME, format!("{observed}: {error}")).meaning(meaning).advice(advice);
+        let reason = match error {
+            Error::InvalidCertificate(problem) if is_authority(problem) => "an authority's (CA:TRUE)".to_owned(),
+            _ => error.to_string(),
+        };
+        return Step::wrong(NAME, format!("{observed}: {reason}")).meaning(meaning).advice(advice);
     }
     if certificate.is_some_and(|certificate| certificate.is_overdue(now)) {
         return Step::wrong(NAME, observed)
@@ -120,7 +124,7 @@ fn distrust(error: &Error, chain: usize, host: &str) -> (&'static str, String) {
         ),
         _ if is_authority(problem) => {
             return (
-                "it is the certificate of an authority (CA:TRUE, as `openssl req -x509` makes it), which many clients refuse as a server's",
+                "it is marked as the certificate of an authority, as `openssl req -x509` does, and many clients refuse such a one from a server",
                 own_certificate(host),
             );
         }

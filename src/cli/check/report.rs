@@ -7,9 +7,12 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::cli::{
-    output::{Colour, Style, clean},
-    print,
+use crate::{
+    cli::{
+        output::{Colour, Style},
+        print,
+    },
+    printable::printable,
 };
 
 /// How bad the result of a step is.
@@ -98,19 +101,19 @@ impl Step {
 
     /// With its meaning.
     pub(super) fn meaning(mut self, meaning: impl AsRef<str>) -> Self {
-        self.meaning = clean(meaning.as_ref());
+        self.meaning = printable(meaning.as_ref());
         self
     }
 
     /// With advice.
     pub(super) fn advice(mut self, advice: impl AsRef<str>) -> Self {
-        self.advice = clean(advice.as_ref());
+        self.advice = printable(advice.as_ref());
         self
     }
 
     /// A step without meaning and advice. Its texts are cleaned here, because they quote servers.
     fn new(name: &'static str, severity: Severity, observed: impl AsRef<str>) -> Self {
-        let observed = clean(observed.as_ref());
+        let observed = printable(observed.as_ref());
         Self { name, severity, observed, meaning: String::new(), advice: String::new() }
     }
 
