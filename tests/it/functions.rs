@@ -52,7 +52,7 @@ async fn ten_functions_that_change_a_host_each_are_good() {
     let good = all - u32::try_from(failed.len()).expect("few");
     assert!(good >= 95, "{good} of {all} are good, the others {failed:?}");
     results::record(
-        "Route 53 failing under concurrent clients",
+        "A Route 53 that is busy",
         &format!(
             "{COUNT} times, {COUNT} functions change a host each at once, and a change takes {} s",
             work().as_secs_f32()
