@@ -21,6 +21,7 @@ pub mod reply;
 pub mod request;
 pub mod roots;
 pub mod round;
+pub mod settings;
 pub mod sources;
 pub mod state;
 pub mod state_file;

@@ -18,10 +18,11 @@ use crate::{
     client::{
         config::{Config, ConfigError, open_to_others},
         gateway_url::host,
-        host::{Host, HostSettings, Setting},
+        host::Host,
         http::Http,
         outcome::{ExitStatus, HostOutcome},
         round::{Rules, round},
+        settings::{HostSettings, Setting},
         state::ClientState,
         state_file::{self, StateFile},
     },

@@ -13,8 +13,8 @@ use std::{
 use zeroize::Zeroizing;
 
 use super::{
-    host::{HostSettings, Setting},
     ini::{self, IniEntry, IniSection},
+    settings::{HostSettings, Setting},
     trust::trust_command_of,
 };
 use crate::protocol::hostname::HostName;

@@ -1,6 +1,6 @@
 //! Where the addresses of a host come from.
 
-use super::host::{HostSettings, Setting};
+use super::settings::{HostSettings, Setting};
 use crate::protocol::{
     address::{ByFamily, Family, is_publishable},
     element::Element,

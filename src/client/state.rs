@@ -236,7 +236,7 @@ fn hashed(parts: &[&str]) -> String {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::host::{HostSettings, Setting},
+        super::settings::{HostSettings, Setting},
         *,
     };
 

@@ -107,7 +107,8 @@ mod tests {
 
     use super::{
         super::{
-            host::{Host, HostSettings, Setting},
+            host::Host,
+            settings::{HostSettings, Setting},
             state::MaxWait,
         },
         *,

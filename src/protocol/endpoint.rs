@@ -39,7 +39,7 @@ impl Endpoint {
     /// The endpoint of a path, if there is one. `asks` says whether a query or a form came with it.
     ///
     /// The path is percent-decoded, repeated and trailing slashes do not count, and one unknown
-    /// first segment, such as a stage, is dropped if a known path follows. [`OWN_WORDS`] never are, so
+    /// first segment, such as a stage, is dropped if a known path follows. The words of our own paths never are, so
     /// that a proxy's rules for paths hold.
     pub fn of(path: &str, asks: bool) -> Option<Self> {
         // A target without it is a host name that a client took for a path.
