@@ -17,7 +17,7 @@ use aws_smithy_http_client::{
     tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
 };
 
-/// The longest that one call to AWS may take, including its retries.
+/// The longest that one call to AWS may take, its retries included but for those after a busy answer.
 pub const CALL_LIMIT: Duration = Duration::from_millis(4500);
 
 /// The longest that one attempt may take.

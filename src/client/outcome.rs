@@ -241,7 +241,7 @@ impl Status {
     }
 }
 
-/// The message that these were asked for in vain, if there are any.
+/// The message that these could not be updated, if there are any.
 fn not_published(unpublished: &[String]) -> Option<String> {
     let message = || format!("the gateway does not publish {}, which was asked for", unpublished.join(","));
     (!unpublished.is_empty()).then(message)
@@ -350,7 +350,7 @@ mod tests {
         ]
     }
 
-    /// Nothing changed, and these were asked for in vain.
+    /// Nothing changed, and these could not be updated.
     fn unchanged(unpublished: &[&str], age: u64) -> Status {
         let addresses = serde_json::from_str(r#"{"v4":["192.0.2.1"]}"#).unwrap();
         let unpublished = unpublished.iter().map(|address| (*address).to_owned()).collect();

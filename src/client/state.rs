@@ -316,7 +316,7 @@ mod tests {
         for other in [&corrected, &settings(None, setting("hostname -i"))] {
             assert_eq!(state.trouble(other, 1001), None);
         }
-        // Who corrects it in vain waits longer than before.
+        // A correction that does not help waits longer than before.
         assert_eq!(state.failed(&corrected, "dnserr", MaxWait::Refusing, 1001), 1121);
         assert!(state.trouble(&corrected, 1002).is_some());
     }

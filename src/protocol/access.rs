@@ -92,7 +92,7 @@ impl<'a> Access<'a> {
     }
 
     /// Whether the password is the token of a scope at a name in a zone, under any secret. All of them
-    /// are compared, always: the time says nothing about which of them is near.
+    /// are compared, always, so the time does not show which one nearly fits.
     fn is_token(self, password: &Password, scope: Scope, name: &HostName, zone: &Zone) -> Choice {
         let generation = self.generations.get(name).copied().unwrap_or(0);
         let compare = |secret: &Secret| password.is(&secret.mint(scope, name, zone, generation));
@@ -100,8 +100,8 @@ impl<'a> Access<'a> {
     }
 }
 
-/// The check of one password against the hosts of a request. Whoever asks, right or wrong, has each
-/// token computed once: the hosts of one zone have ancestors in common.
+/// The check of one password against the hosts of a request. Each token is computed once a request,
+/// whether or not the password is right: the hosts of one zone have ancestors in common.
 struct Check<'a, 'p> {
     /// What decides.
     access: Access<'a>,

@@ -10,9 +10,10 @@ use crate::protocol::{
     token::{self, Password},
 };
 
-/// The most hosts of one request (Dyn's limit). `docs/protocol.md` states it,
-/// `protocol-tests/more-than-twenty-hosts-are-numhost.txt`, the second reading of requests in
-/// `fuzz/targets/`, and `benches/`.
+/// The most hosts of one request (Dyn's limit). It is repeated in: `docs/protocol.md`, `design.md`,
+/// `security.md` and `nic53-update.md`; `meaning.rs`; the transcripts about `numhost` in
+/// `protocol-tests/`; the second reading in `fuzz/targets/`; `tests/it/properties.rs` and `timing.rs`;
+/// and `benches/lambda/`.
 pub const MAX_HOSTS: usize = 20;
 
 /// Who asks for an update, and of which hosts. What they are to become is
@@ -23,8 +24,8 @@ pub struct Update {
     pub user: Option<Result<HostName, NotFqdn>>,
     /// The password, which should be a token.
     pub password: Password,
-    /// The hosts in the order asked, malformed ones and repetitions included, and no more than show
-    /// that they are too many.
+    /// The hosts in the order asked, malformed ones and repetitions included, and at most one more
+    /// than the limit.
     pub hosts: Vec<Result<HostName, NotFqdn>>,
     /// How many hosts are asked for in all.
     pub host_count: usize,

@@ -95,8 +95,8 @@ impl Queue {
         let size = changes.iter().map(Size::of).fold(Size::default(), Size::plus);
         let zone = self.zone(zone_id);
         zone.waiting().push_back(Entry { changes, size, budget: budget.clone(), outcome, _turn: turn });
-        // A task, since a request whose client has gone must not take the others' batch with it. There
-        // is one for each request, so that none waits in vain; most find the queue empty.
+        // A task, since a request whose client has gone must not take the others' batch with it. Each
+        // request starts one, so no change is left in the queue; most find it empty.
         let client = self.client.clone();
         tokio::spawn(async move { zone.send_waiting(&client).await });
         match timeout_at(budget.deadline(), answered).await {
@@ -140,8 +140,8 @@ impl Zone {
         taken
     }
 
-    /// Sends a batch until its requests are answered. If it is refused, and not of one request, gives
-    /// back its halves. `grows`: what comes while Route 53 is busy joins it.
+    /// Sends a batch until its requests are answered. If it is refused, and of several requests,
+    /// returns its halves. If `grows`, changes that arrive while Route 53 is busy are added.
     async fn send(&self, client: &Client, mut group: Vec<Entry>, grows: bool) -> Option<(Vec<Entry>, Vec<Entry>)> {
         let mut retry = Retry::new();
         loop {

@@ -33,9 +33,9 @@ pub(super) enum Kind {
     Busy,
     /// Route 53 failed or was not reached. It may have done what was asked.
     Fault,
-    /// Route 53 refused what was asked.
+    /// Route 53 refused what was asked. A smaller batch may pass.
     Refused,
-    /// No other attempt would fare better.
+    /// No other attempt can succeed, not even with a smaller batch.
     Final,
 }
 
@@ -50,7 +50,7 @@ pub(super) struct Failure {
 
 /// The attempts of one call.
 pub(super) struct Retry {
-    /// Attempts that failed otherwise than busy.
+    /// Attempts that failed, busy answers not counted.
     faults: u32,
     /// Busy answers.
     busy: i32,
