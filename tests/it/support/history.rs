@@ -230,10 +230,13 @@ impl<'a> History<'a> {
         // If a read failed, the line of every host says so.
         let lists = self.calls_of(request, Operation::List);
         let went_well = |call: &&Call<'_>| call.answered.is_some_and(|(when, well)| well && when <= exchange.ended);
-        // It may have waited in vain: for its turn, or for the batch before its own.
-        let waited = exchange.took > IN_TIME.saturating_sub(Duration::from_millis(20));
-        let all_read = !lists.is_empty() && lists.iter().all(|call| went_well(call) || call.busy);
-        let unread = failed_before_sending && !(waited && all_read);
+        // Busy answers were followed by other calls, unless the reply had to be out.
+        let read = |call: &&Call<'_>| went_well(call) || call.busy && call.answered.is_some();
+        let all_read = !lists.is_empty() && lists.iter().all(read);
+        // It may have waited in vain: for its turn, for a read, or for the batch before its own.
+        let waited = exchange.took >= PATIENT;
+        let unread = failed_before_sending && !all_read;
+        let maybe_unread = failed_before_sending && waited;
         if failed {
             let well = if failed_before_sending { all_read && !waited } else { sent.iter().any(went_well) };
             if well || lists.is_empty() && !waited {
@@ -248,6 +251,7 @@ impl<'a> History<'a> {
         for ((host, leave), line) in exchange.hosts.iter().zip(&reply.lines) {
             let fits = match leave {
                 Leave::LeftAlone | Leave::Ours if unread => line == "dnserr",
+                Leave::LeftAlone | Leave::Ours if maybe_unread && line == "dnserr" => true,
                 Leave::LeftAlone | Leave::NotCovered => line == "nohost",
                 Leave::Ours => self.explained(request, exchange, end, host, |plan| {
                     let as_sent = match &batch {
