@@ -14,7 +14,7 @@ use aws_sdk_route53::{
 };
 use futures_util::{StreamExt, stream};
 
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout_at};
 
 use self::queue::Queue;
 use super::{Budget, Store, Turn, turns::Turns};
@@ -128,8 +128,10 @@ impl SharedPage<'_> {
 impl Store for Route53 {
     async fn turn(&self, grants: &[&Grant<'_>], budget: &Budget) -> Result<Turn, Problem> {
         let turn = self.turns.take(grants.iter().map(|grant| grant.host()));
-        let late = |_| Problem("an earlier request for the same host is still under way".to_owned());
-        timeout_at(budget.deadline(), turn).await.map_err(late)
+        let late = || Problem("an earlier request for the same host is still under way".to_owned());
+        let turn = timeout_at(budget.deadline(), turn).await.map_err(|_| late())??;
+        // A turn that comes with the deadline is too late for a call.
+        if Instant::now() < budget.deadline() { Ok(turn) } else { Err(late()) }
     }
 
     async fn record_sets(&self, grants: &[&Grant<'_>], budget: &Budget) -> Result<Vec<Current>, Problem> {
