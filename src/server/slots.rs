@@ -59,12 +59,12 @@ impl Slots {
         Self { limit, open: Arc::default() }
     }
 
-    /// A slot for a connection of this peer. If none is free, an idle connection is evicted; `None`
-    /// if all are busy.
+    /// A slot for a connection of this peer. If none is free, an idle connection is evicted, or a busy
+    /// one of a network that has more connections than the peer's; `None` if there is neither.
     pub(crate) fn take(&self, peer: IpAddr) -> Option<Slot> {
         let mut open = self.lock();
         if open.connections.len() >= self.limit {
-            open.evict_one()?;
+            open.evict_one().or_else(|| open.evict_busy(network(peer)))?;
         }
         let number = open.next;
         open.next += 1;
@@ -90,14 +90,37 @@ impl Open {
     /// Evicts the oldest idle connection of the network with the most connections, so that whoever
     /// opens many loses their own. `None` if all are busy.
     fn evict_one(&mut self) -> Option<()> {
-        let mut per_network = HashMap::<IpAddr, usize>::new();
-        for connection in self.connections.values() {
-            *per_network.entry(connection.network).or_default() += 1;
-        }
+        let count = self.count();
         let idle = self.connections.iter().filter(|(_, connection)| !connection.busy.load(Ordering::Relaxed));
         let (number, _) =
-            idle.max_by_key(|(number, connection)| (per_network.get(&connection.network), Reverse(**number)))?;
+            idle.max_by_key(|(number, connection)| (count.get(&connection.network), Reverse(**number)))?;
         let number = *number;
+        self.evict(number)
+    }
+
+    /// Evicts the oldest connection of the network with the most, if that has two more than the
+    /// newcomer's: a network whose requests all wait must not keep another out.
+    fn evict_busy(&mut self, newcomer: IpAddr) -> Option<()> {
+        let count = self.count();
+        let of = |network: &IpAddr| count.get(network).copied().unwrap_or(0);
+        let all = self.connections.iter();
+        let (number, connection) =
+            all.max_by_key(|(number, connection)| (of(&connection.network), Reverse(**number)))?;
+        let (number, network) = (*number, connection.network);
+        (of(&network) >= of(&newcomer) + 2).then(|| self.evict(number))?
+    }
+
+    /// The connections of each network.
+    fn count(&self) -> HashMap<IpAddr, usize> {
+        let mut count = HashMap::<IpAddr, usize>::new();
+        for connection in self.connections.values() {
+            *count.entry(connection.network).or_default() += 1;
+        }
+        count
+    }
+
+    /// Evicts a connection.
+    fn evict(&mut self, number: u64) -> Option<()> {
         self.connections.remove(&number)?.evicted.notify_one();
         Some(())
     }
@@ -175,6 +198,19 @@ mod tests {
         assert!(take(&slots, "192.0.2.1").is_none());
         drop(busy);
         assert!(take(&slots, "192.0.2.1").is_some());
+    }
+
+    #[test]
+    fn a_busy_connection_gives_way_if_its_network_has_two_more_than_the_newcomers() {
+        let slots = Slots::new(2);
+        let first = take(&slots, "192.0.2.1").unwrap();
+        let second = take(&slots, "192.0.2.1").unwrap();
+        let busy = (first.busy(), second.busy());
+        let honest = take(&slots, "192.0.2.2").unwrap();
+        assert_eq!(numbers(&slots), [second.number, honest.number]);
+        let answering = honest.busy();
+        assert!(take(&slots, "192.0.2.2").is_none() && take(&slots, "192.0.2.3").is_none());
+        drop((busy, answering));
     }
 
     #[test]
