@@ -156,7 +156,9 @@ fn is_known_path(path: &str, asks: bool) -> bool {
         return decoded.starts_with('/');
     }
     let never = "nic update v2 v3 checkip ip myip healthz ui present cleanup register . ..";
-    if never.split(' ').any(|word| word == words[0]) {
+    let stage = words[0].to_lowercase();
+    let odd = stage.chars().any(|letter| !matches!(letter, 'a'..='z' | '0'..='9' | '-' | '_' | '$' | '.'));
+    if odd || words[0].contains(|letter: char| !letter.is_ascii()) || never.split(' ').any(|word| word == stage) {
         return false;
     }
     match path.split_once('/') {

@@ -90,12 +90,19 @@ impl Endpoint {
     /// The endpoint of what follows the first segment, if that may be a stage.
     fn behind_stage(segments: &[&str], asks: bool) -> Option<Self> {
         match segments {
-            [first, ..] if OWN_WORDS.contains(first) => None,
+            [first, ..] if !may_be_stage(first) => None,
             [_] => asks.then_some(Self::Update),
             [_, rest @ ..] => Self::known(rest),
             [] => None,
         }
     }
+}
+
+/// Whether a first segment may be a stage: letters, digits, `-`, `_`, `$` and `.`, and none of
+/// [`OWN_WORDS`] in any case. A proxy may compare without case, or cut at a `;`.
+fn may_be_stage(segment: &str) -> bool {
+    let is_plain = segment.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"-_$.".contains(&octet));
+    is_plain && !OWN_WORDS.iter().any(|word| word.eq_ignore_ascii_case(segment))
 }
 
 #[cfg(test)]
@@ -142,6 +149,11 @@ mod tests {
             ("/../nic/update", true, None),
             ("/%2e%2e/nic/update", true, None),
             ("/./nic/update", true, None),
+            ("/CheckIP/update", true, None),
+            ("/checkip%20/update", true, None),
+            ("/checkip;x/update", true, None),
+            ("/..;/nic/update", true, None),
+            ("/%252e%252e/nic/update", true, None),
             ("/register/update", true, None),
             ("/nic", true, None),
             ("/v2", true, None),
