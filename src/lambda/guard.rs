@@ -33,7 +33,9 @@ pub(super) fn guard(event: &Value) -> Guarded {
     let body = event["body"].as_str().unwrap_or_default();
     // Base64 makes four octets of three.
     let too_large = body.len() > if encoded { MAX_FORM / 3 * 4 + 4 } else { MAX_FORM };
-    let can_be_read = !too_large && (!encoded || BASE64_STANDARD.decode(body).is_ok());
+    let decoded = (encoded && !too_large).then(|| BASE64_STANDARD.decode(body));
+    let too_large = too_large || matches!(&decoded, Some(Ok(form)) if form.len() > MAX_FORM);
+    let can_be_read = !too_large && !matches!(decoded, Some(Err(_)));
     let mut guarded = json!({
         "path": target(event),
         "headers": visible,

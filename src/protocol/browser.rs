@@ -21,8 +21,9 @@ pub fn other_site(headers: &HeaderMap) -> Option<&'static str> {
         return (!sites.all(is_ours)).then_some("it comes from another site's page, as Sec-Fetch-Site says");
     }
     let host = headers.get(HOST);
-    if let Some(origin) = headers.get(ORIGIN) {
-        return (!names(origin, host)).then_some("it comes from another site's page, as Origin says");
+    if headers.contains_key(ORIGIN) {
+        let is_ours = headers.get_all(ORIGIN).iter().all(|origin| names(origin, host));
+        return (!is_ours).then_some("it comes from another site's page, as Origin says");
     }
     let referer = headers.get(REFERER)?;
     (!names(referer, host)).then_some("it comes from another site's page, as Referer says")

@@ -56,7 +56,7 @@ fn the_first_lines_name_the_version_the_zones_and_the_store() {
     let zones = "example.org=FIRST,example.net=SECOND";
     let server = program(env!("CARGO_BIN_EXE_nic53"))
         .settings(&[("NIC53_ZONES", zones), ("NIC53_DATA", data), ("NIC53_SECRT", "x")])
-        .args(&["serve", "--http", "127.0.0.1:0", "--dns", "off"])
+        .settings(&[("NIC53_HTTP", "127.0.0.1:0"), ("NIC53_DNS", "off")])
         .start();
     let version = env!("CARGO_PKG_VERSION");
     let expected = format!("\nnic53 {version}: {zones} in the embedded store in {data}\n");
