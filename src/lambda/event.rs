@@ -254,7 +254,9 @@ mod tests {
             (65_536, false, true),
             (65_537, false, false),
             (65_536, true, true),
-            (87_384, true, true),
+            // Four characters are three octets: 65,535 and 65,538.
+            (87_380, true, true),
+            (87_384, true, false),
             (87_388, true, false),
         ] {
             let event = json!({"body": "A".repeat(length), "isBase64Encoded": encoded});
