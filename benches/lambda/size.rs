@@ -7,8 +7,8 @@ use crate::{
     table::{Table, mb},
 };
 
-/// The most that the archive may have, in octets.
-const MOST_ARCHIVE: u64 = 3_000_000;
+/// The most that the archive may have, in octets. `lambda_http` and what it needs is a tenth of it.
+const MOST_ARCHIVE: u64 = 3_500_000;
 
 /// Sizes of the archive, the binary and each group's code.
 pub fn table(tools: &Path, missed: &mut Vec<String>) -> String {
