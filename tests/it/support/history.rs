@@ -235,7 +235,8 @@ impl<'a> History<'a> {
         let all_read = !lists.is_empty() && lists.iter().all(read);
         // It may have waited in vain: for its turn, for a read, or for the batch before its own.
         let waited = exchange.took >= PATIENT;
-        let unread = failed_before_sending && !all_read;
+        // A read that failed may have gone well at the next attempt, and the wait came after it.
+        let unread = failed_before_sending && !all_read && !waited;
         let maybe_unread = failed_before_sending && waited;
         if failed {
             let well = if failed_before_sending { all_read && !waited } else { sent.iter().any(went_well) };
