@@ -27,8 +27,11 @@ const MAX_TARGET: usize = 65_534;
 
 /// Path and query, percent-encoded; `None` if they are longer than any URI may be.
 pub(super) fn target(event: &Value) -> Option<String> {
-    let path = event["rawPath"].as_str().or(event["path"].as_str()).unwrap_or_default();
-    let path = without_stage(path, event["requestContext"]["stage"].as_str().unwrap_or_default());
+    let path = match event["rawPath"].as_str() {
+        Some(path) => without_stage(path, event["requestContext"]["stage"].as_str().unwrap_or_default()),
+        // Neither a REST API nor a load balancer leaves a stage in the path.
+        None => event["path"].as_str().unwrap_or_default(),
+    };
     let path = utf8_percent_encode(path.trim_start_matches('/'), PATH);
     let query = query(event);
     let target = format!("/{path}?{}", utf8_percent_encode(&query, QUERY));
