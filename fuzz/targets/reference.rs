@@ -180,8 +180,18 @@ fn is_of_other_site(headers: &HeaderMap) -> bool {
     if !sites.is_empty() {
         return sites.iter().any(|site| site != "same-origin" && site != "none");
     }
-    let Some(url) = all("origin").into_iter().next().or(all("referer").into_iter().next()) else { return false };
-    let Some(host) = all("host").into_iter().next() else { return true };
+    let Some(host) = all("host").into_iter().next() else {
+        return !(all("origin").is_empty() && all("referer").is_empty());
+    };
+    let origins = all("origin");
+    if origins.is_empty() {
+        return all("referer").first().is_some_and(|url| is_of_other_authority(url, &host));
+    }
+    origins.iter().any(|url| is_of_other_authority(url, &host))
+}
+
+/// Whether a URL of a page names another authority than this `Host`.
+fn is_of_other_authority(url: &str, host: &str) -> bool {
     if !url.bytes().chain(host.bytes()).all(|byte| matches!(byte, b' '..=b'~' | b'\t')) {
         return true;
     }
