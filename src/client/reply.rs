@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::http::HttpReply;
-use crate::protocol::reply::ReturnCode;
+use crate::protocol::{meaning::EVERY_CODE, reply::ReturnCode};
 
 /// Reads a reply to an update of that many hosts: the code of each, in order. `None` if it is not a
 /// reply of the protocol: what became of the hosts is then unknown.
@@ -31,21 +31,10 @@ fn code(line: &str) -> Option<ReturnCode> {
     let code = match word {
         "good" => ReturnCode::Good(addresses),
         "nochg" => ReturnCode::NoChg(addresses),
-        _ => BARE.into_iter().find(|code| code.word() == line)?,
+        _ => EVERY_CODE.into_iter().find(|code| code.word() == line)?,
     };
     Some(code)
 }
-
-/// The codes that are a word alone.
-const BARE: [ReturnCode; 7] = [
-    ReturnCode::BadAuth,
-    ReturnCode::NoHost,
-    ReturnCode::NotFqdn,
-    ReturnCode::NumHost,
-    ReturnCode::NotDonator,
-    ReturnCode::DnsErr,
-    ReturnCode::ServerError,
-];
 
 /// The status that these lines come with: 503 if any of them is worth another try.
 fn expected_status(lines: &[ReturnCode]) -> u16 {
