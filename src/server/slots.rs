@@ -62,14 +62,14 @@ impl Slots {
     /// A slot for a connection of this peer. If none is free, an idle connection is evicted, or a busy
     /// one of a network that has more connections than the peer's; `None` if there is neither.
     pub(crate) fn take(&self, peer: IpAddr) -> Option<Slot> {
+        let network = network(peer);
         let mut open = self.lock();
         if open.connections.len() >= self.limit {
-            open.evict_one().or_else(|| open.evict_busy(network(peer)))?;
+            open.evict_one().or_else(|| open.evict_busy(network))?;
         }
         let number = open.next;
         open.next += 1;
-        let connection =
-            Arc::new(Connection { network: network(peer), busy: AtomicBool::new(false), evicted: Notify::new() });
+        let connection = Arc::new(Connection { network, busy: AtomicBool::new(false), evicted: Notify::new() });
         open.connections.insert(number, Arc::clone(&connection));
         drop(open);
         Some(Slot { slots: self.clone(), number, connection })
