@@ -2,8 +2,9 @@
 //! makes of the answer, and the record that the DNS server hands out afterwards.
 
 use crate::support::{
+    clients::{self, inadyn},
     dig::dig,
-    process::{Finished, Nic53, Process, program},
+    process::{Finished, Nic53, program},
     reverse_proxy::reverse_proxy,
 };
 use base64::prelude::{BASE64_STANDARD, Engine};
@@ -387,24 +388,7 @@ fn gateway_with(more: &[(&str, &str)]) -> Nic53 {
 /// Runs ddclient once, with an empty cache.
 fn ddclient(server: &str, address: &str, account: &str) -> Finished {
     let config = format!("ssl=no\n{address}\nprotocol=dyndns2\nserver={server}\n{account}\n");
-    program("ddclient")
-        .file("ddclient.conf", &config)
-        .args(&["-daemon=0", "-foreground", "-verbose"])
-        .args(&["-file", "ddclient.conf", "-cache", "ddclient.cache"])
-        .start()
-        .finish()
-}
-
-/// Starts inadyn for one update. If it will try again, it keeps running.
-fn inadyn(config: &str) -> Process {
-    program("inadyn")
-        .file("inadyn.conf", config)
-        // Without a last address inadyn would ask the machine's own resolver for one.
-        .file("home.example.com.cache", "192.0.2.1")
-        .file("nas.example.com.cache", "192.0.2.1")
-        .args(&["--once", "--foreground", "--no-pidfile"])
-        .args(&["--loglevel=debug", "--config=inadyn.conf", "--cache-dir=."])
-        .start()
+    clients::ddclient(&config)
 }
 
 /// A configuration of inadyn for one host. Its `provider {}` sections have their servers built in,

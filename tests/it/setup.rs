@@ -3,8 +3,9 @@
 //! server hands out afterwards.
 
 use crate::support::{
+    clients::{ddclient, inadyn},
     dig,
-    process::{Finished, Nic53, Process, Program, program},
+    process::{Finished, Nic53, Program, program},
     reverse_proxy::reverse_proxy,
 };
 
@@ -694,28 +695,6 @@ impl Gateway {
 /// Runs `nic53` without any settings.
 fn nic53(arguments: &[&str]) -> Finished {
     program(NIC53).args(arguments).start().finish()
-}
-
-/// Runs ddclient once, with an empty cache.
-fn ddclient(config: &str) -> Finished {
-    program("ddclient")
-        .file("ddclient.conf", config)
-        .args(&["-daemon=0", "-foreground", "-verbose"])
-        .args(&["-file", "ddclient.conf", "-cache", "ddclient.cache"])
-        .start()
-        .finish()
-}
-
-/// Starts inadyn for one update.
-fn inadyn(config: &str) -> Process {
-    program("inadyn")
-        .file("inadyn.conf", config)
-        // Without a last address inadyn would ask the machine's own resolver for one.
-        .file("home.example.com.cache", "192.0.2.1")
-        .file("nas.example.com.cache", "192.0.2.1")
-        .args(&["--once", "--foreground", "--no-pidfile"])
-        .args(&["--loglevel=debug", "--config=inadyn.conf", "--cache-dir=."])
-        .start()
 }
 
 /// What curl is answered.

@@ -1,6 +1,7 @@
 //! What the tests share: servers, fakes, clients and models.
 
 pub(crate) mod captured;
+pub(crate) mod clients;
 pub(crate) mod dig;
 pub(crate) mod fake_route53;
 pub(crate) mod fake_server;
