@@ -14,6 +14,7 @@
 //! - [`protocol`]: the protocol as plain functions, without I/O.
 //! - [`gateway`]: the path of a request, from its bytes' values to the reply.
 //! - [`store`]: the records, in Route 53 or in the embedded store.
+//! - [`recipes`]: what to type or paste into each client.
 //! - [`settings`], [`secrets`], [`aws`], [`log`], [`problem`]: what both programs need around it.
 //! - `lambda` and `server`: the two ways in, an event and a socket.
 //! - `dns`: the embedded store as a name server and as a zone file.
@@ -40,6 +41,7 @@ pub mod log;
 pub mod printable;
 pub mod problem;
 pub mod protocol;
+pub mod recipes;
 pub mod secrets;
 #[cfg(feature = "cli")]
 pub mod server;

@@ -1,17 +1,14 @@
 //! `nic53 setup`: what to type or paste into a client, with the gateway's URL and the host's token filled in.
 //!
-//! A client is a text file in `setup/`, described in its README. [`TEMPLATES`] lists them; a new one needs its file, its
-//! line there, and its section in `docs/devices.md`.
-
+mod filling;
 mod limits;
-mod template;
 
 use std::{fmt::Write as _, io, process::ExitCode};
 
 use clap::{Args, ValueHint, builder::PossibleValuesParser};
 use zeroize::Zeroizing;
 
-use self::template::{Account, Part, Template};
+use self::filling::{Account, Part};
 use super::{
     output::{Colour, Style},
     print,
@@ -23,38 +20,9 @@ use crate::{
     client::gateway_url::{GatewayUrl, host},
     problem::Problem,
     protocol::{hostname::HostName, token::Scope},
+    recipes::{RECIPES, Recipe},
     settings::Settings,
 };
-
-/// The name of each client, and its template.
-const TEMPLATES: [(&str, &str); 26] = [
-    ("asus", include_str!("setup/asus.md")),
-    ("asus-merlin", include_str!("setup/asus-merlin.md")),
-    ("cisco-ios", include_str!("setup/cisco-ios.md")),
-    ("curl", include_str!("setup/curl.md")),
-    ("dd-wrt", include_str!("setup/dd-wrt.md")),
-    ("ddclient3", include_str!("setup/ddclient3.md")),
-    ("ddclient4", include_str!("setup/ddclient4.md")),
-    ("draytek", include_str!("setup/draytek.md")),
-    ("edgeos", include_str!("setup/edgeos.md")),
-    ("ez-ipupdate", include_str!("setup/ez-ipupdate.md")),
-    ("freshtomato", include_str!("setup/freshtomato.md")),
-    ("fritzbox", include_str!("setup/fritzbox.md")),
-    ("inadyn", include_str!("setup/inadyn.md")),
-    ("inadyn-provider", include_str!("setup/inadyn-provider.md")),
-    ("mikrotik", include_str!("setup/mikrotik.md")),
-    ("nic53", include_str!("setup/nic53.md")),
-    ("openwrt", include_str!("setup/openwrt.md")),
-    ("opnsense", include_str!("setup/opnsense.md")),
-    ("pfsense", include_str!("setup/pfsense.md")),
-    ("powershell", include_str!("setup/powershell.md")),
-    ("synology", include_str!("setup/synology.md")),
-    ("systemd", include_str!("setup/systemd.md")),
-    ("unifi", include_str!("setup/unifi.md")),
-    ("vyos", include_str!("setup/vyos.md")),
-    ("vyos-1.3", include_str!("setup/vyos-1.3.md")),
-    ("other", include_str!("setup/other.md")),
-];
 
 /// Print what to type or paste into a router or another client
 ///
@@ -69,7 +37,7 @@ const TEMPLATES: [(&str, &str); 26] = [
   nic53 token --subtree example.org | nic53 setup openwrt home.example.org --token-file -")]
 pub(super) struct Setup {
     /// The client; without it, the list of clients
-    #[arg(value_parser = PossibleValuesParser::new(TEMPLATES.map(|(client, _)| client)), hide_possible_values = true)]
+    #[arg(value_parser = PossibleValuesParser::new(RECIPES.map(|(client, _)| client)), hide_possible_values = true)]
     client: Option<String>,
     /// The hosts that the client should move
     #[arg(value_name = "HOST", requires = "client", value_parser = host, value_hint = ValueHint::Other)]
@@ -96,34 +64,34 @@ impl Setup {
             print(&list(style)?);
             return Ok(ExitCode::SUCCESS);
         };
-        let template = template(client)?;
+        let recipe = recipe(client)?;
         if self.hosts.is_empty() {
             return Err(Problem(format!("setup {client}: expected a host, such as home.example.org")));
         }
-        let (accounts, settings) = self.accounts(&template).await?;
+        let (accounts, settings) = self.accounts(&recipe).await?;
         let url = self.url.clone().unwrap_or_else(default_url);
-        let parts = template.fill(&url, &accounts)?;
-        let mut warnings = limits::warnings(&template, &url, &accounts, &parts);
+        let parts = filling::fill(recipe.body, &url, &accounts)?;
+        let mut warnings = limits::warnings(&recipe, &url, &accounts, &parts);
         if self.url.is_none() {
             warnings
                 .insert(0, format!("no --url: {url} is used, which only this machine can reach; expected the URL that the client can use"));
         }
-        if template.token_in_query.at(&url) && settings.is_some_and(|settings| !settings.policy.query_credentials) {
+        if recipe.token_in_query.at(url.https) && settings.is_some_and(|settings| !settings.policy.query_credentials) {
             warnings.push(format!(
                 "{} sends the token in the query, which this gateway ignores: expected NIC53_QUERY_CREDENTIALS=true",
-                template.title
+                recipe.title
             ));
         }
         print_warnings(&warnings);
-        print(&show(&template, &parts, style));
+        print(&show(&recipe, &parts, style));
         Ok(ExitCode::SUCCESS)
     }
 
     /// Each host with its token: the one that was given, or its own one from the secret. Also returns the settings, if
     /// they were needed.
-    async fn accounts(&self, template: &Template) -> Result<(Vec<Account>, Option<Settings>), Problem> {
+    async fn accounts(&self, recipe: &Recipe) -> Result<(Vec<Account>, Option<Settings>), Problem> {
         if let Some(token) = self.token.read_one()? {
-            let account = |host: &HostName| Account::new(host, token.clone(), &template.limits);
+            let account = |host: &HostName| Account::new(host, token.clone(), &recipe.limits);
             return Ok((self.hosts.iter().map(account).collect(), None));
         }
         let (settings, secrets) = self.settings.secrets(&self.store).await.map_err(|problem| {
@@ -139,7 +107,7 @@ impl Setup {
                 .ok_or_else(|| format!("`{host}`: expected a host in one of the zones: {}", settings.zones))?;
             let generation = settings.generations.get(host).copied().unwrap_or(0);
             let token = secrets.current.mint(Scope::Host, host, zone, generation);
-            accounts.push(Account::new(host, Zeroizing::new(token.reveal().to_owned()), &template.limits));
+            accounts.push(Account::new(host, Zeroizing::new(token.reveal().to_owned()), &recipe.limits));
         }
         Ok((accounts, Some(settings)))
     }
@@ -150,21 +118,21 @@ fn default_url() -> GatewayUrl {
     GatewayUrl { https: false, host: "127.0.0.1".to_owned(), port: 8053, prefix: String::new() }
 }
 
-/// The template of a client. One that does not parse is a bug.
-fn template(client: &str) -> Result<Template, Problem> {
-    let found = TEMPLATES.iter().find(|(name, _)| *name == client);
+/// The recipe of a client. One that does not parse is a bug.
+fn recipe(client: &str) -> Result<Recipe, Problem> {
+    let found = RECIPES.iter().find(|(name, _)| *name == client);
     let (name, text) = found.ok_or_else(|| format!("`{client}`: expected a client that `nic53 setup` lists"))?;
-    Ok(Template::parse(name, text)?)
+    Ok(Recipe::parse(name, text)?)
 }
 
 /// The clients: their names for a program, their descriptions too for a person.
 fn list(style: Style) -> Result<String, Problem> {
     let mut list = String::new();
-    for (client, _) in TEMPLATES {
+    for (client, _) in RECIPES {
         if style.terminal {
-            let template = template(client)?;
+            let recipe = recipe(client)?;
             let name = style.paint(Colour::Title, &format!("{client:<16}"));
-            let _ = writeln!(list, "{name} {}: {}", template.title, template.about);
+            let _ = writeln!(list, "{name} {}: {}", recipe.title, recipe.about);
         } else {
             let _ = writeln!(list, "{client}");
         }
@@ -176,10 +144,10 @@ fn list(style: Style) -> Result<String, Problem> {
 }
 
 /// Everything for a person; for a pipe, the text to paste.
-fn show(template: &Template, parts: &[Part], style: Style) -> String {
+fn show(recipe: &Recipe, parts: &[Part], style: Style) -> String {
     let mut shown = String::new();
     if style.terminal {
-        let _ = writeln!(shown, "{}\n", style.paint(Colour::Title, template.title));
+        let _ = writeln!(shown, "{}\n", style.paint(Colour::Title, recipe.title));
     }
     let mut separate = false;
     for part in parts {
@@ -199,7 +167,7 @@ fn show(template: &Template, parts: &[Part], style: Style) -> String {
         }
     }
     if style.terminal {
-        let _ = writeln!(shown, "{}", style.paint(Colour::Faint, &format!("Checked: {}", template.checked)));
+        let _ = writeln!(shown, "{}", style.paint(Colour::Faint, &format!("Checked: {}", recipe.checked)));
     }
     shown
 }
@@ -217,19 +185,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_template_parses_and_fills_in_completely() {
+    fn every_recipe_parses_and_fills_in_completely() {
         let url: GatewayUrl = "https://dyn.example.org:8443/prod".parse().unwrap();
-        for (client, text) in TEMPLATES {
-            let template = Template::parse(client, text).unwrap_or_else(|error| panic!("{client}: {error}"));
-            for field in [template.title, template.about, template.checked] {
+        for (client, text) in RECIPES {
+            let recipe = Recipe::parse(client, text).unwrap_or_else(|error| panic!("{client}: {error}"));
+            for field in [recipe.title, recipe.about, recipe.checked] {
                 assert!(!field.is_empty(), "{client}");
             }
             let accounts: Vec<_> = ["home.example.org", "nas.example.org"]
                 .map(|host| {
-                    Account::new(&host.parse().unwrap(), Zeroizing::new(format!("token-of-{host}")), &template.limits)
+                    Account::new(&host.parse().unwrap(), Zeroizing::new(format!("token-of-{host}")), &recipe.limits)
                 })
                 .into();
-            let parts = template.fill(&url, &accounts).unwrap_or_else(|error| panic!("{client}: {error}"));
+            let parts = filling::fill(recipe.body, &url, &accounts).unwrap_or_else(|error| panic!("{client}: {error}"));
             let pasted: Vec<_> = parts.iter().filter(|part| matches!(part, Part::Paste(_))).collect();
             let text = format!("{pasted:?}");
             for needed in
@@ -244,7 +212,7 @@ mod tests {
     #[test]
     fn every_client_has_its_section_in_the_documentation() {
         let page = include_str!("../../docs/devices.md");
-        for (client, _) in TEMPLATES {
+        for (client, _) in RECIPES {
             assert!(
                 page.contains(&format!("nic53 setup {client} ")),
                 "docs/devices.md has no `nic53 setup {client} …`"
@@ -254,11 +222,11 @@ mod tests {
 
     #[test]
     fn a_pipe_gets_the_text_to_paste_and_nothing_else() {
-        let template = template("pfsense").unwrap();
+        let recipe = recipe("pfsense").unwrap();
         let parts = [Part::Prose("Read me.".into()), Part::Paste("a\nb".into()), Part::Paste("c".into())];
         let pipe = Style { terminal: false, colours: false };
-        assert_eq!(show(&template, &parts, pipe), "a\nb\n\nc\n");
+        assert_eq!(show(&recipe, &parts, pipe), "a\nb\n\nc\n");
         let terminal = Style { terminal: true, colours: false };
-        assert!(show(&template, &parts, terminal).contains("Read me.\n\na\nb\n\nc\n"));
+        assert!(show(&recipe, &parts, terminal).contains("Read me.\n\na\nb\n\nc\n"));
     }
 }

@@ -256,11 +256,11 @@ fn anchors(page: &str) -> Vec<String> {
 /// The Markdown pages of the repository, as paths from its root.
 fn pages() -> Vec<String> {
     let mut pages = Vec::new();
-    for folder in ["", "docs", "protocol-tests", "tests", "fuzz", "src/cli/setup"] {
+    for folder in ["", "docs", "protocol-tests", "tests", "fuzz", "src/recipes"] {
         let entries = fs::read_dir(root(folder)).unwrap_or_else(|error| panic!("{folder}: {error}"));
         let names = entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
         // The other pages there are recipes, in a form of their own.
-        let is_page = |name: &String| folder != "src/cli/setup" || name == "README.md";
+        let is_page = |name: &String| folder != "src/recipes" || name == "README.md";
         let markdown = names.filter(|name| Path::new(name).extension() == Some("md".as_ref())).filter(is_page);
         pages.extend(markdown.map(|name| Path::new(folder).join(name).to_string_lossy().into_owned()));
     }

@@ -7,8 +7,9 @@ use std::{
 };
 
 /// The rooms, lowest first: each imports only itself and those before it.
-const ROOMS: [&str; 16] = [
+const ROOMS: [&str; 17] = [
     "protocol",
+    "recipes",
     "problem",
     "files",
     "printable",

@@ -84,7 +84,7 @@ fn inadyn_reads_the_file_with_custom_sections() {
 /// Debian's own start script, with the lines that the text gives for /etc/default/inadyn.
 #[test]
 fn inadyn_goes_on_after_an_error_as_debian_starts_it() {
-    let text = include_str!("../../src/cli/setup/inadyn.md");
+    let text = include_str!("../../src/recipes/inadyn.md");
     let lines: Vec<&str> = text.split('`').filter(|code| code.contains("=\"")).collect();
     let settings = lines.join("\n");
     assert_eq!(settings, "RUN_DAEMON=\"yes\"\nCONFIG=\"/etc/inadyn.conf --continue-on-error\"");

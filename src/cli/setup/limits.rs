@@ -1,27 +1,27 @@
 //! Warnings about a client that cannot do what it is set up for.
 
-use super::template::{Account, Part, SHORT_USER, Template};
-use crate::{client::gateway_url::GatewayUrl, protocol::address::is_publishable};
+use super::filling::{Account, Part, SHORT_USER};
+use crate::{client::gateway_url::GatewayUrl, protocol::address::is_publishable, recipes::Recipe};
 
 /// What a person should know before setting the client up.
-pub(super) fn warnings(template: &Template, url: &GatewayUrl, accounts: &[Account], parts: &[Part]) -> Vec<String> {
-    let mut warnings: Vec<String> = template.warning.map(str::to_owned).into_iter().collect();
-    warnings.extend(of_scheme(template, url));
-    warnings.extend(of_server(template, url));
-    warnings.extend(of_address(template, url));
-    warnings.extend(of_hosts(template, accounts));
+pub(super) fn warnings(recipe: &Recipe, url: &GatewayUrl, accounts: &[Account], parts: &[Part]) -> Vec<String> {
+    let mut warnings: Vec<String> = recipe.warning.map(str::to_owned).into_iter().collect();
+    warnings.extend(of_scheme(recipe, url));
+    warnings.extend(of_server(recipe, url));
+    warnings.extend(of_address(recipe, url));
+    warnings.extend(of_hosts(recipe, accounts));
     for account in accounts {
-        warnings.extend(of_account(template, account));
+        warnings.extend(of_account(recipe, account));
     }
-    warnings.extend(of_length(template, parts));
+    warnings.extend(of_length(recipe, parts));
     warnings
 }
 
 /// TLS that the client lacks, or that the URL lacks.
-fn of_scheme(template: &Template, url: &GatewayUrl) -> Vec<String> {
-    let title = template.title;
+fn of_scheme(recipe: &Recipe, url: &GatewayUrl) -> Vec<String> {
+    let title = recipe.title;
     let mut warnings = Vec::new();
-    match (template.limits.https, url.https) {
+    match (recipe.limits.https, url.https) {
         (Some("no"), true) => warnings.push(format!(
             "{title} has no TLS: expected an http:// URL of the gateway, over which the token is sent unencrypted"
         )),
@@ -42,8 +42,8 @@ fn of_scheme(template: &Template, url: &GatewayUrl) -> Vec<String> {
 }
 
 /// The server's name, its port and the path behind it.
-fn of_server(template: &Template, url: &GatewayUrl) -> Vec<String> {
-    let (title, limits) = (template.title, &template.limits);
+fn of_server(recipe: &Recipe, url: &GatewayUrl) -> Vec<String> {
+    let (title, limits) = (recipe.title, &recipe.limits);
     let mut warnings = Vec::new();
     let server = url.authority();
     if let Some(most) = limits.server.filter(|most| server.len() > *most) {
@@ -59,31 +59,31 @@ fn of_server(template: &Template, url: &GatewayUrl) -> Vec<String> {
 }
 
 /// A gateway that sees a private address, for a client that publishes what the gateway sees.
-fn of_address(template: &Template, url: &GatewayUrl) -> Option<String> {
+fn of_address(recipe: &Recipe, url: &GatewayUrl) -> Option<String> {
     let is_private = url.host.parse().is_ok_and(|address| !is_publishable(address, false)) || url.is_loopback();
-    (template.address_is_seen && is_private).then(|| {
+    (recipe.address_is_seen && is_private).then(|| {
         format!(
             "{} publishes the address that the gateway sees, and over {url} that is a private one: the gateway answers \
              dnserr; expected its public URL, or NIC53_ALLOW_PRIVATE=true in its settings to publish private addresses",
-            template.title
+            recipe.title
         )
     })
 }
 
 /// How many hosts there are.
-fn of_hosts(template: &Template, accounts: &[Account]) -> Option<String> {
-    let most = template.limits.hosts.filter(|most| accounts.len() > *most)?;
+fn of_hosts(recipe: &Recipe, accounts: &[Account]) -> Option<String> {
+    let most = recipe.limits.hosts.filter(|most| accounts.len() > *most)?;
     let noun = if most == 1 { "host" } else { "hosts" };
     Some(format!(
         "{} takes {most} {noun} and {} were given: expected the others in a client of their own",
-        template.title,
+        recipe.title,
         accounts.len()
     ))
 }
 
 /// One host's name, user name and token.
-fn of_account(template: &Template, account: &Account) -> Vec<String> {
-    let (title, limits) = (template.title, &template.limits);
+fn of_account(recipe: &Recipe, account: &Account) -> Vec<String> {
+    let (title, limits) = (recipe.title, &recipe.limits);
     let mut warnings = Vec::new();
     if account.user != account.host {
         warnings.push(format!(
@@ -122,8 +122,8 @@ fn of_account(template: &Template, account: &Account) -> Vec<String> {
 const BREAKING: &str = ":@/?#&=+%,'\"\\$`<>";
 
 /// The longest URL that has to be typed.
-fn of_length(template: &Template, parts: &[Part]) -> Option<String> {
-    let most = template.limits.url?;
+fn of_length(recipe: &Recipe, parts: &[Part]) -> Option<String> {
+    let most = recipe.limits.url?;
     let pasted = parts.iter().filter_map(|part| match part {
         Part::Paste(text) => Some(text),
         Part::Prose(_) => None,
@@ -132,7 +132,7 @@ fn of_length(template: &Template, parts: &[Part]) -> Option<String> {
     let longest = urls.map(|url| url.chars().count()).max().filter(|length| *length > most)?;
     Some(format!(
         "the update URL is {longest} characters long and {} takes {most}: expected a shorter host or name of the gateway",
-        template.title
+        recipe.title
     ))
 }
 
@@ -145,21 +145,21 @@ fn too_long(title: &str, what: &str, text: &str, most: usize, expected: &str) ->
 mod tests {
     use zeroize::Zeroizing;
 
-    use super::*;
+    use super::{super::filling::fill, *};
 
     /// The warnings about a client with this head.
     fn warned(head: &str, url: &str, hosts: &[&str], token: &str) -> String {
         let text = format!(
             "---\ntitle: Router\n{head}\n---\n```\n{{{{#hosts}}}}\n{{{{url}}}}/nic/update?hostname={{{{host}}}}\n{{{{/hosts}}}}\n```\n"
         );
-        let template = Template::parse("router", Box::leak(text.into_boxed_str())).unwrap();
+        let recipe = Recipe::parse("router", Box::leak(text.into_boxed_str())).unwrap();
         let url = url.parse().unwrap();
         let accounts: Vec<_> = hosts
             .iter()
-            .map(|host| Account::new(&host.parse().unwrap(), Zeroizing::new(token.to_owned()), &template.limits))
+            .map(|host| Account::new(&host.parse().unwrap(), Zeroizing::new(token.to_owned()), &recipe.limits))
             .collect();
-        let parts = template.fill(&url, &accounts).unwrap();
-        warnings(&template, &url, &accounts, &parts).join("\n")
+        let parts = fill(recipe.body, &url, &accounts).unwrap();
+        warnings(&recipe, &url, &accounts, &parts).join("\n")
     }
 
     const TOKEN: &str = "p76tf75ar94am7g7pcjzryjr";

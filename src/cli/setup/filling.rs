@@ -1,88 +1,16 @@
-//! The template of a client, and filling it in. `setup/README.md` lists the keys of its head and the placeholders of its
-//! body.
+//! A recipe, filled in.
 //!
-//! The head, between two lines of `---`, has one `key: value` a line: `title`, `about`, `checked`, optionally `warning`,
-//! `token-in` and `address`, then the limits that [`Limits`] lists. The body is Markdown: text between fences is typed or
-//! pasted, the rest explains it. `{{word}}` is filled in. The lines from `{{#word}}` to `{{/word}}` are repeated for each
-//! host (`hosts`), or kept only if the word is true of the URL (`https`, `http`, `port`, `prefix`).
+//! In its body, text between fences is typed or pasted, the rest explains it. `{{word}}` is filled in. The lines from
+//! `{{#word}}` to `{{/word}}` are repeated for each host (`hosts`), or kept only if the word is true of the URL (`https`,
+//! `http`, `port`, `prefix`). `src/recipes/README.md` lists the placeholders.
 
 use zeroize::Zeroizing;
 
-use crate::{client::gateway_url::GatewayUrl, protocol::hostname::HostName};
+use crate::{client::gateway_url::GatewayUrl, protocol::hostname::HostName, recipes::Limits};
 
 /// The user name for clients that do not accept the host's. Without a dot it claims nothing, so that the gateway checks
 /// the token against the hosts alone.
 pub(super) const SHORT_USER: &str = "nic53";
-
-/// A client: what it is, what it cannot do, and how to set it up.
-pub(super) struct Template {
-    /// Its name as people know it.
-    pub title: &'static str,
-    /// What it is, in a line.
-    pub about: &'static str,
-    /// How the template was verified, and what was not.
-    pub checked: &'static str,
-    /// When the token goes in the query and not in a header.
-    pub token_in_query: InQuery,
-    /// Whether the client publishes the address that the gateway sees.
-    pub address_is_seen: bool,
-    /// What must be known before anything is pasted.
-    pub warning: Option<&'static str>,
-    /// What it cannot do.
-    pub limits: Limits,
-    /// Markdown with placeholders.
-    body: &'static str,
-}
-
-/// When a client has its token in the query.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum InQuery {
-    /// Never: it sends a header.
-    #[default]
-    Never,
-    /// If the URL is https.
-    OverHttps,
-    /// Always.
-    Always,
-}
-
-impl InQuery {
-    /// Whether that is so at this URL.
-    pub(super) fn at(self, url: &GatewayUrl) -> bool {
-        match self {
-            Self::Never => false,
-            Self::OverHttps => url.https,
-            Self::Always => true,
-        }
-    }
-}
-
-/// What a client cannot do, as the head of its template says it; a key that is absent is no limit.
-#[derive(Debug, Default)]
-pub(super) struct Limits {
-    /// `hosts`: how many hosts.
-    pub hosts: Option<usize>,
-    /// `user`: characters of the user name.
-    pub user: Option<usize>,
-    /// `token`: characters of the password.
-    pub token: Option<usize>,
-    /// `host`: characters of a host's name.
-    pub host: Option<usize>,
-    /// `server`: characters of the server's name with its port.
-    pub server: Option<usize>,
-    /// `url`: characters of a URL as it is typed.
-    pub url: Option<usize>,
-    /// `refuses`: characters that break it, wherever they are.
-    pub refuses: &'static str,
-    /// `user-refuses`: characters that its user name may not have.
-    pub user_refuses: &'static str,
-    /// `https`: `no`, `always`, or a condition, such as `only with wget-ssl`.
-    pub https: Option<&'static str>,
-    /// `port`: `no` if it uses the scheme's own port only.
-    pub no_port: bool,
-    /// `path`: `no` if it asks for `/nic/update` only.
-    pub no_path: bool,
-}
 
 /// A host with its user name and token.
 pub(super) struct Account {
@@ -105,7 +33,7 @@ impl Account {
     }
 }
 
-/// A piece of a filled template.
+/// A piece of a recipe, filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Part {
     /// An explanation.
@@ -114,81 +42,17 @@ pub(super) enum Part {
     Paste(String),
 }
 
-impl Template {
-    /// Parses a template.
-    ///
-    /// # Errors
-    ///
-    /// If its head is malformed.
-    pub(super) fn parse(client: &str, text: &'static str) -> Result<Self, String> {
-        let (head, body) = text
-            .strip_prefix("---\n")
-            .and_then(|text| text.split_once("\n---\n"))
-            .ok_or_else(|| format!("template {client}: expected a head between two lines of `---`"))?;
-        let mut template = Self {
-            title: "",
-            about: "",
-            checked: "",
-            token_in_query: InQuery::Never,
-            address_is_seen: false,
-            warning: None,
-            limits: Limits::default(),
-            body,
-        };
-        for line in head.lines() {
-            let entry = line.split_once(": ").ok_or("expected `key: value`");
-            entry
-                .and_then(|(key, value)| template.set(key, value.trim()))
-                .map_err(|problem| format!("template {client}: `{line}`: {problem}"))?;
-        }
-        Ok(template)
-    }
-
-    /// Sets the value of one line of the head.
-    fn set(&mut self, key: &str, value: &'static str) -> Result<(), &'static str> {
-        let number = || value.parse().map(Some).map_err(|_| "expected a number");
-        let no = || if value == "no" { Ok(true) } else { Err("expected `no`") };
-        match key {
-            "title" => self.title = value,
-            "about" => self.about = value,
-            "checked" => self.checked = value,
-            "warning" => self.warning = Some(value),
-            "token-in" => {
-                self.token_in_query = match value {
-                    "query" => InQuery::Always,
-                    "query over https" => InQuery::OverHttps,
-                    _ => return Err("expected `query` or `query over https`"),
-                }
-            }
-            "address" if value == "seen" => self.address_is_seen = true,
-            "hosts" => self.limits.hosts = number()?,
-            "user" => self.limits.user = number()?,
-            "token" => self.limits.token = number()?,
-            "host" => self.limits.host = number()?,
-            "server" => self.limits.server = number()?,
-            "url" => self.limits.url = number()?,
-            "refuses" => self.limits.refuses = value,
-            "user-refuses" => self.limits.user_refuses = value,
-            "https" => self.limits.https = Some(value),
-            "port" => self.limits.no_port = no()?,
-            "path" => self.limits.no_path = no()?,
-            _ => return Err("expected a key that src/cli/setup/README.md lists"),
-        }
-        Ok(())
-    }
-
-    /// The template, filled in.
-    ///
-    /// # Errors
-    ///
-    /// If a placeholder or a section is unknown or not closed.
-    pub(super) fn fill(&self, url: &GatewayUrl, accounts: &[Account]) -> Result<Vec<Part>, String> {
-        let filled = Filling { url, accounts, account: None }.fill(self.body)?;
-        Ok(parts(&filled))
-    }
+/// The body of a recipe, filled in.
+///
+/// # Errors
+///
+/// If a placeholder or a section is unknown or not closed.
+pub(super) fn fill(body: &str, url: &GatewayUrl, accounts: &[Account]) -> Result<Vec<Part>, String> {
+    let filled = Filling { url, accounts, account: None }.fill(body)?;
+    Ok(parts(&filled))
 }
 
-/// The values of the placeholders at one place of a template.
+/// The values of the placeholders at one place of a recipe.
 #[derive(Clone, Copy)]
 struct Filling<'a> {
     /// The gateway.
@@ -214,7 +78,7 @@ impl Filling<'_> {
             };
             let end = format!("{{{{/{word}}}}}\n");
             let (section, after) =
-                rest.split_once(&end).ok_or_else(|| format!("template: `{line}`: expected {}", end.trim_end()))?;
+                rest.split_once(&end).ok_or_else(|| format!("recipe: `{line}`: expected {}", end.trim_end()))?;
             rest = after;
             filled += &self.fill_section(word, section)?;
         }
@@ -234,7 +98,7 @@ impl Filling<'_> {
             "http" => !self.url.https,
             "port" => !self.url.has_default_port(),
             "prefix" => !self.url.prefix.is_empty(),
-            _ => return Err(format!("template: `{{{{#{word}}}}}`: expected hosts, https, http, port or prefix")),
+            _ => return Err(format!("recipe: `{{{{#{word}}}}}`: expected hosts, https, http, port or prefix")),
         };
         if is_true { self.fill(section) } else { Ok(String::new()) }
     }
@@ -244,9 +108,9 @@ impl Filling<'_> {
         let mut filled = String::new();
         let mut rest = line;
         while let Some((before, after)) = rest.split_once("{{") {
-            let (word, after) = after.split_once("}}").ok_or_else(|| format!("template: `{line}`: expected `}}}}`"))?;
+            let (word, after) = after.split_once("}}").ok_or_else(|| format!("recipe: `{line}`: expected `}}}}`"))?;
             filled += before;
-            filled += &self.value(word).ok_or_else(|| format!("template: `{{{{{word}}}}}` has no value here"))?;
+            filled += &self.value(word).ok_or_else(|| format!("recipe: `{{{{{word}}}}}` has no value here"))?;
             rest = after;
         }
         Ok(filled + rest)
@@ -305,17 +169,17 @@ fn parts(markdown: &str) -> Vec<Part> {
 mod tests {
     use super::*;
 
-    /// A template of this body, filled in for two hosts.
+    /// This body, filled in for two hosts.
     fn filled(body: &str, url: &str) -> Result<Vec<Part>, String> {
         let accounts = ["a.example.org", "b.example.org"].map(|host| {
             Account::new(&host.parse().unwrap(), Zeroizing::new(format!("token {host}")), &Limits::default())
         });
         let url = url.parse().unwrap();
-        Filling { url: &url, accounts: &accounts, account: None }.fill(body).map(|filled| parts(&filled))
+        fill(body, &url, &accounts)
     }
 
     #[test]
-    fn a_template_is_filled_in_for_each_host() {
+    fn a_body_is_filled_in_for_each_host() {
         let body = "Say:\n\n```\n{{#hosts}}\n{{number}} {{id}} {{dashed}} {{plain}} {{user}}:{{token}}@{{server}}{{path}}\n{{/hosts}}\n```\nThen.\n";
         assert_eq!(
             filled(body, "https://dyn.example.org:8443/prod"),
@@ -354,21 +218,6 @@ mod tests {
         ] {
             let error = filled(body, "https://dyn.example.org").unwrap_err();
             assert!(error.contains(named), "{body}: {error}");
-        }
-    }
-
-    #[test]
-    fn a_head_that_makes_no_sense_is_named() {
-        for (text, named) in [
-            ("title: x\n", "`---`"),
-            ("---\ntitle\n---\n", "`title`"),
-            ("---\nuser: many\n---\n", "`user: many`"),
-            ("---\ncolour: red\n---\n", "`colour: red`"),
-            ("---\nport: yes\n---\n", "`port: yes`"),
-            ("---\ntoken-in: body\n---\n", "`token-in: body`"),
-        ] {
-            let error = Template::parse("router", text).err().unwrap_or_default();
-            assert!(error.starts_with("template router:") && error.contains(named), "{text}: {error}");
         }
     }
 
