@@ -3,10 +3,11 @@
 use std::{
     io::{Read, Write},
     net::TcpStream,
+    time::Duration,
 };
 
 use crate::support::{
-    fake_route53::{Call, FakeRoute53, Operation},
+    fake_route53::{Call, FakeRoute53, Naming, Operation},
     process::Nic53,
 };
 use aws_sdk_route53::{
@@ -16,6 +17,7 @@ use aws_sdk_route53::{
     operation::list_resource_record_sets::ListResourceRecordSetsOutput,
     types::{AliasTarget, Change, ChangeAction, ChangeBatch, ResourceRecord, ResourceRecordSet, RrType},
 };
+use tokio::time::{Instant, sleep};
 
 /// The zone of these tests.
 const ZONE: &str = "Z1";
@@ -250,6 +252,69 @@ async fn a_call_is_on_record_with_what_it_was_about() {
     let change = call(Operation::Change, "UPSERT home.example.org. 60 A 192.0.2.7");
     assert_eq!(route53.take_calls(), [call(Operation::List, "home.example.org"), change]);
     assert_eq!(route53.take_calls(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_account_has_buckets_of_calls_and_of_changes() {
+    let route53 = FakeRoute53::new();
+    route53.zone(ZONE, "example.org");
+    let batch = |number: usize| format!("UPSERT h{number}.example.org. 60 A 192.0.2.7");
+    route53.limit_as_aws_does();
+    let mut taken = 0;
+    while change(&route53, &[&batch(taken)]).await.is_ok() {
+        taken += 1;
+    }
+    assert_eq!(taken, 50, "a full bucket");
+    sleep(Duration::from_secs(1)).await;
+    let after = || async { change(&route53, &[&batch(0)]).await.is_ok() };
+    let mut again = 0;
+    while after().await {
+        again += 1;
+    }
+    assert_eq!(again, 10, "a second later");
+    sleep(Duration::from_mins(1)).await;
+    route53.limit_changes(3, 1);
+    let two = [batch(1), batch(2)];
+    let two: Vec<&str> = two.iter().map(String::as_str).collect();
+    let taken = [change(&route53, &two).await, change(&route53, &two).await, change(&route53, &two[..1]).await];
+    assert_eq!(taken.map(|taken| taken.is_ok()), [true, false, true], "three changes");
+    route53.take_calls();
+    route53.keep_no_calls();
+    let before = route53.made(Operation::Change);
+    change(&route53, &two[..1]).await.expect_err("no change is left");
+    assert_eq!((route53.made(Operation::Change), route53.take_calls()), (before + 1, Vec::new()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_takes_its_time_and_a_second_one_is_refused_meanwhile() {
+    let route53 = FakeRoute53::new();
+    route53.zone(ZONE, "example.org");
+    route53.take_time_for_each(Duration::from_millis(250), Duration::from_millis(100));
+    let started = Instant::now();
+    let pair = ["UPSERT a.example.org. 60 A 192.0.2.7", "UPSERT b.example.org. 60 A 192.0.2.7"];
+    let second = async {
+        sleep(Duration::from_millis(400)).await;
+        change(&route53, &pair[..1]).await
+    };
+    let (first, second) = tokio::join!(change(&route53, &pair), second);
+    first.expect("a change");
+    assert!(second.is_err_and(|error| error.starts_with("PriorRequestNotComplete")));
+    assert_eq!(started.elapsed().as_millis(), 450);
+}
+
+#[tokio::test]
+async fn a_refusal_names_all_two_or_nobody() {
+    let route53 = zone().await;
+    let batch = ["CREATE home.example.org. 60 A 192.0.2.1", "DELETE a.example.org. 60 A 192.0.2.1"];
+    let batch = [&batch[..], &["DELETE b.example.org. 60 A 192.0.2.1"]].concat();
+    for (naming, named) in [(Naming::All, [true, true, true]), (Naming::Two, [true, true, false])] {
+        route53.set_naming(naming);
+        let refusal = change(&route53, &batch).await.expect_err("a refusal");
+        assert_eq!(["home", "a", "b"].map(|name| refusal.contains(&format!("'{name}.example.org.'"))), named);
+    }
+    route53.set_naming(Naming::Nobody);
+    let refusal = change(&route53, &batch).await.expect_err("a refusal");
+    assert!(refusal.starts_with("InvalidChangeBatch") && !refusal.contains("example.org"), "{refusal}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

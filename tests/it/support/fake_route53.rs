@@ -119,20 +119,44 @@ struct State {
     page: usize,
     /// Batches applied so far.
     changes: u32,
-    /// How long it works on a batch.
-    work: Duration,
+    /// How long it works on a batch, and on each change of it besides.
+    work: (Duration, Duration),
     /// Until when it works on a batch of a zone.
     busy_until: BTreeMap<String, Instant>,
     /// The calls that the account may make, if there is a limit.
     bucket: Option<Bucket>,
+    /// The calls of each operation that the account may make, if there is a limit.
+    buckets: Option<[Bucket; 2]>,
+    /// The changes that the account may make, if there is a limit.
+    change_bucket: Option<Bucket>,
+    /// What a refusal names.
+    naming: Naming,
+    /// How many calls of each operation there were, those that were throttled included.
+    made: [u64; 2],
+    /// Whether each call is kept.
+    keeps_calls: bool,
 }
 
-/// Calls that an account may make: a bucket that fills up.
+/// Which of the record sets that are in the way a refusal of a batch names. Route 53 promises none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Naming {
+    /// All of them.
+    #[default]
+    All,
+    /// The first two.
+    Two,
+    /// None.
+    Nobody,
+}
+
+/// Calls or changes that an account may make: a bucket that fills up.
 struct Bucket {
-    /// Calls a second, and the most that it holds.
-    rate: u32,
+    /// The most that it holds.
+    size: f64,
+    /// How much flows in, a second.
+    rate: f64,
     /// What is in it; parts of a call too.
-    calls: f64,
+    holds: f64,
     /// When that was so.
     at: Instant,
 }
@@ -164,9 +188,14 @@ impl FakeRoute53 {
             calls: Vec::new(),
             page: 300,
             changes: 0,
-            work: Duration::ZERO,
+            work: (Duration::ZERO, Duration::ZERO),
             busy_until: BTreeMap::new(),
             bucket: None,
+            buckets: None,
+            change_bucket: None,
+            naming: Naming::All,
+            made: [0, 0],
+            keeps_calls: true,
         };
         Self { state: Arc::new(Mutex::new(state)), server: None }
     }
@@ -242,12 +271,46 @@ impl FakeRoute53 {
     /// From now on a batch is in work for this long before it is answered. Another one of its zone is
     /// refused meanwhile (`PriorRequestNotComplete`).
     pub(crate) fn take_time(&self, work: Duration) {
-        self.lock().work = work;
+        self.lock().work = (work, Duration::ZERO);
+    }
+
+    /// The same, and for so much longer with each change of the batch.
+    pub(crate) fn take_time_for_each(&self, batch: Duration, change: Duration) {
+        self.lock().work = (batch, change);
     }
 
     /// From now on the account may make this many calls a second; more are refused (`Throttling`).
     pub(crate) fn limit_calls(&self, rate: u32) {
-        self.lock().bucket = Some(Bucket { rate, calls: rate.into(), at: Instant::now() });
+        self.lock().bucket = Some(Bucket::full(rate.into(), rate.into()));
+    }
+
+    /// From now on it has the limits of the real one: buckets of 50 calls that fill up with 10 a second,
+    /// one for the account and one for each operation (Developer Guide, "API request throttling").
+    pub(crate) fn limit_as_aws_does(&self) {
+        let mut state = self.lock();
+        state.bucket = Some(Bucket::full(50.0, 10.0));
+        state.buckets = Some([Bucket::full(50.0, 10.0), Bucket::full(50.0, 10.0)]);
+    }
+
+    /// From now on the account may make so many changes at once and so many a second. The real numbers
+    /// are not published.
+    pub(crate) fn limit_changes(&self, size: u32, rate: u32) {
+        self.lock().change_bucket = Some(Bucket::full(size.into(), rate.into()));
+    }
+
+    /// What the refusals of batches name from now on.
+    pub(crate) fn set_naming(&self, naming: Naming) {
+        self.lock().naming = naming;
+    }
+
+    /// From now on calls are counted, and not kept: a day of them takes too much memory.
+    pub(crate) fn keep_no_calls(&self) {
+        self.lock().keeps_calls = false;
+    }
+
+    /// How many calls of an operation there were.
+    pub(crate) fn made(&self, operation: Operation) -> u64 {
+        self.lock().made[operation as usize]
     }
 
     /// The calls since the last time this was asked.
@@ -326,10 +389,12 @@ async fn answer(parts: &http::request::Parts, body: &[u8], state: &Mutex<State>)
         let mut state = state.lock().expect("no test panics in here");
         match understand(parts, body) {
             Ok((zone, request)) => {
-                let is_change = matches!(request, Asked::Change { .. });
+                let changes = if let Asked::Change { batch } = &request { batch.len() } else { 0 };
                 let (answer, fault) = state.carry_out(&zone, request);
-                let in_work = is_change && answer.is_ok() && fault.is_none_or(|fault| fault.late);
-                let work = if in_work { state.work } else { Duration::ZERO };
+                let in_work = changes > 0 && answer.is_ok() && fault.is_none_or(|fault| fault.late);
+                let (batch, change) = state.work;
+                let work = batch + change * u32::try_from(changes).unwrap_or(u32::MAX);
+                let work = if in_work { work } else { Duration::ZERO };
                 if !work.is_zero() {
                     state.busy_until.insert(zone, Instant::now() + work);
                 }
@@ -433,12 +498,19 @@ fn read_change(change: &xml::Element) -> Option<Change> {
 impl State {
     /// Carries a request out, unless it is to fail before.
     fn carry_out(&mut self, zone: &str, asked: Asked) -> (Result<String, Error>, Option<Fault>) {
-        let (operation, about) = match &asked {
-            Asked::List { name, .. } => (Operation::List, vec![name.clone()]),
-            Asked::Change { batch } => (Operation::Change, batch.iter().map(ToString::to_string).collect()),
+        let (operation, changes) = match &asked {
+            Asked::List { .. } => (Operation::List, 0),
+            Asked::Change { batch } => (Operation::Change, batch.len()),
         };
-        let fault = self.next_fault(operation).or_else(|| self.busy(operation, zone));
-        self.calls.push(Call { operation, zone: zone.to_owned(), about, fault });
+        let fault = self.next_fault(operation).or_else(|| self.busy(operation, zone, changes));
+        self.made[operation as usize] += 1;
+        if self.keeps_calls {
+            let about = match &asked {
+                Asked::List { name, .. } => vec![name.clone()],
+                Asked::Change { batch } => batch.iter().map(ToString::to_string).collect(),
+            };
+            self.calls.push(Call { operation, zone: zone.to_owned(), about, fault });
+        }
         if fault.is_some_and(|fault| !fault.late) {
             return (Ok(String::new()), fault);
         }
@@ -448,18 +520,26 @@ impl State {
         };
         let answer = match asked {
             Asked::List { from, most, .. } => Ok(list_answer(hosted_zone, &from, most.min(300), self.page)),
-            Asked::Change { batch } => hosted_zone.change(&batch).map_err(Error::from).map(|()| {
-                self.changes += 1;
-                change_answer(self.changes)
-            }),
+            Asked::Change { batch } => match hosted_zone.change(&batch) {
+                Ok(()) => {
+                    self.changes += 1;
+                    Ok(change_answer(self.changes))
+                }
+                Err(refusal) => Err(self.naming.of(refusal).into()),
+            },
         };
         (answer, fault)
     }
 
     /// How a call fails because of those before it, if it does.
-    fn busy(&mut self, operation: Operation, zone: &str) -> Option<Fault> {
+    fn busy(&mut self, operation: Operation, zone: &str, changes: usize) -> Option<Fault> {
         let fails = |kind| Some(Fault { kind, late: false });
-        if self.bucket.as_mut().is_some_and(|bucket| !bucket.take()) {
+        let of_operation = self.buckets.as_mut().map(|buckets| &mut buckets[operation as usize]);
+        let buckets = self.bucket.as_mut().into_iter().chain(of_operation).map(|bucket| (bucket, 1));
+        let of_changes = self.change_bucket.as_mut().map(|bucket| (bucket, changes));
+        // All of them, so that a call that one refuses is one of the others' too.
+        let taken: Vec<bool> = buckets.chain(of_changes).map(|(bucket, amount)| bucket.take(amount)).collect();
+        if taken.contains(&false) {
             return fails(Kind::Throttle);
         }
         let in_work = self.busy_until.get(zone).is_some_and(|until| Instant::now() < *until);
@@ -476,15 +556,35 @@ impl State {
 }
 
 impl Bucket {
-    /// Takes one call, if there is one.
-    fn take(&mut self) -> bool {
+    /// A full one of that size, which fills up with so much a second.
+    fn full(size: f64, rate: f64) -> Self {
+        Self { size, rate, holds: size, at: Instant::now() }
+    }
+
+    /// Takes so much, if it is there.
+    fn take(&mut self, amount: usize) -> bool {
         let now = Instant::now();
-        let rate = f64::from(self.rate);
-        self.calls = (self.calls + rate * (now - self.at).as_secs_f64()).min(rate);
+        self.holds = (self.holds + self.rate * (now - self.at).as_secs_f64()).min(self.size);
         self.at = now;
-        let allowed = self.calls >= 1.0;
-        self.calls -= f64::from(u8::from(allowed));
+        let amount = f64::from(u32::try_from(amount).unwrap_or(u32::MAX));
+        let allowed = self.holds >= amount;
+        self.holds -= if allowed { amount } else { 0.0 };
         allowed
+    }
+}
+
+impl Naming {
+    /// A refusal as it is written.
+    fn of(self, refusal: Refusal) -> Refusal {
+        match (self, refusal) {
+            (Self::Two, Refusal::InvalidChangeBatch(messages)) => {
+                Refusal::InvalidChangeBatch(messages.into_iter().take(2).collect())
+            }
+            (Self::Nobody, Refusal::InvalidChangeBatch(_)) => {
+                Refusal::InvalidChangeBatch(vec!["The request contains invalid changes".to_owned()])
+            }
+            (_, refusal) => refusal,
+        }
     }
 }
 

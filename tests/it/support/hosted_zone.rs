@@ -149,12 +149,12 @@ impl HostedZone {
         if batch.is_empty() {
             return Err(Refusal::InvalidInput("Invalid request: Expected at least one change".to_owned()));
         }
+        batch.iter().try_for_each(|change| change.record_set.check_form(change.action))?;
         let mut problems = over_limits(batch);
         let mut named_before: BTreeMap<Place, Action> = BTreeMap::new();
-        let mut after = self.clone();
+        let mut undo: Vec<(Place, Option<RecordSet>)> = Vec::new();
         let mut touched = BTreeSet::new();
         for Change { action, record_set } in batch {
-            record_set.check_form(*action)?;
             let record_set = match record_set.canonical() {
                 Ok(record_set) => record_set,
                 Err(problem) => {
@@ -177,16 +177,22 @@ impl HostedZone {
                     record_set.record_type, record_set.name
                 )),
             }
-            problems.extend(after.apply(*action, &record_set));
+            let place = record_set.place();
+            undo.push((place.clone(), self.record_sets.get(&place).cloned()));
+            problems.extend(self.apply(*action, &record_set));
             touched.insert(record_set.name);
         }
-        problems.extend(touched.iter().flat_map(|name| after.conflicts(name)));
+        problems.extend(touched.iter().flat_map(|name| self.conflicts(name)));
         if problems.is_empty() {
-            *self = after;
-            Ok(())
-        } else {
-            Err(Refusal::InvalidChangeBatch(problems))
+            return Ok(());
         }
+        for (place, before) in undo.into_iter().rev() {
+            match before {
+                Some(record_set) => drop(self.record_sets.insert(place, record_set)),
+                None => drop(self.record_sets.remove(&place)),
+            }
+        }
+        Err(Refusal::InvalidChangeBatch(problems))
     }
 
     /// Makes one change, or says why it cannot be.
@@ -213,7 +219,8 @@ impl HostedZone {
 
     /// What cannot be at a name together.
     fn conflicts(&self, name: &str) -> Vec<String> {
-        let sets: Vec<_> = self.record_sets.values().filter(|record_set| record_set.name == name).collect();
+        let from = self.record_sets.range(Place::new(name, "", None)..);
+        let sets: Vec<_> = from.map(|(_, record_set)| record_set).take_while(|set| set.name == name).collect();
         let mut problems = Vec::new();
         if sets.iter().any(|set| set.record_type == "CNAME") {
             if name == self.name {
