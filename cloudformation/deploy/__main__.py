@@ -13,6 +13,7 @@ from .archive import archive
 from .aws import Aws, AwsError, caller
 from .deployment import deploy
 from .flags import check_flags
+from .hosts import hosts
 from .remove import remove
 from .rotation import end_grace, rotate
 from .show import show, show_json
@@ -49,6 +50,8 @@ def run(options):
         rotate(aws, deployed(stack, options), options)
     elif options.end_grace:
         end_grace(aws, deployed(stack, options))
+    elif options.hosts:
+        hosts(aws, deployed(stack, options), options)
     elif options.show is not None:
         (show_json if options.json else show)(aws, deployed(stack, options), options.show)
     else:
@@ -64,7 +67,14 @@ def arguments():
     add_how(parser.add_argument_group("how"))
     add_with(parser.add_argument_group("with"))
     add_instead(parser.add_argument_group("instead of deploying").add_mutually_exclusive_group())
-    parser.add_argument("--json", action="store_true", help="with --show: print it for a program to read")
+    parser.add_argument("--json", action="store_true", help="with --show and --hosts: print it for a program to read")
+    parser.add_argument(
+        "--stale",
+        action="append",
+        default=[],
+        metavar="[NAME=]AGE",
+        help="with --hosts: end with 1 if a host is silent for longer, such as 30d; units are m, h, d, w",
+    )
     parser.add_argument("--keep-secret", action="store_true", help="with --remove: keep the secret, and so the tokens")
     options = parser.parse_args()
     check_flags(options)
@@ -80,7 +90,7 @@ def add_what(group):
     group.add_argument("--zone", **{**several, "metavar": "NAME[=ID]"}, help="a hosted zone")
     group.add_argument("--host", **several, help="a name that gets a token")
     group.add_argument("--subtree", **several, help="a name and all below it, one token")
-    group.add_argument("--drop", **several, help="a host, subtree or zone no longer served")
+    group.add_argument("--drop", **several, help="a host, subtree or zone no longer served; its token is not revoked")
     group.add_argument("--any-name", action="store_true", help="let the role change every A and AAAA of the zones")
     group.add_argument("--revoke", **several, help="make a new token for NAME, refuse the old")
 
@@ -119,6 +129,7 @@ def add_instead(group):
     group.add_argument(
         "--show", nargs="*", metavar="NAME", help="print the URL and the router's fields again, of these names or of all"
     )
+    group.add_argument("--hosts", action="store_true", help="print when each host was last seen, newest trouble first")
     group.add_argument("--rotate", action="store_true", help="make a new secret; the previous tokens go on working")
     group.add_argument("--end-grace", action="store_true", help="refuse the previous tokens")
     group.add_argument("--remove", action="store_true", help="take it all down")

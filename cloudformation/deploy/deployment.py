@@ -88,8 +88,17 @@ def apply(aws, stack, template, known, changed, options):
     if options.dry_run:
         drop_change_set(aws, stack, change_set)
         return
+    check_unchanged(aws, stack, change_set)
     with following(aws, change_set["StackId"]):
         aws("cloudformation execute-change-set", ChangeSetName=change_set["ChangeSetId"])
+
+
+def check_unchanged(aws, stack, change_set):
+    """Refuse to go on if the stack is not as it was read: the change set would undo what somebody else deployed."""
+    # From here on CloudFormation sees to it: it takes a change set away when another one is executed.
+    if stack.exists and Stack.read(aws, stack.name).parameters != stack.parameters:
+        drop_change_set(aws, stack, change_set)
+        raise Trouble(f"another deployment of stack {stack.name} came in between; nothing was changed; run this again")
 
 
 def print_left(account, bucket, stack, made, options):

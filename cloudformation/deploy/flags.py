@@ -2,6 +2,9 @@
 
 import sys
 
+from .ages import limits_of
+from .trouble import Trouble
+
 # What is deployed: names, the template's parameters, and the archive.
 NAMES = ("zone", "host", "subtree", "drop", "any_name", "revoke")
 PARAMETERS = (
@@ -25,6 +28,7 @@ READ = {
     "dry_run": (*NAMES, *PARAMETERS, *CODE, *STACK),
     "build": ("arch", "archive"),
     "show": (*STACK, "json"),
+    "hosts": (*STACK, "json", "stale"),
     "rotate": STACK,
     "end_grace": STACK,
     "remove": (*STACK, "keep_secret"),
@@ -34,6 +38,7 @@ DOES = {
     "dry_run": "a deployment does not read it",
     "build": "--build only builds the archive",
     "show": "--show only prints what is deployed",
+    "hosts": "--hosts only reads the log",
     "rotate": "--rotate makes a new secret, and with it new tokens for all names",
     "end_grace": "--end-grace refuses the previous tokens of all names",
     "remove": "--remove takes the whole stack down, with the tokens of all names",
@@ -49,22 +54,34 @@ WAY = {
     ("remove", "bucket"): "the archives of the stack go wherever they are; leave --bucket out",
     ("show", "host"): "to print one name: ./deploy --show {value}",
     ("show", "subtree"): "to print one name: ./deploy --show {value}",
+    ("hosts", "host"): "it prints every name of the stack; leave it out",
+    ("hosts", "subtree"): "it prints every name of the stack; leave it out",
     ("build", "stack"): "leave it out",
     ("build", "region"): "leave it out",
 }
 INSTEAD = {
     "keep_secret": "it goes with --remove: ./deploy --remove --keep-secret",
-    "json": "it goes with --show: ./deploy --show --json",
+    "json": "it goes with --show and --hosts: ./deploy --show --json",
+    "stale": "it goes with --hosts: ./deploy --hosts --stale {value}",
 }
 
 
 def check_flags(options):
-    """End with 2 if a flag was given that the mode does not read."""
+    """End with 2 if a flag was given that the mode does not read, or an age that is none."""
     mode = mode_of(options)
     for flag, value in given(options).items():
         if flag not in READ[mode]:
-            print(f"deploy: {complaint(mode, flag, value)}", file=sys.stderr)
-            sys.exit(2)
+            refuse(complaint(mode, flag, value))
+    try:
+        limits_of(options.stale)
+    except Trouble as trouble:
+        refuse(trouble)
+
+
+def refuse(complaint):
+    """End with 2: the command line itself is wrong."""
+    print(f"deploy: {complaint}", file=sys.stderr)
+    sys.exit(2)
 
 
 def mode_of(options):
@@ -89,15 +106,20 @@ def complaint(mode, flag, value):
     """What is wrong with a flag in a mode, and the way to what was meant."""
     written = as_typed(flag, value)
     if mode in ("deploy", "dry_run"):
-        return f"{written}: {DOES[mode]}; {INSTEAD[flag]}"
+        return f"{written}: {DOES[mode]}; {instead(flag, value)}"
     one = value[0] if isinstance(value, list) else value
     if (mode, flag) in WAY:
         way = WAY[mode, flag].format(value=one, name=str(one).partition("=")[0])
     elif flag in INSTEAD:
-        way = INSTEAD[flag]
+        way = instead(flag, value)
     else:
         way = f"leave it out here and give it to a command of its own: ./deploy {written}"
     return f"{written} does not go with --{mode.replace('_', '-')}: {DOES[mode]}; {way}"
+
+
+def instead(flag, value):
+    """The command that reads a flag which belongs to one mode alone."""
+    return INSTEAD[flag].format(value=value[0] if isinstance(value, list) else value)
 
 
 def as_typed(flag, value):

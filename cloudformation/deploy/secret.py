@@ -1,6 +1,6 @@
 """The secret that the tokens are derived from, in Secrets Manager."""
 
-from datetime import datetime, timezone
+from .times import parse_time
 
 
 def secret_value(aws, arn, stage):
@@ -14,10 +14,3 @@ def secret_stages(aws, arn):
     for version in versions:
         version["CreatedDate"] = parse_time(version["CreatedDate"])
     return {stage: version for version in versions for stage in version.get("VersionStages", [])}
-
-
-def parse_time(given):
-    """A time of the AWS CLI: version 1 prints seconds, version 2 ISO 8601."""
-    if isinstance(given, (int, float)):
-        return datetime.fromtimestamp(given, timezone.utc)
-    return datetime.fromisoformat(given.replace("Z", "+00:00"))

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from .aws import AwsError
+from .times import parse_time
 from .trouble import Trouble
 
 # The states that CloudFormation ends in, and whether each is a success.
@@ -29,6 +30,8 @@ class Stack:
     status: str = ""
     parameters: dict = field(default_factory=dict)
     outputs: dict = field(default_factory=dict)
+    # In seconds since 1970; 0 if it is not known.
+    created: float = 0
 
     @classmethod
     def read(cls, aws, name):
@@ -45,6 +48,7 @@ class Stack:
             stack["StackStatus"],
             {p["ParameterKey"]: p["ParameterValue"] for p in stack.get("Parameters", [])},
             {o["OutputKey"]: o["OutputValue"] for o in stack.get("Outputs", [])},
+            parse_time(stack.get("CreationTime", 0)).timestamp(),
         )
 
     @property

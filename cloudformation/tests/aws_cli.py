@@ -33,6 +33,7 @@ sys.exit(int(server.recv(16) or 255))
 SERVICES = {
     "cloudformation": "list-stacks",
     "iam": "list-roles",
+    "logs": "describe-log-groups",
     "route53": "list-hosted-zones",
     "s3api": "list-buckets",
     "secretsmanager": "list-secrets",

@@ -31,7 +31,7 @@ sys.exit(main())
 # One for all: it reads the descriptions of the services, which takes longer than most calls.
 SESSION = botocore.session.get_session()
 # What ./deploy does instead of deploying.
-INSTEAD = {"--build", "--show", "--rotate", "--end-grace", "--remove"}
+INSTEAD = {"--build", "--show", "--hosts", "--rotate", "--end-grace", "--remove"}
 # Without the user's own settings of the AWS CLI and of nic53.
 ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "NIC53_"))},
@@ -218,7 +218,9 @@ class AwsCli:
 
 @functools.cache
 def archive():
-    """The archive that ./deploy builds, built once."""
+    """The archive that ./deploy builds, built once; or the one that ARCHIVE names."""
+    if given := os.environ.get("ARCHIVE"):
+        return given
     done = subprocess.run([ROOT / "deploy", "--build"], cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
         raise AssertionError(f"./deploy --build failed:\n{done.stdout}\n{done.stderr}")

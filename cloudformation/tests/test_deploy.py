@@ -2,12 +2,16 @@
 its HTTP API or Function URL into `bootstrap` and change records of its Route 53."""
 
 import json
+import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
+import time
 import unittest
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from unittest import mock
 
@@ -151,6 +155,89 @@ class Deployment(unittest.TestCase):
         self.assertIn("left: the A and AAAA records", output)
         self.assertEqual(self.left(), set())
         self.assertEqual(records("home.example.org"), {"A": [NEW]})
+
+    def test_names_come_and_go_on_a_machine_without_rust(self):
+        self.cloud.deploy(*self.zone, "--host", "home.example.org")
+        tools = Path(self.cloud.directory.name) / "tools"
+        tools.mkdir()
+        for tool in (sys.executable, Path(self.aws_cli) / "aws"):
+            (tools / ("python3" if tool == sys.executable else "aws")).symlink_to(Path(tool).resolve())
+        bare = {"PATH": str(tools)}
+        for words, names, said in [
+            (["--host", "two.example.org"], {"home.example.org", "two.example.org"}, "The code that is deployed stays"),
+            (["--revoke", "two.example.org"], {"home.example.org", "two.example.org"}, "Generations: two.example.org=1"),
+            (["--drop", "home.example.org"], {"two.example.org"}, "left: the token of home.example.org. If the name is "),
+        ]:
+            with self.subTest(words):
+                done = self.cloud.try_deploy(*words, build=True, environment=bare)
+                self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+                self.assertIn(said, done.stdout)
+                self.assertEqual(set(printed(self.cloud.deploy("--show"))[1]), names)
+        # Dropping is not revoking, and the way to that is named.
+        self.assertIn("add --revoke home.example.org then", done.stdout)
+        done = self.cloud.try_deploy(build=True, environment=bare)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("cargo is not installed: install Rust (https://rustup.rs), or give a released archive", done.stderr)
+
+    def test_interrupted_anywhere_it_says_so_and_the_next_run_completes_it(self):
+        words = [*self.zone, "--host", "home.example.org", "--archive", built()]
+        interrupted = 0
+        for lines in (0, 1, 2, 4, 9, 20):
+            with self.subTest(lines=lines):
+                done = self.interrupt(lines, *words, "--host", f"h{lines}.example.org")
+                self.assertIn(done.returncode, (0, 1))
+                interrupted += done.returncode
+                if done.returncode:
+                    self.assertRegex(done.stderr, r"^deploy: (interrupted|another deployment)[^\n]*\n$")
+        self.assertGreater(interrupted, 2)
+        self.await_stack()
+        _, tokens = printed(self.cloud.deploy(*words) + self.cloud.deploy("--show"))
+        self.assertIn("home.example.org", tokens)
+
+    def interrupt(self, lines, *words):
+        """Run ./deploy and interrupt it, as Ctrl-C does, when it has printed so many lines."""
+        process = subprocess.Popen(
+            [ROOT / "deploy", *words],
+            env={**self.cloud.environment, **self.cloud.proxies, "PYTHONUNBUFFERED": "1"},
+            cwd=self.cloud.directory.name,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            process_group=0,
+        )
+        # The first line shows that it runs.
+        printed = [process.stdout.readline() for _ in range(lines + 1)]
+        if printed[-1]:
+            os.killpg(process.pid, signal.SIGINT)
+        more, errors = process.communicate()
+        return subprocess.CompletedProcess(words, process.returncode, "".join(printed) + more, errors)
+
+    def await_stack(self):
+        """Wait until CloudFormation is done with what it has begun."""
+        while any(s["StackStatus"].endswith("_IN_PROGRESS") for s in self.stacks()):
+            time.sleep(0.2)
+
+    def stacks(self):
+        """The stacks that have anything in them."""
+        found = self.cloud.client("cloudformation").describe_stacks()["Stacks"]
+        return [stack for stack in found if stack["StackStatus"] != "REVIEW_IN_PROGRESS"]
+
+    def test_two_at_once_never_undo_each_other_unseen(self):
+        self.cloud.deploy(*self.zone, "--host", "home.example.org")
+        names = ["one.example.org", "two.example.org"]
+        with ThreadPoolExecutor() as both:
+            done = list(both.map(lambda name: self.cloud.try_deploy("--host", name, build=True), names))
+        self.await_stack()
+        (parameters,) = (stack["Parameters"] for stack in self.stacks())
+        (served,) = (p["ParameterValue"].split(",") for p in parameters if p["ParameterKey"] == "RecordNames")
+        for name, ended in zip(names, done):
+            with self.subTest(name):
+                if ended.returncode:
+                    self.assertRegex(ended.stderr, r"^deploy: another deployment [^\n]*\n$")
+                else:
+                    self.assertIn(name, served)
+        self.assertIn(0, [ended.returncode for ended in done])
 
     def test_a_function_url_and_a_kept_secret(self):
         deploy = self.cloud.deploy

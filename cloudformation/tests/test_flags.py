@@ -18,13 +18,14 @@ MODES = {
     "build": ["--build"],
     "show": ["--show"],
     "show a name": ["--show", "home.example.org"],
+    "hosts": ["--hosts"],
     "rotate": ["--rotate"],
     "end-grace": ["--end-grace"],
     "remove": ["--remove"],
 }
 DEPLOYING = {"deploy", "dry-run"}
 SHOWING = {"show", "show a name"}
-EXISTING = {*DEPLOYING, *SHOWING, "rotate", "end-grace", "remove"}
+EXISTING = {*DEPLOYING, *SHOWING, "hosts", "rotate", "end-grace", "remove"}
 
 # Each flag, and the modes that read it.
 FLAGS = [
@@ -52,7 +53,9 @@ FLAGS = [
     (["--archive", "nic53.zip"], {*DEPLOYING, "build"}),
     (["--stack", "nic53"], EXISTING),
     (["--region", "us-east-1"], EXISTING),
-    (["--json"], SHOWING),
+    (["--json"], {*SHOWING, "hosts"}),
+    (["--stale", "30d"], {"hosts"}),
+    (["--stale", "home.example.org=2d"], {"hosts"}),
     (["--keep-secret"], {"remove"}),
     (["--yes"], set(MODES)),
 ]
@@ -67,6 +70,15 @@ WAYS = [
     ("--keep-secret", "./deploy --remove --keep-secret"),
     ("--host home.example.org --json", "./deploy --show --json"),
     ("--rotate --alarm-email=", "./deploy --alarm-email ''"),
+    ("--stale 30d", "./deploy --hosts --stale 30d"),
+    ("--rotate --stale home.example.org=2d", "./deploy --hosts --stale home.example.org=2d"),
+    ("--hosts --host home.example.org", "it prints every name of the stack"),
+    ("--hosts --drop home.example.org", "./deploy --drop home.example.org"),
+    ("--hosts --stale soon", "'soon' is no age; say an age such as --stale 30d"),
+    ("--hosts --stale 0d", "'0d' is no age"),
+    ("--hosts --stale home.example.org=", "'' is no age"),
+    ("--hosts --stale home=2d", "'home' is not a fully qualified name"),
+    ("--hosts --stale 2d --stale 3d", "--stale 3d: given twice for all names"),
 ]
 
 

@@ -17,7 +17,7 @@ from deploy.aws import Aws, AwsError
 from deploy.bucket import check_bucket, own_bucket, remove_archives, upload
 from deploy.change_set import alone, create_change_set
 from deploy.confirm import confirm
-from deploy.deployment import deploy, keeps_code
+from deploy.deployment import apply, deploy, keeps_code
 from deploy.permissions import check_permissions, permissions
 from deploy.remove import certificate_records, keep_secret, remove
 from deploy.settings import planned, tried
@@ -359,6 +359,28 @@ class Steps(unittest.TestCase):
                     raise error
             if explained:
                 self.assertIn("another deployment of stack nic53 is running", str(raised.exception))
+
+    def test_what_somebody_deployed_meanwhile_is_not_undone(self):
+        described = {"StackId": STACK_ID, "StackStatus": "UPDATE_COMPLETE"}
+        set_of = {"Status": "CREATE_COMPLETE", "ChangeSetName": "c", "ChangeSetId": "c", "StackId": STACK_ID, "Changes": []}
+        for names, goes_on in (("home.example.org", True), ("home.example.org,two.example.org", False)):
+            parameters = {"Zones": "example.org=Z1", "RecordNames": names}
+            pairs = [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()]
+            done = {"EventId": "1", "ResourceStatus": "UPDATE_COMPLETE", "LogicalResourceId": "nic53", "PhysicalResourceId": STACK_ID}
+            aws = Stub(
+                create_change_set={"Id": "c", "StackId": STACK_ID},
+                describe_change_set=set_of,
+                describe_stacks={"Stacks": [{**described, "Parameters": pairs}]},
+                describe_stack_events=mock.Mock(side_effect=[{"StackEvents": []}, {"StackEvents": [done]}]),
+            )
+            given = (aws, self.stack(), "", {"RecordNames"}, {"RecordNames": "home.example.org,a.example.org"}, self.options())
+            with self.subTest(names):
+                if goes_on:
+                    apply(*given)
+                else:
+                    self.assertIn("came in between; nothing was changed; run this again", self.trouble(apply, *given))
+                self.assertEqual(len(aws.called("execute-change-set")), goes_on)
+                self.assertEqual(len(aws.called("delete-change-set")), not goes_on)
 
     def test_a_name_is_printed_if_its_fields_are_new(self):
         one = {"RecordNames": "a.example.org,b.example.org,*.b.example.org", "Generations": ""}
