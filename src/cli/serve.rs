@@ -123,7 +123,8 @@ impl Serve {
         let http_address = announce(&http, DnsAddress(dns_address))?;
         print(&format!("{VERSION}: {} in the embedded store in {}\n", settings.zones, data.display()));
         if is_first_start {
-            print(&first_start::instructions(&settings, &secrets, http_address, dns_address).await.unwrap_or_default());
+            let instructions = first_start::instructions(&settings, &secrets, http_address, dns_address).await;
+            print(&instructions.unwrap_or_default());
         }
         let (stopping, stopped) = watch::channel(false);
         let gateway = Gateway::new(settings, secrets, Arc::clone(&store), log);
@@ -139,11 +140,12 @@ impl Serve {
         Ok(())
     }
 
-    /// The name server of the zones. Warns if DNS is served and it has no address.
+    /// The name server of the zones. Warns if it has no address and DNS is served to other machines. No resolver asks
+    /// a loopback address, so a first try of the program needs no name server.
     fn name_server(&self, store: &Embedded, log: Log) -> Result<NameServer, Problem> {
         let name_server = self.name_server.clone().unwrap_or_default();
         name_server.check(store.zones()).map_err(|problem| format!("NIC53_NAME_SERVER: {problem}"))?;
-        if self.dns.0.is_some() {
+        if self.dns.0.is_some_and(|address| !address.ip().is_loopback()) {
             for warning in name_server.warnings(store)? {
                 log.warn(&warning);
             }

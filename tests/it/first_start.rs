@@ -1,7 +1,7 @@
 //! `nic53` as a new user starts it: what it prints works as printed, and what it said is done stays
 //! done.
 
-use crate::support::process::{self, Finished, Nic53, program};
+use crate::support::process::{self, Finished, Nic53, Streams, program};
 
 /// The lines that are to be pasted.
 fn to_paste<'a>(printed: &'a str, program: &str) -> &'a str {
@@ -40,6 +40,8 @@ fn what_the_first_start_prints_works_as_printed() {
         .start()
         .finish();
     assert!(to_paste(&printed, "curl").contains(&format!(":{} ", token.stdout.trim())), "{token:?}");
+    // No resolver asks a loopback address, so nothing is wrong that a new user would have to understand.
+    assert!(!first.streams().stderr.contains("warning"), "{:?}", first.streams());
     // A router cannot reach loopback.
     assert!(printed.contains("A router cannot use 127.0.0.1:") && !printed.contains("Password"), "{printed}");
 
@@ -66,6 +68,17 @@ fn the_first_lines_name_the_version_the_zones_and_the_store() {
     server.wait_for("the unknown name", |said| {
         said.stderr.contains("NIC53_SECRT is set and means nothing").then_some(())
     });
+}
+
+#[test]
+fn the_journal_of_a_service_gets_no_token() {
+    let server = program(env!("CARGO_BIN_EXE_nic53"))
+        .settings(&[("NIC53_HTTP", "127.0.0.1:0"), ("NIC53_DNS", "off"), ("JOURNAL_STREAM", "8:1234")])
+        .args(&["serve"])
+        .start();
+    server.wait_for("how to get the token", |said| said.stdout.contains("prints that host's token.\n").then_some(()));
+    let Streams { stdout, .. } = server.streams();
+    assert!(stdout.contains("`nic53 token router.home.example`") && !stdout.contains("curl"), "{stdout}");
 }
 
 #[test]

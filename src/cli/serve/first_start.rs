@@ -1,6 +1,10 @@
 //! The instructions that the first start prints.
 
-use std::net::SocketAddr;
+use std::{
+    env,
+    io::{self, IsTerminal},
+    net::SocketAddr,
+};
 
 use crate::{
     protocol::{hostname::HostName, token::Scope},
@@ -8,7 +12,8 @@ use crate::{
     settings::Settings,
 };
 
-/// What to paste on the first start: a host, its token, and how to see it move.
+/// What to paste on the first start: a host, its token, and how to see it move. As a service of systemd, only how to get
+/// the token: others may read the journal.
 pub(super) async fn instructions(
     settings: &Settings,
     secrets: &Provider,
@@ -17,6 +22,9 @@ pub(super) async fn instructions(
 ) -> Option<String> {
     let zone = settings.zones.iter().next()?;
     let host: HostName = format!("router.{}", zone.name).parse().ok()?;
+    if is_journal() {
+        return Some(format!("`nic53 token {host}`, with the settings of this service, prints that host's token.\n"));
+    }
     let zone = settings.zones.holding(&host)?;
     let secrets = secrets.current().await.ok()?;
     let token = secrets.current.mint(Scope::Host, &host, zone, 0);
@@ -35,6 +43,12 @@ Move {host} to 203.0.113.7:
 The next start does not print this again; `nic53 token {host}` prints the token again.
 "
     ))
+}
+
+/// Whether the standard output goes into systemd's journal: systemd.exec(5), `JOURNAL_STREAM`, which a terminal may have
+/// inherited.
+fn is_journal() -> bool {
+    env::var_os("JOURNAL_STREAM").is_some() && !io::stdout().is_terminal()
 }
 
 /// What to type into a router's form, or how to let a router reach the gateway.
