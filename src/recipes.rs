@@ -3,11 +3,11 @@
 //! [`RECIPES`] lists them. A new one needs its file, its line there, and its section in `docs/devices.md`.
 //!
 //! The head of a recipe, between two lines of `---`, has one `key: value` a line: `title`, `about`, `checked`,
-//! optionally `warning`, `token-in` and `address`, then the limits that [`Limits`] lists. The body is Markdown with
-//! placeholders.
+//! optionally `also`, `warning`, `token-in` and `address`, then the limits that [`Limits`] lists. The body is Markdown
+//! with placeholders.
 
 /// The name of each client, and the text of its recipe.
-pub const RECIPES: [(&str, &str); 26] = [
+pub const RECIPES: [(&str, &str); 34] = [
     ("asus", include_str!("recipes/asus.md")),
     ("asus-merlin", include_str!("recipes/asus-merlin.md")),
     ("cisco-ios", include_str!("recipes/cisco-ios.md")),
@@ -15,26 +15,49 @@ pub const RECIPES: [(&str, &str); 26] = [
     ("dd-wrt", include_str!("recipes/dd-wrt.md")),
     ("ddclient3", include_str!("recipes/ddclient3.md")),
     ("ddclient4", include_str!("recipes/ddclient4.md")),
+    ("ddupdate", include_str!("recipes/ddupdate.md")),
     ("draytek", include_str!("recipes/draytek.md")),
     ("edgeos", include_str!("recipes/edgeos.md")),
     ("ez-ipupdate", include_str!("recipes/ez-ipupdate.md")),
     ("freshtomato", include_str!("recipes/freshtomato.md")),
     ("fritzbox", include_str!("recipes/fritzbox.md")),
+    ("hikvision", include_str!("recipes/hikvision.md")),
     ("inadyn", include_str!("recipes/inadyn.md")),
     ("inadyn-provider", include_str!("recipes/inadyn-provider.md")),
+    ("lancom", include_str!("recipes/lancom.md")),
     ("mikrotik", include_str!("recipes/mikrotik.md")),
+    ("netgear", include_str!("recipes/netgear.md")),
     ("nic53", include_str!("recipes/nic53.md")),
+    ("omada", include_str!("recipes/omada.md")),
     ("openwrt", include_str!("recipes/openwrt.md")),
     ("opnsense", include_str!("recipes/opnsense.md")),
     ("pfsense", include_str!("recipes/pfsense.md")),
     ("powershell", include_str!("recipes/powershell.md")),
+    ("qnap", include_str!("recipes/qnap.md")),
+    ("speedport", include_str!("recipes/speedport.md")),
     ("synology", include_str!("recipes/synology.md")),
     ("systemd", include_str!("recipes/systemd.md")),
+    ("tp-link", include_str!("recipes/tp-link.md")),
     ("unifi", include_str!("recipes/unifi.md")),
     ("vyos", include_str!("recipes/vyos.md")),
     ("vyos-1.3", include_str!("recipes/vyos-1.3.md")),
     ("other", include_str!("recipes/other.md")),
 ];
+
+/// The name of the client that somebody calls this: by its name, its title or another name of it, in any case and with
+/// any punctuation.
+pub fn find(typed: &str) -> Option<&'static str> {
+    let wanted = letters(typed);
+    let is_called = |(client, text): &&(&str, &'static str)| {
+        Recipe::parse(client, text).is_ok_and(|recipe| recipe.names(client).any(|name| name == wanted))
+    };
+    RECIPES.iter().find(is_called).map(|(client, _)| *client)
+}
+
+/// The letters and digits of a name, in lower case.
+fn letters(name: &str) -> String {
+    name.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase()).collect()
+}
 
 /// A client: what it is, what it cannot do, and how to set it up.
 pub struct Recipe {
@@ -42,6 +65,8 @@ pub struct Recipe {
     pub title: &'static str,
     /// What it is, in a line.
     pub about: &'static str,
+    /// Other names of it, with `, ` between them.
+    pub also: &'static str,
     /// How the template was verified, and what was not.
     pub checked: &'static str,
     /// When the token goes in the query and not in a header.
@@ -120,6 +145,7 @@ impl Recipe {
         let mut recipe = Self {
             title: "",
             about: "",
+            also: "",
             checked: "",
             token_in_query: InQuery::Never,
             address_is_seen: false,
@@ -136,6 +162,12 @@ impl Recipe {
         Ok(recipe)
     }
 
+    /// The letters and digits of all its names.
+    fn names(&self, client: &str) -> impl Iterator<Item = String> {
+        let all = self.also.split(", ").chain([self.title]).map(letters);
+        all.chain([letters(client)]).filter(|name| !name.is_empty())
+    }
+
     /// Sets the value of one line of the head.
     fn set(&mut self, key: &str, value: &'static str) -> Result<(), &'static str> {
         let number = || value.parse().map(Some).map_err(|_| "expected a number");
@@ -143,6 +175,7 @@ impl Recipe {
         match key {
             "title" => self.title = value,
             "about" => self.about = value,
+            "also" => self.also = value,
             "checked" => self.checked = value,
             "warning" => self.warning = Some(value),
             "token-in" => {
@@ -173,6 +206,43 @@ impl Recipe {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_client_is_found_by_any_of_its_names() {
+        for (typed, found) in [
+            ("fritzbox", Some("fritzbox")),
+            ("FritzBox", Some("fritzbox")),
+            ("Fritz!Box", Some("fritzbox")),
+            ("FRITZ!OS", Some("fritzbox")),
+            ("DDWRT", Some("dd-wrt")),
+            ("dd wrt", Some("dd-wrt")),
+            ("Asuswrt-Merlin", Some("asus-merlin")),
+            ("udm", Some("unifi")),
+            ("ddclient", Some("ddclient4")),
+            ("vyos", Some("vyos")),
+            ("VyOS 1.3", Some("vyos-1.3")),
+            ("", None),
+            ("!", None),
+            ("fritz", None),
+        ] {
+            assert_eq!(find(typed), found, "{typed}");
+        }
+        for (client, _) in RECIPES {
+            assert_eq!(find(client), Some(client));
+        }
+    }
+
+    #[test]
+    fn no_two_clients_are_called_the_same() {
+        let mut all = std::collections::HashMap::new();
+        for (client, text) in RECIPES {
+            let recipe = Recipe::parse(client, text).unwrap();
+            for name in recipe.names(client) {
+                let other = all.insert(name.clone(), client).unwrap_or(client);
+                assert_eq!(other, client, "{name}");
+            }
+        }
+    }
 
     #[test]
     fn a_head_that_makes_no_sense_is_named() {

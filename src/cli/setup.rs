@@ -1,14 +1,18 @@
 //! `nic53 setup`: what to type or paste into a client, with the gateway's URL and the host's token filled in.
 //!
+mod client_arg;
 mod filling;
 mod limits;
 
 use std::{fmt::Write as _, io, process::ExitCode};
 
-use clap::{Args, ValueHint, builder::PossibleValuesParser};
+use clap::{Args, ValueHint};
 use zeroize::Zeroizing;
 
-use self::filling::{Account, Part};
+use self::{
+    client_arg::ClientParser,
+    filling::{Account, Part},
+};
 use super::{
     output::{Colour, Style},
     print,
@@ -26,7 +30,7 @@ use crate::{
 
 /// Print what to type or paste into a router or another client
 ///
-/// Without a client, it lists them. The token is derived from the gateway's secret, if the settings have that
+/// Without a client, it lists them; `other` is for all that it does not list. The token is derived from the gateway's secret, if the settings have that
 /// (`NIC53_SECRET`, a file, or AWS Secrets Manager); otherwise it is read from --token-file or `NIC53_TOKEN`. On a pipe,
 /// only the text to paste is printed. Warnings about limits of the client go to standard error.
 #[derive(Args)]
@@ -36,8 +40,8 @@ use crate::{
   nic53 setup ddclient3 home.example.org nas.example.org --url https://dyn.example.org >/etc/ddclient.conf
   nic53 token --subtree example.org | nic53 setup openwrt home.example.org --token-file -")]
 pub(super) struct Setup {
-    /// The client; without it, the list of clients
-    #[arg(value_parser = PossibleValuesParser::new(RECIPES.map(|(client, _)| client)), hide_possible_values = true)]
+    /// The client, in any spelling; without it, the list of clients
+    #[arg(value_parser = ClientParser, hide_possible_values = true)]
     client: Option<String>,
     /// The hosts that the client should move
     #[arg(value_name = "HOST", requires = "client", value_parser = host, value_hint = ValueHint::Other)]
@@ -125,20 +129,20 @@ fn recipe(client: &str) -> Result<Recipe, Problem> {
     Ok(Recipe::parse(name, text)?)
 }
 
-/// The clients: their names for a program, their descriptions too for a person.
+/// The clients, one a line: name, title and description. On a pipe a tab ends the name, so that `cut -f1` gets it.
 fn list(style: Style) -> Result<String, Problem> {
     let mut list = String::new();
     for (client, _) in RECIPES {
+        let Recipe { title, about, .. } = recipe(client)?;
         if style.terminal {
-            let recipe = recipe(client)?;
             let name = style.paint(Colour::Title, &format!("{client:<16}"));
-            let _ = writeln!(list, "{name} {}: {}", recipe.title, recipe.about);
+            let _ = writeln!(list, "{name} {title}: {about}");
         } else {
-            let _ = writeln!(list, "{client}");
+            let _ = writeln!(list, "{client}\t{title}: {about}");
         }
     }
     if style.terminal {
-        list += "\n`nic53 setup CLIENT HOST --url URL` prints what to type or paste.\n";
+        list += "\n`nic53 setup CLIENT HOST --url URL` prints what to type or paste. For one that is not listed, CLIENT is `other`.\n";
     }
     Ok(list)
 }
@@ -218,6 +222,16 @@ mod tests {
                 "docs/devices.md has no `nic53 setup {client} …`"
             );
         }
+    }
+
+    #[test]
+    fn a_list_has_names_and_titles_for_programs_and_people() {
+        let pipe = list(Style { terminal: false, colours: false }).unwrap();
+        assert!(pipe.lines().all(|line| line.matches('\t').count() == 1), "{pipe}");
+        assert!(pipe.contains("\nfritzbox\tFritz!Box: AVM's routers"), "{pipe}");
+        let terminal = list(Style { terminal: true, colours: false }).unwrap();
+        assert!(terminal.contains("\nfritzbox         Fritz!Box: AVM's routers"), "{terminal}");
+        assert!(terminal.ends_with("CLIENT is `other`.\n"), "{terminal}");
     }
 
     #[test]

@@ -173,10 +173,13 @@ fn one_of(error: &clap::Error) -> String {
     };
     match (suggested.as_str(), values.as_slice()) {
         // A longer list has a command of its own.
-        ("", values) if values.len() > 10 => "expected a client that `nic53 setup` lists, such as fritzbox".to_owned(),
+        ("", values) if values.len() > 10 => {
+            "expected a client that `nic53 setup` lists, such as fritzbox, or `other` for one that it does not list"
+                .to_owned()
+        }
         ("", values) => format!("expected one of {}", values.join(", ")),
         (suggested, values) if values.len() > 10 => {
-            format!("expected a client that `nic53 setup` lists, such as {suggested}")
+            format!("expected a client that `nic53 setup` lists, such as {suggested}, or `other`")
         }
         (suggested, values) => format!("expected one of {}, such as {suggested}", values.join(", ")),
     }

@@ -270,11 +270,38 @@ fn systemd_runs_curl_as_the_files_say() {
 }
 
 #[test]
-fn a_machine_behind_a_stock_asus_runs_curl() {
+fn a_machine_behind_a_router_with_a_fixed_list_runs_curl() {
+    for (client, name) in [("asus", "asus"), ("netgear", "netgear"), ("tp-link", "tp-link")] {
+        let gateway = Gateway::start();
+        let finished = program("sh").args(&["-ec", &gateway.setup(client, &[HOST, NAS])]).start().finish();
+        assert_eq!((finished.code, finished.stdout.as_str()), (Some(0), "good 203.0.113.9good 203.0.113.9"), "{name}");
+        for host in [HOST, NAS] {
+            assert_eq!(gateway.dig(host, "A"), [SEEN], "{name}");
+        }
+    }
+}
+
+#[test]
+fn ddupdate_runs_the_plugin() {
     let gateway = Gateway::start();
-    let finished = program("sh").args(&["-ec", &gateway.setup("asus", &[HOST])]).start().finish();
-    assert_eq!((finished.code, finished.stdout.as_str()), (Some(0), "good 203.0.113.9"), "{finished:?}");
-    assert_eq!(gateway.dig(HOST, "A"), [SEEN]);
+
+    let script = format!(
+        "set -e\nexport PYTHONDONTWRITEBYTECODE=1\n{}\nstat --format=%a ~/.netrc\n{}\nwc -l <~/.netrc\nddupdate",
+        gateway.setup("ddupdate", &[HOST]),
+        gateway.setup("ddupdate", &[HOST, NAS])
+    );
+    let finished = program("sh").args(&["-c", &script]).start().finish();
+
+    assert_eq!((finished.code, finished.stdout.as_str(), finished.stderr.as_str()), (Some(0), "600\n2\n", ""));
+    for host in [HOST, NAS] {
+        assert_eq!(gateway.dig(host, "A"), [SEEN], "{host}");
+    }
+
+    // Another gateway's token.
+    let wrong = format!("set -e\n{}", gateway.setup("ddupdate", &[HOST]).replace(" password ", " password x"));
+    let finished = program("sh").args(&["-c", &wrong]).start().finish();
+    assert_eq!(finished.code, Some(4), "{finished:?}");
+    assert_says(&finished, &format!("{HOST}: badauth"));
 }
 
 #[test]
@@ -331,6 +358,79 @@ fn openwrt_expands_its_url() {
 }
 
 // Devices whose forms are filled in
+
+/// The request as users recorded it, word for word.
+#[test]
+fn hikvision_asks_with_an_empty_address() {
+    let gateway = Gateway::start();
+    let form = gateway.setup("hikvision", &[HOST]);
+    let server = format!("{}:{}", field(&form, "Server Address"), field(&form, "Port"));
+    let user = format!("{}:{}", field(&form, "User Name"), field(&form, "Password"));
+    let query =
+        format!("system=dyndns&hostname={}&myip=&wildcard=OFF&mx=NO&backmx=NO&offline=NO", field(&form, "Domain"));
+
+    let reply = curl(&["--http1.0", "--user", &user, &format!("http://{server}/nic/update?{query}")]);
+
+    assert_eq!(reply, format!("good {SEEN}"));
+    assert_eq!(gateway.dig(HOST, "A"), [SEEN]);
+}
+
+#[test]
+fn lancom_expands_its_action_and_knows_the_reply() {
+    let gateway = Gateway::start();
+    let form = gateway.setup("lancom", &[HOST]);
+
+    let reply = curl(&[&field(&form, "Action").replace("%a", OWN)]);
+
+    let check = field(&form, "Result check").strip_prefix("contains=").expect("a check").replace("%a", OWN);
+    assert!(reply.contains(&check), "{reply} without {check}");
+    assert_eq!(gateway.dig(HOST, "A"), [OWN]);
+}
+
+#[test]
+fn qnap_expands_its_url() {
+    let gateway = Gateway::start();
+    let form = gateway.setup("qnap", &[HOST]);
+    let url = field(&form, "URL")
+        .replace("%HOST%", field(&form, "Hostname"))
+        .replace("%IP%", OWN)
+        .replace("%USER%", field(&form, "Username"))
+        .replace("%PASS%", field(&form, "Password"));
+
+    assert_eq!(curl(&[&url]), format!("good {OWN}"));
+    assert_eq!(gateway.dig(HOST, "A"), [OWN]);
+}
+
+/// A Smart 4 sends both families in one parameter.
+#[test]
+fn speedport_sends_both_families() {
+    let gateway = Gateway::start();
+    let form = gateway.setup("speedport", &[HOST]);
+    let value = |name: &str| field(&form, name);
+    let user = format!("{}:{}", value("Benutzername (user name)"), value("Passwort (password)"));
+    let server = format!("{}:{}", value("Updateserver-Adresse (update server)"), value("Port"));
+    assert_eq!(value("Protokoll (protocol)"), "HTTP");
+    let host = value("Domänenname (domain name)");
+
+    let reply = curl(&["--user", &user, &format!("http://{server}/nic/update?hostname={host}&myip={OWN},2001:db8::7")]);
+
+    assert_eq!(reply, format!("good {OWN},2001:db8::7"));
+    assert_eq!(gateway.dig(HOST, "AAAA"), ["2001:db8::7"]);
+}
+
+#[test]
+fn omada_expands_its_url() {
+    let gateway = Gateway::start();
+    let form = gateway.setup("omada", &[HOST]);
+    let url = field(&form, "Update URL")
+        .replace("[USERNAME]", field(&form, "Username"))
+        .replace("[PASSWORD]", field(&form, "Password"))
+        .replace("[DOMAIN]", field(&form, "Domain Name"))
+        .replace("[IP]", OWN);
+
+    assert_eq!(curl(&[&url]), format!("good {OWN}"));
+    assert_eq!(gateway.dig(HOST, "A"), [OWN]);
+}
 
 /// The box escapes nothing, and puts nothing where it has no address of a family.
 #[test]
@@ -501,8 +601,13 @@ fn powershell_is_given_url_user_and_token() {
     let arguments: Vec<_> =
         line(&script, "Update-Address ").split('\'').filter(|text| !text.trim().is_empty()).collect();
     let [url, user, token] = arguments.as_slice() else { panic!("{script}") };
+    let (input, flags) = line(&script, "$reply = ").split_once(" | & curl.exe ").expect("a pipe");
+    let input = quoted(input).replace("${User}", user).replace("$Token", token);
 
-    assert_eq!(curl(&["--user", &format!("{user}:{token}"), url]), format!("good {SEEN}"));
+    let command = format!("printf '%s\\r\\n' '{input}' | curl {}", flags.replace("$Uri", &format!("'{url}'")));
+    let finished = program("sh").args(&["-c", &command]).start().finish();
+
+    assert_eq!((finished.code, finished.stdout.as_str()), (Some(0), "good 203.0.113.9"), "{finished:?}");
     assert_eq!(gateway.dig(HOST, "A"), [SEEN]);
 }
 
@@ -542,7 +647,7 @@ fn every_client_is_played_here() {
     let listed = nic53(&["setup"]);
     assert_eq!((listed.code, listed.stderr.as_str()), (Some(0), ""));
     let this = include_str!("setup.rs");
-    for client in listed.stdout.lines() {
+    for client in listed.stdout.lines().map(|line| line.split('\t').next().unwrap_or_default()) {
         let played = this.contains(&format!("setup(\"{client}\"")) || this.contains(&format!("(\"{client}\", \""));
         assert!(played, "{client} is not set up in tests/it/setup.rs");
     }
