@@ -14,6 +14,7 @@
 //! - [`protocol`]: the protocol as plain functions, without I/O.
 //! - [`gateway`]: the path of a request, from its bytes' values to the reply.
 //! - [`store`]: the records, in Route 53 or in the embedded store.
+//! - [`table`]: the table of fleet mode, which the gateway and the publisher share.
 //! - [`recipes`]: what to type or paste into each client.
 //! - [`settings`], [`secrets`], [`aws`], [`log`], [`problem`]: what both programs need around it.
 //! - `lambda` and `server`: the two ways in, an event and a socket.
@@ -47,3 +48,4 @@ pub mod secrets;
 pub mod server;
 pub mod settings;
 pub mod store;
+pub mod table;

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// The rooms, lowest first: each imports only itself and those before it.
-const ROOMS: [&str; 17] = [
+const ROOMS: [&str; 18] = [
     "protocol",
     "recipes",
     "problem",
@@ -17,6 +17,7 @@ const ROOMS: [&str; 17] = [
     "aws",
     "secrets",
     "settings",
+    "table",
     "store",
     "gateway",
     "server",
