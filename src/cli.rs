@@ -2,6 +2,7 @@
 
 mod check;
 mod export;
+mod health;
 mod man;
 mod output;
 mod serve;
@@ -44,6 +45,7 @@ enum Command {
     Setup(setup::Setup),
     Check(check::Check),
     Update(update::UpdateCommand),
+    Health(health::Health),
     Export(export::Export),
     Man(man::Man),
     Completions(man::Completions),
@@ -68,6 +70,7 @@ pub fn run() -> ExitCode {
             Command::Serve(command) => command.run().await.map(|()| ExitCode::SUCCESS),
             Command::Token(command) => command.run().await,
             Command::Update(command) => command.run().await,
+            Command::Health(command) => command.run().await,
             Command::Export(command) => command.run().map(|()| ExitCode::SUCCESS),
             Command::Setup(command) => command.run().await,
             Command::Check(command) => command.run().await,

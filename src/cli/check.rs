@@ -35,9 +35,13 @@ use std::{
 use clap::{Args, ValueHint};
 use zeroize::Zeroizing;
 
+#[cfg(test)]
+pub(super) use self::probe::testing;
+pub(super) use self::{
+    http::{ExchangeError, Response, Timeouts},
+    probe::{Probe, Request},
+};
 use self::{
-    http::Timeouts,
-    probe::Probe,
     report::{Report, Severity, Step},
     search::Search,
     tls::Tls,

@@ -13,6 +13,7 @@ mod fake_route53;
 mod first_start;
 mod functions;
 mod fuzz;
+mod health;
 mod model;
 mod moto;
 mod properties;

@@ -12,13 +12,13 @@ use tokio::{
 const MAX_RESPONSE: usize = 64 * 1024;
 
 /// A connection, with or without TLS.
-pub(super) trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(in crate::cli) trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Connection for T {}
 
 /// How long to wait.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Timeouts {
+pub(in crate::cli) struct Timeouts {
     /// For the whole response.
     pub response: Duration,
     /// For the end of the connection after it.
@@ -27,7 +27,7 @@ pub(super) struct Timeouts {
 
 /// Why there is no response.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum ExchangeError {
+pub(in crate::cli) enum ExchangeError {
     /// Nothing listens on the port.
     Refused,
     /// This machine has no route to the address.
@@ -67,7 +67,7 @@ impl ExchangeError {
 
 /// How the end of a body is marked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Framing {
+pub(in crate::cli) enum Framing {
     /// `Content-Length`.
     Length(usize),
     /// `Transfer-Encoding: chunked`.
@@ -78,7 +78,7 @@ pub(super) enum Framing {
 
 /// A response as it was received.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Response {
+pub(in crate::cli) struct Response {
     /// Such as `HTTP/1.1`.
     pub version: String,
     /// Such as 200.
@@ -101,7 +101,7 @@ impl Response {
     }
 
     /// The status and the body, short enough for a line.
-    pub(super) fn summary(&self) -> String {
+    pub(in crate::cli) fn summary(&self) -> String {
         let body: String = self.body.trim().chars().take(60).collect();
         if body.is_empty() { format!("{} without a body", self.status) } else { format!("{} `{body}`", self.status) }
     }

@@ -13,7 +13,7 @@ use super::{
 use crate::client::{basic::basic, gateway_url::GatewayUrl};
 
 /// The gateway that is checked, and how to reach it.
-pub(super) struct Probe {
+pub(in crate::cli) struct Probe {
     /// Its URL.
     pub url: GatewayUrl,
     /// TLS, if the URL asks for it.
@@ -23,7 +23,7 @@ pub(super) struct Probe {
 }
 
 /// A request as a router would write it.
-pub(super) struct Request<'a> {
+pub(in crate::cli) struct Request<'a> {
     /// Path and query.
     pub target: String,
     /// Whether it is HTTP/1.0, as inadyn and ez-ipupdate send it.
@@ -34,12 +34,12 @@ pub(super) struct Request<'a> {
 
 impl<'a> Request<'a> {
     /// A request without credentials.
-    pub(super) fn get(target: impl Into<String>) -> Self {
+    pub(in crate::cli) fn get(target: impl Into<String>) -> Self {
         Self { target: target.into(), old: false, credentials: None }
     }
 
     /// The same request with credentials.
-    pub(super) fn by(self, user: &'a str, token: &'a str) -> Self {
+    pub(in crate::cli) fn by(self, user: &'a str, token: &'a str) -> Self {
         Self { credentials: Some((user, token)), ..self }
     }
 
@@ -65,7 +65,7 @@ impl<'a> Request<'a> {
 impl Probe {
     /// Sends a request to one of the gateway's addresses. Also returns the local address of the connection.
     /// Credentials are sent to a trusted server only.
-    pub(super) async fn ask(
+    pub(in crate::cli) async fn ask(
         &self,
         address: SocketAddr,
         request: &Request<'_>,
@@ -131,12 +131,12 @@ pub(super) fn unanswered(name: &'static str, error: &ExchangeError) -> Step {
 
 /// Responses of the tests.
 #[cfg(test)]
-pub(super) mod testing {
+pub(in crate::cli) mod testing {
     use super::*;
     use crate::cli::check::http::Framing;
 
     /// A response of a head and a body, as it would have been read.
-    pub(in super::super) fn response(status: u16, headers: &[(&str, &str)], body: &str) -> Response {
+    pub(in crate::cli) fn response(status: u16, headers: &[(&str, &str)], body: &str) -> Response {
         Response {
             version: "HTTP/1.1".to_owned(),
             status,

@@ -23,7 +23,7 @@ use crate::client::roots::roots;
 
 /// What TLS needs.
 #[derive(Clone)]
-pub(super) struct Tls {
+pub(in crate::cli) struct Tls {
     /// Verifies certificates.
     verifier: Arc<WebPkiServerVerifier>,
     /// The cryptography: ring.
