@@ -1,16 +1,20 @@
 //! The gateway: from a request to its reply.
 
-use std::{borrow::Cow, net::IpAddr, time::Instant};
+use std::{
+    borrow::Cow,
+    net::IpAddr,
+    time::{Duration, Instant},
+};
 
 use http::{Response, StatusCode, request::Parts};
 
 use crate::{
     log::{Entry, Log},
-    problem::Problem,
     protocol::{
         access::{Access, Grant},
         asked::Asked,
         browser,
+        desired::Desired,
         endpoint::Endpoint,
         parameters::{Body, Parameters},
         plan::Plan,
@@ -21,8 +25,11 @@ use crate::{
     },
     secrets::Provider,
     settings::Settings,
-    store::{Budget, Store},
+    store::{Budget, NotApplied, Store},
 };
+
+/// How often a request is planned if its hosts keep changing between reading and writing.
+const PLANS: u32 = 3;
 
 /// Settings, secrets and a store: all it takes to answer.
 pub struct Gateway<S> {
@@ -124,7 +131,8 @@ impl<S: Store> Gateway<S> {
         let mut grants: Vec<&Grant<'_>> = Vec::new();
         let places: Vec<_> =
             authorized.hosts.iter().map(|host| host.as_ref().map(|grant| place(&mut grants, grant))).collect();
-        let changed = self.change(authorized.zone, &grants, (asked, entry.source), budget).await;
+        let (changed, pending) = self.change(authorized.zone, &grants, (asked, entry.source), budget).await;
+        entry.pending = pending;
         let outcome = |(place, host): (Result<usize, &Refusal>, &String)| match place {
             Ok(place) => changed[place].clone(),
             Err(refusal) => Outcome::new(refusal.code.clone(), format!("{host}: {}", refusal.reason)),
@@ -132,42 +140,84 @@ impl<S: Store> Gateway<S> {
         Ok(places.into_iter().zip(&entry.hosts).map(outcome).collect())
     }
 
-    /// Changes the granted hosts of a zone, all or none of them, and gives the outcome of each.
+    /// Changes the granted hosts of a zone, all or none of them. Gives the outcome of each, and how long
+    /// one of them has been pending.
     async fn change(
         &self,
         zone: &Zone,
         grants: &[&Grant<'_>],
         (asked, source): (Asked, Option<IpAddr>),
         budget: &Budget,
-    ) -> Vec<Outcome> {
-        let failed = |problem: &Problem| Outcome::new(ReturnCode::DnsErr, format!("zone {}: {problem}", zone.name));
+    ) -> (Vec<Outcome>, Option<Duration>) {
         let ttl = asked.ttl;
         let desired = match asked.desired(source) {
             Ok(desired) => desired,
-            Err(reason) => return vec![Outcome::new(ReturnCode::DnsErr, reason); grants.len()],
+            Err(reason) => return (vec![Outcome::new(ReturnCode::DnsErr, reason); grants.len()], None),
         };
-        let turn_and_current = async {
+        let mut plans_left = PLANS;
+        loop {
+            plans_left -= 1;
+            let attempt = self.attempt(zone, grants, (&desired, ttl), budget).await;
+            if plans_left == 0 || attempt.applied != Err(NotApplied::Conflict) {
+                return attempt.outcomes(zone, grants);
+            }
+        }
+    }
+
+    /// Reads the hosts, plans and applies the plan, once.
+    async fn attempt(
+        &self,
+        zone: &Zone,
+        grants: &[&Grant<'_>],
+        (desired, ttl): (&Desired, Option<u32>),
+        budget: &Budget,
+    ) -> Attempt {
+        let turn_and_present = async {
             let turn = self.store.turn(grants, budget).await?;
             Ok((turn, self.store.record_sets(grants, budget).await?))
         };
-        let (turn, current) = match turn_and_current.await {
+        let (turn, present) = match turn_and_present.await {
             Ok(read) => read,
-            Err(problem) => return vec![failed(&problem); grants.len()],
+            Err(problem) => return Attempt { plans: None, applied: Err(NotApplied::Failed(problem)), pending: None },
         };
-        let plan = |current| Plan::new(&desired, ttl, current, self.settings.ttl);
-        let plans: Vec<Plan> = current.iter().map(plan).collect();
+        let plan = |current| Plan::new(desired, ttl, current, self.settings.ttl);
+        let plans: Vec<Plan> = present.current.iter().map(plan).collect();
         let applied = match batch(zone, grants, &plans) {
-            Some(batch) => self.store.apply(&batch, turn, budget).await,
+            Some(batch) => self.store.apply(&batch, &present.versions, turn, budget).await,
             None => Ok(()),
         };
-        let outcome = |(grant, plan): (&&Grant<'_>, Plan)| match &applied {
-            Err(error) if !plan.changes.is_empty() => failed(error),
-            Err(_) | Ok(()) => {
+        Attempt { plans: Some(plans), applied, pending: present.pending }
+    }
+}
+
+/// What came of reading, planning and applying once.
+struct Attempt {
+    /// The plan of each host; `None` if they could not be read.
+    plans: Option<Vec<Plan>>,
+    /// Whether the plans were applied.
+    applied: Result<(), NotApplied>,
+    /// How long one of the hosts has been pending.
+    pending: Option<Duration>,
+}
+
+impl Attempt {
+    /// The outcome of each host, and how long one of them has been pending.
+    fn outcomes(self, zone: &Zone, grants: &[&Grant<'_>]) -> (Vec<Outcome>, Option<Duration>) {
+        let problem = match &self.applied {
+            Ok(()) => None,
+            Err(NotApplied::Failed(problem)) => Some(problem.to_string()),
+            Err(NotApplied::Conflict) => Some("a host was changed by others again and again meanwhile".to_owned()),
+        };
+        let failed = problem.map(|problem| Outcome::new(ReturnCode::DnsErr, format!("zone {}: {problem}", zone.name)));
+        let Some(plans) = self.plans else { return (failed.into_iter().cycle().take(grants.len()).collect(), None) };
+        let outcome = |(grant, plan): (&&Grant<'_>, Plan)| match &failed {
+            Some(failed) if !plan.changes.is_empty() => failed.clone(),
+            Some(_) | None => {
                 let reason = plan.reason.map(|reason| format!("{}: {reason}", grant.host()).into());
                 Outcome { code: plan.code, reason }
             }
         };
-        grants.iter().zip(plans).map(outcome).collect()
+        (grants.iter().zip(plans).map(outcome).collect(), self.pending)
     }
 }
 

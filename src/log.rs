@@ -14,12 +14,16 @@ use crate::{
     protocol::{reply::ReturnCode, token},
 };
 
+/// How long a change may wait to reach Route 53 before that is an error.
+const STUCK: Duration = Duration::from_mins(10);
+
 /// Which lines are written (`NIC53_LOG`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     /// No line.
     Off,
-    /// Requests that ended in `dnserr` or `911`, and errors outside of requests.
+    /// Requests that ended in `dnserr` or `911` or found a change that does not reach Route 53, and errors
+    /// outside of requests.
     Error,
     /// Every line.
     Info,
@@ -82,6 +86,9 @@ pub struct Entry {
     pub reasons: Vec<Cow<'static, str>>,
     /// Calls to Route 53, retries included.
     pub calls: u32,
+    /// How long the host that has waited longest has waited for its change to reach Route 53, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "in_seconds")]
+    pub pending: Option<Duration>,
     /// The time from the request to the reply.
     #[serde(rename = "ms", serialize_with = "in_milliseconds")]
     pub took: Duration,
@@ -100,6 +107,7 @@ impl Entry {
             addresses: Vec::new(),
             reasons: Vec::new(),
             calls: 0,
+            pending: None,
             took: Duration::ZERO,
         }
     }
@@ -112,7 +120,9 @@ impl Entry {
 
     /// Whether the request failed, and not by the client's fault.
     fn is_error(&self) -> bool {
-        self.codes.iter().any(|word| [ReturnCode::DnsErr.word(), ReturnCode::ServerError.word()].contains(word))
+        let is_stuck = self.pending.is_some_and(|pending| pending > STUCK);
+        is_stuck
+            || self.codes.iter().any(|word| [ReturnCode::DnsErr.word(), ReturnCode::ServerError.word()].contains(word))
     }
 }
 
@@ -130,8 +140,12 @@ impl fmt::Display for Entry {
             write!(f, " others={}", self.others)?;
         }
         list(f, " addresses=", ",", &self.addresses)?;
+        write!(f, " calls={}", self.calls)?;
+        if let Some(pending) = self.pending {
+            write!(f, " pending={}", pending.as_secs())?;
+        }
         let tenths = tenths_of_milliseconds(self.took);
-        write!(f, " calls={} ms={}.{}", self.calls, tenths / 10, tenths % 10)?;
+        write!(f, " ms={}.{}", tenths / 10, tenths % 10)?;
         list(f, ": ", "; ", &self.reasons)
     }
 }
@@ -223,6 +237,12 @@ fn in_milliseconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<
     serializer.serialize_f64(f64::from(tenths) / 10.0)
 }
 
+/// A duration as a number of seconds.
+#[expect(clippy::ref_option, reason = "serde hands a reference over")]
+fn in_seconds<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(duration.unwrap_or_default().as_secs())
+}
+
 /// Whether a number is not worth a field.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference over")]
 fn is_zero(number: &usize) -> bool {
@@ -248,6 +268,19 @@ mod tests {
         );
         assert_eq!(serde_json::json!(entry)["ms"], 1.2);
         assert!(entry.is_error());
+    }
+
+    #[test]
+    fn a_line_says_how_long_a_change_has_waited_and_is_an_error_above_ten_minutes() {
+        for (seconds, is_error) in [(600, false), (601, true)] {
+            let mut entry = Entry::new("update", None);
+            entry.codes = vec!["nochg"];
+            entry.pending = Some(Duration::from_secs(seconds));
+            assert_eq!(entry.is_error(), is_error);
+            assert!(entry.to_string().contains(&format!(" calls=0 pending={seconds} ms=")), "{entry}");
+            assert_eq!(serde_json::json!(entry)["pending"], seconds);
+        }
+        assert!(serde_json::json!(Entry::new("update", None)).get("pending").is_none());
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! The settings: environment variables, the same for the Lambda and for `nic53`.
 
+mod fleet;
+
 use ipnet::IpNet;
 use zeroize::Zeroizing;
 
+pub use self::fleet::{FLEET_VARIABLES, Fleet, FleetState};
 use crate::{
     log::Level,
     problem::Problem,

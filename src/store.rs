@@ -9,6 +9,7 @@ mod turns;
 use std::{
     future::{self, Future},
     sync::Arc,
+    time::Duration,
 };
 
 pub use self::{
@@ -23,9 +24,46 @@ use crate::{
     },
 };
 
+/// What is present at the hosts of a request.
+#[derive(Debug)]
+pub struct Present<V> {
+    /// What each granted host has, in their order.
+    pub current: Vec<Current>,
+    /// How long the host that has waited longest has waited for its change to reach Route 53.
+    pub pending: Option<Duration>,
+    /// The versions of what was read: a batch is applied only to those.
+    pub versions: V,
+}
+
+impl Present<()> {
+    /// What is present in a store without versions.
+    pub fn unversioned(current: Vec<Current>) -> Self {
+        Self { current, pending: None, versions: () }
+    }
+}
+
+/// Why a batch was not applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotApplied {
+    /// One of the hosts is no longer as it was read, and nothing was done. A new plan may succeed.
+    Conflict,
+    /// It was refused, or it is not known whether it was applied.
+    Failed(Problem),
+}
+
+impl From<Problem> for NotApplied {
+    fn from(problem: Problem) -> Self {
+        Self::Failed(problem)
+    }
+}
+
 /// A place that holds record sets. Its methods take only grants, so none can touch a host that nobody
 /// was let in to.
 pub trait Store: Send + Sync + 'static {
+    /// What the store wants to know again of a host that it is to change: `()` if its turns see to it that
+    /// nobody changes the host in between.
+    type Versions: Send + Sync;
+
     /// Waits until earlier requests for these hosts are done. Later ones wait until the turn is
     /// dropped. A store that makes its changes one by one needs no turns.
     ///
@@ -45,10 +83,10 @@ pub trait Store: Send + Sync + 'static {
         &self,
         grants: &[&Grant<'_>],
         budget: &Budget,
-    ) -> impl Future<Output = Result<Vec<Current>, Problem>> + Send;
+    ) -> impl Future<Output = Result<Present<Self::Versions>, Problem>> + Send;
 
-    /// Applies the batch, as a whole or not at all, durably. It keeps the turn until that is done, even
-    /// if nobody waits for the outcome any more.
+    /// Applies the batch, as a whole or not at all, durably, to hosts of these versions. It keeps the turn
+    /// until that is done, even if nobody waits for the outcome any more.
     ///
     /// # Errors
     ///
@@ -56,21 +94,30 @@ pub trait Store: Send + Sync + 'static {
     fn apply(
         &self,
         batch: &ChangeBatch<'_>,
+        versions: &Self::Versions,
         turn: Turn,
         budget: &Budget,
-    ) -> impl Future<Output = Result<(), Problem>> + Send;
+    ) -> impl Future<Output = Result<(), NotApplied>> + Send;
 }
 
 impl<S: Store> Store for Arc<S> {
+    type Versions = S::Versions;
+
     fn turn(&self, grants: &[&Grant<'_>], budget: &Budget) -> impl Future<Output = Result<Turn, Problem>> + Send {
         self.as_ref().turn(grants, budget)
     }
 
-    async fn record_sets(&self, grants: &[&Grant<'_>], budget: &Budget) -> Result<Vec<Current>, Problem> {
+    async fn record_sets(&self, grants: &[&Grant<'_>], budget: &Budget) -> Result<Present<S::Versions>, Problem> {
         self.as_ref().record_sets(grants, budget).await
     }
 
-    async fn apply(&self, batch: &ChangeBatch<'_>, turn: Turn, budget: &Budget) -> Result<(), Problem> {
-        self.as_ref().apply(batch, turn, budget).await
+    async fn apply(
+        &self,
+        batch: &ChangeBatch<'_>,
+        versions: &S::Versions,
+        turn: Turn,
+        budget: &Budget,
+    ) -> Result<(), NotApplied> {
+        self.as_ref().apply(batch, versions, turn, budget).await
     }
 }

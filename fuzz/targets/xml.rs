@@ -208,7 +208,7 @@ fn values(what: u8, count: u8, text: &[u8]) {
         scripted.0.lock().expect("no one panics in here").answers = [answer].into();
         let found = with_grant(name, |grant| {
             let read = async { store.record_sets(&[grant], &Budget::start()).await };
-            fixture.runtime().block_on(read).expect("record sets")
+            fixture.runtime().block_on(read).expect("record sets").current
         });
         assert_eq!(found, [Current::Simple(ByFamily { v4, v6 })], "{elements}");
     });

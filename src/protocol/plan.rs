@@ -1,6 +1,6 @@
 //! What has to change at a host, and the line that it gets.
 
-use std::net::IpAddr;
+use std::{borrow::Cow, net::IpAddr};
 
 use crate::protocol::{
     address::Family,
@@ -28,14 +28,15 @@ pub struct Plan {
     /// The host's line.
     pub code: ReturnCode,
     /// The reason for the log, if the line is a failure.
-    pub reason: Option<&'static str>,
+    pub reason: Option<Cow<'static, str>>,
 }
 
 impl Plan {
     /// Compares what is desired at a host with what is there. `ttl` is the one asked for, if any.
     pub fn new(desired: &Desired, ttl: Option<u32>, current: &Current, bounds: TtlBounds) -> Self {
         let current = match current {
-            Current::NotOurs(reason) => return Self::refuse(ReturnCode::NoHost, reason),
+            Current::NotOurs(reason) => return Self::refuse(ReturnCode::NoHost, reason.clone()),
+            Current::Refused(reason) => return Self::refuse(ReturnCode::DnsErr, reason.clone()),
             Current::Simple(sets) => sets.as_ref().map(Option::as_ref),
         };
         let ttl = ttl.map(|ttl| ttl.clamp(bounds.min, bounds.max));
@@ -70,8 +71,8 @@ impl Plan {
     }
 
     /// Nothing is done.
-    fn refuse(code: ReturnCode, reason: &'static str) -> Self {
-        Self { changes: Vec::new(), code, reason: Some(reason) }
+    fn refuse(code: ReturnCode, reason: impl Into<Cow<'static, str>>) -> Self {
+        Self { changes: Vec::new(), code, reason: Some(reason.into()) }
     }
 }
 
@@ -219,7 +220,7 @@ mod tests {
     fn what_is_not_ours_is_left_alone() {
         for target in [Target::Keep, Target::Delete, Target::Set(vec!["192.0.2.7".parse().unwrap()])] {
             let desired = Desired { v4: target, v6: Target::Keep };
-            assert_eq!(shown(&Plan::new(&desired, None, &Current::NotOurs("it is an alias"), BOUNDS)), "nohost");
+            assert_eq!(shown(&Plan::new(&desired, None, &Current::not_ours("it is an alias"), BOUNDS)), "nohost");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Record sets and changes of them, in Route 53's own words.
 
 use std::{
+    borrow::Cow,
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
@@ -59,12 +60,19 @@ pub enum Current {
     /// Simple record sets, which are ours to change: the A and the AAAA, if they are there.
     Simple(ByFamily<Option<RecordSet>>),
     /// A CNAME, an alias or a routing policy: not ours to change, with the reason for the log.
-    NotOurs(&'static str),
+    NotOurs(Cow<'static, str>),
+    /// What was asked for before is refused by Route 53, with what it says.
+    Refused(Cow<'static, str>),
 }
 
 impl Current {
     /// A name without A and AAAA.
     pub const NOTHING: Self = Self::Simple(ByFamily { v4: None, v6: None });
+
+    /// A host that is not ours to change.
+    pub const fn not_ours(reason: &'static str) -> Self {
+        Self::NotOurs(Cow::Borrowed(reason))
+    }
 }
 
 /// One change of a batch.

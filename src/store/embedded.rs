@@ -45,7 +45,7 @@ use crate::{
         record::{self, ChangeBatch, Current, RecordSet},
         zone::{Zone, Zones},
     },
-    store::{Budget, Store, Turn},
+    store::{Budget, NotApplied, Present, Store, Turn},
 };
 
 /// Record sets in a file.
@@ -134,7 +134,9 @@ impl Embedded {
 }
 
 impl Store for Embedded {
-    async fn record_sets(&self, grants: &[&Grant<'_>], _: &Budget) -> Result<Vec<Current>, Problem> {
+    type Versions = ();
+
+    async fn record_sets(&self, grants: &[&Grant<'_>], _: &Budget) -> Result<Present<()>, Problem> {
         // Not from a copy in memory: its last change may not last, and must not be called unchanged.
         let view = self.shared.with(|opened| Ok(Arc::clone(&opened.view)))?;
         let snapshot = Snapshot::new(view, &self.shared);
@@ -142,17 +144,17 @@ impl Store for Embedded {
             let records = snapshot.at(&Key::from(grant.host()))?.unwrap_or_default();
             Ok(Current::Simple(records.record_sets()))
         });
-        present.collect()
+        present.collect::<Result<_, _>>().map(Present::unversioned)
     }
 
-    async fn apply(&self, batch: &ChangeBatch<'_>, _: Turn, _: &Budget) -> Result<(), Problem> {
+    async fn apply(&self, batch: &ChangeBatch<'_>, (): &(), _: Turn, _: &Budget) -> Result<(), NotApplied> {
         let (done, outcome) = oneshot::channel();
         let changes = batch.changes.iter().map(change).collect::<Result<_, _>>()?;
         let batch = Batch { zone: Key::from(&batch.zone.name), changes, done };
         let gone = |what: &str| Problem(format!("{what}: the thread that writes has ended: start nic53 again"));
         let queue = self.queue.as_ref().ok_or_else(|| gone("nothing was changed"))?;
         queue.send(batch).map_err(|_| gone("nothing was changed"))?;
-        outcome.await.map_err(|_| gone("could not confirm the change"))?
+        Ok(outcome.await.map_err(|_| gone("could not confirm the change"))??)
     }
 }
 

@@ -17,7 +17,7 @@ use futures_util::{StreamExt, stream};
 use tokio::time::{Instant, timeout_at};
 
 use self::queue::Queue;
-use super::{Budget, Store, Turn, turns::Turns};
+use super::{Budget, NotApplied, Present, Store, Turn, turns::Turns};
 use crate::{
     aws,
     problem::Problem,
@@ -126,6 +126,8 @@ impl SharedPage<'_> {
 }
 
 impl Store for Route53 {
+    type Versions = ();
+
     async fn turn(&self, grants: &[&Grant<'_>], budget: &Budget) -> Result<Turn, Problem> {
         let turn = self.turns.take(grants.iter().map(|grant| grant.host()));
         let late = || Problem("an earlier request for the same host is still under way".to_owned());
@@ -134,7 +136,7 @@ impl Store for Route53 {
         if Instant::now() < budget.deadline() { Ok(turn) } else { Err(late()) }
     }
 
-    async fn record_sets(&self, grants: &[&Grant<'_>], budget: &Budget) -> Result<Vec<Current>, Problem> {
+    async fn record_sets(&self, grants: &[&Grant<'_>], budget: &Budget) -> Result<Present<()>, Problem> {
         // Hosts of one request are often next to each other: one page may hold them all.
         let first = grants.iter().min_by_key(|grant| grant.host().labels().rev().collect::<Vec<_>>());
         let shared = match first {
@@ -147,12 +149,12 @@ impl Store for Route53 {
         let reads: Vec<_> = grants.iter().map(|grant| self.present(grant, shared.as_ref(), budget)).collect();
         // All of them, even if one fails: which calls are made must not depend on timing.
         let reads = stream::iter(reads).buffered(READS_AT_ONCE).collect::<Vec<_>>();
-        reads.await.into_iter().collect()
+        reads.await.into_iter().collect::<Result<_, _>>().map(Present::unversioned)
     }
 
-    async fn apply(&self, batch: &ChangeBatch<'_>, turn: Turn, budget: &Budget) -> Result<(), Problem> {
+    async fn apply(&self, batch: &ChangeBatch<'_>, (): &(), turn: Turn, budget: &Budget) -> Result<(), NotApplied> {
         let changes = batch.changes.iter().map(change).collect::<Result<_, _>>()?;
-        self.queue.change(batch.zone.id.as_str(), changes, turn, budget).await
+        Ok(self.queue.change(batch.zone.id.as_str(), changes, turn, budget).await?)
     }
 }
 
@@ -167,18 +169,18 @@ fn present_of(grant: &Grant<'_>, sets: &[ResourceRecordSet]) -> Result<Current, 
     let mut ours = ByFamily::default();
     for set in sets.iter().filter(|set| is_name(&set.name, grant.host())) {
         let family = match &set.r#type {
-            RrType::Cname => return Ok(Current::NotOurs("a CNAME is there")),
+            RrType::Cname => return Ok(Current::not_ours("a CNAME is there")),
             // DNS answers with the other name servers, and never with an address of this zone.
-            RrType::Ns if !is_apex => return Ok(Current::NotOurs("it is delegated to other name servers")),
+            RrType::Ns if !is_apex => return Ok(Current::not_ours("it is delegated to other name servers")),
             RrType::A => Family::V4,
             RrType::Aaaa => Family::V6,
             _ => continue,
         };
         if set.alias_target.is_some() {
-            return Ok(Current::NotOurs("it is an alias"));
+            return Ok(Current::not_ours("it is an alias"));
         }
         if set.set_identifier.is_some() {
-            return Ok(Current::NotOurs("it has a routing policy"));
+            return Ok(Current::not_ours("it has a routing policy"));
         }
         let values = set.resource_records().iter().map(|record| record.value.clone()).collect();
         let ttl = set.ttl.and_then(|ttl| u32::try_from(ttl).ok());

@@ -38,7 +38,7 @@ pub fn first_sight(key: Key, found: &Current, now: Millis) -> Update {
         .if_absent(Attribute::Version);
     match found {
         Current::Simple(sets) => imported(update, sets, now),
-        Current::NotOurs(reason) => left_alone(update, reason, now),
+        Current::NotOurs(reason) | Current::Refused(reason) => left_alone(update, reason, now),
     }
 }
 
@@ -54,7 +54,7 @@ pub fn asked_again(key: Key, item: &Item, found: &Current, now: Millis) -> Updat
         update = update.if_equal(Attribute::Published(family), item.published[family].as_ref());
     }
     match found {
-        Current::NotOurs(reason) => {
+        Current::NotOurs(reason) | Current::Refused(reason) => {
             left_alone(update, reason, now).remove(Attribute::Due).remove(Attribute::PendingSince)
         }
         Current::Simple(sets) if item.is_promised() => still_wanted(update, item, sets, now),
@@ -138,7 +138,7 @@ mod tests {
         for (found, expected) in [
             (found("192.0.2.7"), format!("{base}, w4 = :w4, p4 = :p4 REMOVE w6, p6, x")),
             (found(""), format!("{base}, x = :x REMOVE w4, p4, w6, p6")),
-            (Current::NotOurs("a CNAME is there"), format!("{base}, e = :e, ea = :ea")),
+            (Current::not_ours("a CNAME is there"), format!("{base}, e = :e, ea = :ea")),
         ] {
             let update = first_sight(key(), &found, NOW);
             assert_eq!(update.expression(), expected);
@@ -155,7 +155,7 @@ mod tests {
             (1, found("192.0.2.9"), imported),
             (2, found("192.0.2.7"), "SET p4 = :p4, pv = :pv REMOVE e, ea, p6, x, d, t"),
             (2, found("192.0.2.9"), "SET p4 = :p4, v = :v, d = :d, t = if_not_exists(t, :t) REMOVE e, ea, p6"),
-            (2, Current::NotOurs("a CNAME is there"), "SET e = :e, ea = :ea REMOVE d, t"),
+            (2, Current::not_ours("a CNAME is there"), "SET e = :e, ea = :ea REMOVE d, t"),
         ] {
             let item = Item {
                 version,

@@ -753,7 +753,7 @@ fn what_is_somebody_elses_has_no_plan() {
         [500, 50_000],
         &(desired(), prop::option::of(ttl())),
         |(desired, ttl)| {
-            let plan = Plan::new(&desired, ttl, &Current::NotOurs("it is an alias"), BOUNDS);
+            let plan = Plan::new(&desired, ttl, &Current::not_ours("it is an alias"), BOUNDS);
             prop_assert_eq!((plan.changes.len(), plan.code), (0, ReturnCode::NoHost));
             Ok(())
         },

@@ -33,7 +33,7 @@ use crate::{
         token::{Password, Scope, Secret, Secrets},
         zone::Zones,
     },
-    store::{Budget, Store, Turn},
+    store::{Budget, NotApplied, Store, Turn},
 };
 
 /// Runs a future.
@@ -104,7 +104,10 @@ pub(crate) async fn change(store: &Embedded, changes: &[&str]) -> Result<(), Pro
         record_set: record_set.clone(),
     });
     let batch = ChangeBatch { zone: grants[0].zone(), changes: changes.collect() };
-    store.apply(&batch, Turn::default(), &Budget::start()).await
+    store.apply(&batch, &(), Turn::default(), &Budget::start()).await.map_err(|refused| match refused {
+        NotApplied::Failed(problem) => problem,
+        NotApplied::Conflict => unreachable!("the embedded store has no versions"),
+    })
 }
 
 /// What a host has, as a request sees it.
@@ -115,7 +118,7 @@ pub(crate) async fn present(store: &Embedded, host: &str) -> Result<Vec<Current>
     let token = secrets.current.mint(Scope::Host, &host, zones.holding(&host).unwrap(), 0);
     let access = Access { zones, secrets: &secrets, generations: &generations };
     let grant = access.grant(&host, &Password::new(token.reveal()).unwrap()).unwrap();
-    store.record_sets(&[&grant], &Budget::start()).await
+    store.record_sets(&[&grant], &Budget::start()).await.map(|present| present.current)
 }
 
 /// What a disk is told to do.

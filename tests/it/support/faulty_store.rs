@@ -16,7 +16,7 @@ use nic53::{
         token::{Password, Secrets},
         zone::Zones,
     },
-    store::{Budget, Store, Turn, route53::Route53},
+    store::{Budget, NotApplied, Present, Store, Turn, route53::Route53},
 };
 use tokio::time::{Instant, sleep};
 
@@ -128,12 +128,14 @@ impl FaultyStore {
             let changes = grants.iter().zip(changes);
             let changes =
                 changes.map(|(grant, (_, action, record_set))| Change { grant, action, record_set }).collect();
-            let _ = route53.apply(&ChangeBatch { zone, changes }, Turn::default(), &Budget::start()).await;
+            let _ = route53.apply(&ChangeBatch { zone, changes }, &(), Turn::default(), &Budget::start()).await;
         }));
     }
 }
 
 impl Store for FaultyStore {
+    type Versions = ();
+
     async fn turn(&self, grants: &[&Grant<'_>], budget: &Budget) -> Result<Turn, Problem> {
         match self.bug {
             Bug::TurnIgnored => Ok(Turn::default()),
@@ -141,18 +143,18 @@ impl Store for FaultyStore {
         }
     }
 
-    async fn record_sets(&self, grants: &[&Grant<'_>], budget: &Budget) -> Result<Vec<Current>, Problem> {
-        let present = self.route53.record_sets(grants, budget).await?;
+    async fn record_sets(&self, grants: &[&Grant<'_>], budget: &Budget) -> Result<Present<()>, Problem> {
+        let present = self.route53.record_sets(grants, budget).await?.current;
         let mut memory = self.memory.lock().expect("no panic");
         let misread = |(grant, present): (&&Grant<'_>, Current)| match (self.bug, &present) {
             (Bug::ReadOnce, _) => memory.entry(grant.host().clone()).or_insert(present).clone(),
-            (Bug::AliasOverlooked, Current::NotOurs("it is an alias")) => Current::NOTHING,
+            (Bug::AliasOverlooked, Current::NotOurs(reason)) if reason == "it is an alias" => Current::NOTHING,
             _ => present,
         };
-        Ok(grants.iter().zip(present).map(misread).collect())
+        Ok(Present::unversioned(grants.iter().zip(present).map(misread).collect()))
     }
 
-    async fn apply(&self, batch: &ChangeBatch<'_>, turn: Turn, budget: &Budget) -> Result<(), Problem> {
+    async fn apply(&self, batch: &ChangeBatch<'_>, (): &(), turn: Turn, budget: &Budget) -> Result<(), NotApplied> {
         let mut altered = batch.clone();
         let upserts = altered.changes.iter_mut().filter(|change| change.action == Action::Upsert);
         match self.bug {
@@ -162,28 +164,30 @@ impl Store for FaultyStore {
             }
             Bug::BatchDropped => return Ok(()),
             Bug::FailureSwallowed => {
-                let _ = self.route53.apply(batch, turn, budget).await;
+                let _ = self.route53.apply(batch, &(), turn, budget).await;
                 return Ok(());
             }
             Bug::SuccessDoubted => {
-                self.route53.apply(batch, turn, budget).await?;
-                return Err(Problem("is that so?".to_owned()));
+                self.route53.apply(batch, &(), turn, budget).await?;
+                return Err(Problem("is that so?".to_owned()).into());
             }
             Bug::BatchSplit => {
                 for change in &batch.changes {
                     let changes = vec![change.clone()];
-                    self.route53.apply(&ChangeBatch { zone: batch.zone, changes }, Turn::default(), budget).await?;
+                    self.route53
+                        .apply(&ChangeBatch { zone: batch.zone, changes }, &(), Turn::default(), budget)
+                        .await?;
                 }
                 return Ok(());
             }
             Bug::WrittenAgainLater => {
-                self.route53.apply(batch, turn, budget).await?;
+                self.route53.apply(batch, &(), turn, budget).await?;
                 self.apply_later(batch, Duration::from_secs(3));
                 return Ok(());
             }
             Bug::SentForEver => {
                 for _ in 0..10 {
-                    if self.route53.apply(batch, Turn::default(), &Budget::start()).await.is_ok() {
+                    if self.route53.apply(batch, &(), Turn::default(), &Budget::start()).await.is_ok() {
                         return Ok(());
                     }
                 }
@@ -205,10 +209,10 @@ impl Store for FaultyStore {
             Bug::AddressLost => upserts.for_each(|change| change.record_set.values.truncate(1)),
             Bug::BusyGivenUp => {
                 let budget = Budget::until(Instant::now() + Duration::from_millis(500));
-                return self.route53.apply(batch, turn, &budget).await;
+                return self.route53.apply(batch, &(), turn, &budget).await;
             }
             Bug::ReadOnce | Bug::AliasOverlooked | Bug::TurnIgnored => {}
         }
-        self.route53.apply(&altered, turn, budget).await
+        self.route53.apply(&altered, &(), turn, budget).await
     }
 }
