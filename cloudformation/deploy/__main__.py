@@ -6,6 +6,7 @@ builds the Lambda archive, deploys cloudformation/nic53.yaml and prints what to 
 again to change something: what you leave out stays as it is. docs/deploy.md has the rest."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -26,8 +27,13 @@ def main():
     options = arguments()
     try:
         run(options)
+        sys.stdout.flush()
     except (Trouble, AwsError) as trouble:
         sys.exit(f"deploy: {trouble}")
+    except BrokenPipeError:
+        # Whoever reads has seen enough, such as `head`. Python would flush once more at its end, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit("deploy: interrupted; what CloudFormation has begun, it goes on with by itself")
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 import subprocess
 import sys
 import tempfile
@@ -127,6 +128,16 @@ class Flags(unittest.TestCase):
             done = subprocess.run([ROOT / "deploy", *words], env={"PATH": folder}, capture_output=True, text=True)
         self.assertEqual((done.returncode, done.stdout), (2, ""))
         self.assertIn("--host site41.example.org does not go with --remove", done.stderr)
+
+    def test_a_reader_that_has_seen_enough_is_no_trouble(self):
+        # As in `./deploy --hosts | head`.
+        main = "from deploy import __main__ as deploy; deploy.run = lambda _: print('a line'); deploy.main()"
+        reader, writer = os.pipe()
+        os.close(reader)
+        words = [sys.executable, "-c", main, "--hosts"]
+        done = subprocess.run(words, cwd=ROOT / "cloudformation", stdout=writer, stderr=subprocess.PIPE, text=True)
+        os.close(writer)
+        self.assertEqual((done.returncode, done.stderr), (1, ""))
 
 
 if __name__ == "__main__":
