@@ -6,7 +6,7 @@ mod route53_zones;
 mod secret;
 mod signals;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{io::ErrorKind, net::SocketAddr, sync::Arc, time::Duration};
 
 use clap::Args;
 use tokio::{net::TcpListener, sync::watch};
@@ -123,7 +123,7 @@ impl Serve {
         let http_address = announce(&http, DnsAddress(dns_address))?;
         print(&format!("{VERSION}: {} in the embedded store in {}\n", settings.zones, data.display()));
         if is_first_start {
-            let instructions = first_start::instructions(&settings, &secrets, http_address, dns_address).await;
+            let instructions = first_start::instructions(&settings, &secrets, data, http_address, dns_address).await;
             print(&instructions.unwrap_or_default());
         }
         let (stopping, stopped) = watch::channel(false);
@@ -215,7 +215,14 @@ async fn until(mut stopped: watch::Receiver<bool>) {
 
 /// The error for an address that could not be bound.
 fn cannot_bind(flag: &str, address: SocketAddr, error: &std::io::Error) -> Problem {
-    Problem(format!("{flag} {address}: {error}: expected an address of this machine with a free port"))
+    let expected = match error.kind() {
+        // ip(7): a port below 1024 takes CAP_NET_BIND_SERVICE.
+        ErrorKind::PermissionDenied => {
+            "expected a port from 1024 on, or root, or a service as docs/installing.md has it"
+        }
+        _ => "expected an address of this machine with a free port",
+    };
+    Problem(format!("{flag} {address}: {error}: {expected}"))
 }
 
 /// Prints the addresses before the first request is served. Returns that of HTTP.

@@ -20,6 +20,9 @@ use crate::{
 /// The zone of the embedded store if none is configured.
 pub(super) const DEFAULT_ZONES: &str = "home.example=EMBEDDED";
 
+/// The folder of the embedded store if none is configured.
+pub(super) const DEFAULT_DATA: &str = "./nic53-data";
+
 /// Where the records are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum StoreKind {
@@ -36,7 +39,7 @@ pub(super) struct StoreArgs {
     #[arg(long, env = "NIC53_STORE", default_value = "embedded")]
     pub store: StoreKind,
     /// The folder of the embedded store and of its secret
-    #[arg(long, env = "NIC53_DATA", value_name = "DIR", default_value = "./nic53-data")]
+    #[arg(long, env = "NIC53_DATA", value_name = "DIR", default_value = DEFAULT_DATA)]
     pub data: PathBuf,
 }
 
@@ -129,12 +132,14 @@ impl SettingArgs {
     /// If a setting makes no sense, or there is no secret.
     pub(super) fn settings(&self, store: &StoreArgs) -> Result<(Settings, Source), Problem> {
         let settings = self.read(store)?;
-        let own = || match store.store {
+        let own = || {
+            match store.store {
             StoreKind::Embedded => Ok(Source::File { current: secret_path(&store.data), previous: None }),
             StoreKind::Route53 => Err(Problem(
-                "NIC53_SECRET is not set: expected it, NIC53_SECRET_FILE or NIC53_SECRET_ARN with --store route53"
+                "NIC53_SECRET is not set: with --store route53 expected what `openssl rand -base64 32` prints, once for all, or NIC53_SECRET_FILE or NIC53_SECRET_ARN"
                     .to_owned(),
             )),
+        }
         };
         let source = settings.secret.clone().map_or_else(own, Ok)?;
         Ok((settings, source))

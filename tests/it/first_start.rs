@@ -1,6 +1,8 @@
 //! `nic53` as a new user starts it: what it prints works as printed, and what it said is done stays
 //! done.
 
+use std::path::Path;
+
 use crate::support::process::{self, Finished, Nic53, Streams, program};
 
 /// The lines that are to be pasted.
@@ -12,6 +14,20 @@ fn to_paste<'a>(printed: &'a str, program: &str) -> &'a str {
 /// Runs a line as a shell would.
 fn paste(line: &str) -> Finished {
     program("sh").args(&["-c", line]).start().finish()
+}
+
+/// The token in the line for curl.
+fn token_of(printed: &str) -> &str {
+    let (_, rest) = to_paste(printed, "curl").split_once(':').expect("a user name");
+    rest.split(' ').next().expect("a token")
+}
+
+/// What the command prints that is said to print the token again.
+fn token_again(printed: &str) -> String {
+    let command = printed.split('`').find(|text| text.starts_with("nic53 token")).expect("a command");
+    let path = Path::new(env!("CARGO_BIN_EXE_nic53")).parent().expect("a folder").display();
+    let again = paste(&format!("PATH={path}; {command}"));
+    again.stdout.trim().to_owned()
 }
 
 /// `nic53` without arguments, on ports of the system's choice, its data in this folder.
@@ -34,12 +50,7 @@ fn what_the_first_start_prints_works_as_printed() {
     let asked = paste(to_paste(&printed, "dig"));
     assert_eq!(asked.stdout, "203.0.113.7\n", "{asked:?}");
 
-    let token = program(env!("CARGO_BIN_EXE_nic53"))
-        .settings(&[("NIC53_DATA", data)])
-        .args(&["token", "router.home.example"])
-        .start()
-        .finish();
-    assert!(to_paste(&printed, "curl").contains(&format!(":{} ", token.stdout.trim())), "{token:?}");
+    assert_eq!(token_again(&printed), token_of(&printed));
     // No resolver asks a loopback address, so nothing is wrong that a new user would have to understand.
     assert!(!first.streams().stderr.contains("warning"), "{:?}", first.streams());
     // A router cannot reach loopback.
@@ -64,7 +75,10 @@ fn the_first_lines_name_the_version_the_zones_and_the_store() {
     let expected = format!("\nnic53 {version}: {zones} in the embedded store in {data}\n");
     server.wait_for("its zones", |said| said.stdout.contains(&expected).then_some(()));
     // The first start makes a secret, and prints what to paste for the first of the zones.
-    server.wait_for("its recipe", |said| said.stdout.contains("curl -u router.example.org:").then_some(()));
+    let printed = server.wait_for("its recipe", |said| {
+        said.stdout.contains("curl -u router.example.org:").then(|| said.stdout.clone())
+    });
+    assert_eq!(token_again(&printed), token_of(&printed));
     server.wait_for("the unknown name", |said| {
         said.stderr.contains("NIC53_SECRT is set and means nothing").then_some(())
     });

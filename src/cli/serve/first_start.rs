@@ -4,10 +4,12 @@ use std::{
     env,
     io::{self, IsTerminal},
     net::SocketAddr,
+    path::Path,
 };
 
 use crate::{
-    protocol::{hostname::HostName, token::Scope},
+    cli::settings::{DEFAULT_DATA, DEFAULT_ZONES},
+    protocol::{hostname::HostName, token::Scope, zone::Zones},
     secrets::Provider,
     settings::Settings,
 };
@@ -17,6 +19,7 @@ use crate::{
 pub(super) async fn instructions(
     settings: &Settings,
     secrets: &Provider,
+    data: &Path,
     http: SocketAddr,
     dns: Option<SocketAddr>,
 ) -> Option<String> {
@@ -25,6 +28,7 @@ pub(super) async fn instructions(
     if is_journal() {
         return Some(format!("`nic53 token {host}`, with the settings of this service, prints that host's token.\n"));
     }
+    let again = token_command(&host, &settings.zones, data);
     let zone = settings.zones.holding(&host)?;
     let secrets = secrets.current().await.ok()?;
     let token = secrets.current.mint(Scope::Host, &host, zone, 0);
@@ -40,9 +44,23 @@ Move {host} to 203.0.113.7:
     curl -u {host}:{token} 'http://{http}/nic/update?hostname={host}&myip=203.0.113.7'
 
 {dig}{form}
-The next start does not print this again; `nic53 token {host}` prints the token again.
+The next start does not print this again; `{again}` prints the token again.
 "
     ))
+}
+
+/// The command that prints the token of a host, with those settings that are not the default ones.
+fn token_command(host: &HostName, zones: &Zones, data: &Path) -> String {
+    let mut command = format!("nic53 token {host}");
+    let zones = zones.to_string();
+    if zones != DEFAULT_ZONES {
+        command += &format!(" --zones {zones}");
+    }
+    if data != Path::new(DEFAULT_DATA) {
+        // A quote in the path ends the quotation, stands by itself, and begins another one.
+        command += &format!(" --data '{}'", data.display().to_string().replace('\'', r"'\''"));
+    }
+    command
 }
 
 /// Whether the standard output goes into systemd's journal: systemd.exec(5), `JOURNAL_STREAM`, which a terminal may have
@@ -53,12 +71,19 @@ fn is_journal() -> bool {
 
 /// What to type into a router's form, or how to let a router reach the gateway.
 fn form(host: &HostName, token: &str, http: SocketAddr) -> String {
-    if http.ip().is_loopback() || http.ip().is_unspecified() {
+    let port = http.port();
+    if http.ip().is_loopback() {
         return format!(
             "A router cannot use {http}. Start nic53 at this machine's address in your network, such as
-`nic53 serve --http 192.168.1.2:{}`; then `nic53 setup` prints what to type into a router.
-",
-            http.port()
+`nic53 serve --http 192.168.1.2:{port}`; then `nic53 setup` prints what to type into a router.
+"
+        );
+    }
+    if http.ip().is_unspecified() {
+        return format!(
+            "A router reaches it at this machine's address in your network, port {port}. `nic53 setup` prints what to type
+into a router, with that address as --url, such as http://192.168.1.2:{port}.
+"
         );
     }
     format!(
