@@ -291,7 +291,7 @@ fn fill(data: &Path, size: u32) {
         let record_set = RecordSet::new(Family::V4, 60, &[Ipv4Addr::new(192, 0, 2, 1).into()]);
         let change = |grant| Change { grant, action: Action::Upsert, record_set: record_set.clone() };
         let batch = ChangeBatch { zone: grants[0].zone(), changes: grants.iter().map(change).collect() };
-        runtime.block_on(store.apply(&batch, Turn::default(), &Budget::start())).expect("a disk with room");
+        runtime.block_on(store.apply(&batch, &(), Turn::default(), &Budget::start())).expect("a disk with room");
     }
 }
 

@@ -22,6 +22,7 @@ use crate::{
 
 mod event;
 mod guard;
+mod publisher;
 mod target;
 
 pub use event::{Invocation, request, serve};
@@ -37,12 +38,16 @@ enum State {
     Failed(SystemTime),
 }
 
-/// Starts the gateway and answers events until the process ends.
+/// Starts the gateway, or the publisher if the function's handler says so, and answers events until the
+/// process ends.
 ///
 /// # Errors
 ///
 /// If the Runtime API cannot be reached.
 pub async fn run() -> Result<(), Error> {
+    if env::var("_HANDLER").is_ok_and(|handler| handler == publisher::HANDLER) {
+        return Box::pin(publisher::run()).await;
+    }
     // Clients, secret and connection are made here, where Lambda gives a whole CPU.
     let state = &Mutex::new(State::start().await);
     let handler = async |event| Ok::<_, Error>(serve(event, |invocation| answer(state, invocation)).await);

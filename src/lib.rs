@@ -15,6 +15,7 @@
 //! - [`gateway`]: the path of a request, from its bytes' values to the reply.
 //! - [`store`]: the records, in Route 53 or in the embedded store.
 //! - [`table`]: the table of fleet mode, which the gateway and the publisher share.
+//! - [`publisher`]: from that table to Route 53, and the comparison of the two.
 //! - [`recipes`]: what to type or paste into each client.
 //! - [`settings`], [`secrets`], [`aws`], [`log`], [`problem`]: what both programs need around it.
 //! - `lambda` and `server`: the two ways in, an event and a socket.
@@ -42,6 +43,7 @@ pub mod log;
 pub mod printable;
 pub mod problem;
 pub mod protocol;
+pub mod publisher;
 pub mod recipes;
 pub mod secrets;
 #[cfg(feature = "cli")]

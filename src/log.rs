@@ -189,6 +189,20 @@ impl Log {
         }
     }
 
+    /// Writes how many seconds the oldest pending host has been waiting; 0 if none is pending. It is
+    /// written at every level but [`Level::Off`], since its absence is an alarm.
+    pub fn pending(self, seconds: u64) {
+        if self.level > Level::Off {
+            let message = format!("the oldest pending host has been waiting for {seconds} s");
+            write(&match self.format {
+                Format::Text => text_line(format_args!("info: {message}")),
+                Format::Json => {
+                    serde_json::json!({ "level": "info", "message": message, "pending": seconds }).to_string()
+                }
+            });
+        }
+    }
+
     /// Writes a line that does not belong to a request.
     fn message(self, level: &'static str, message: &str) {
         let message = clean(message);

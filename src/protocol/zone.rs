@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use crate::protocol::hostname::HostName;
 
 /// The id of a hosted zone in Route 53, such as `Z0123ABC`; in the embedded store, any word.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ZoneId(String);
 
 impl ZoneId {

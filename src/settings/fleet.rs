@@ -4,13 +4,20 @@ use super::{Reader, Variable};
 use crate::problem::Problem;
 
 /// Every setting of fleet mode.
-pub const FLEET_VARIABLES: [Variable; 3] = [
+pub const FLEET_VARIABLES: [Variable; 6] = [
     Variable::open("NIC53_FLEET", "STATE", "off, prepare, on or drain [default: off]"),
     Variable::open("NIC53_TABLE", "NAME", "The DynamoDB table of what was promised"),
     Variable::open(
         "NIC53_FLEET_NARROW",
         "true|false",
         "Whether the gateway has lost the right to change addresses in Route 53 [default: false]",
+    ),
+    Variable::open("NIC53_FLEET_PACE", "CALLS", "The most calls to Route 53 a second [default: 4]"),
+    Variable::open("NIC53_PASS_HOURS", "HOURS", "How often a zone is compared with the table [default: 6]"),
+    Variable::open(
+        "NIC53_STALE_DAYS",
+        "DAYS",
+        "After how many days without a request a host's addresses are removed [default: 0, never]",
     ),
 ];
 
@@ -23,7 +30,17 @@ pub struct Fleet {
     pub table: String,
     /// `NIC53_FLEET_NARROW`.
     pub narrow: bool,
+    /// `NIC53_FLEET_PACE`, calls a second.
+    pub pace: u32,
+    /// `NIC53_PASS_HOURS`, hours.
+    pub pass_hours: u32,
+    /// `NIC53_STALE_DAYS`; `None` for never.
+    pub stale_days: Option<u32>,
 }
+
+/// The fewest days after which a host may be stale: the record of a router that was away for a month
+/// must not be removed.
+const FEWEST_STALE_DAYS: u32 = 35;
 
 /// Where a deployment is on its way to fleet mode and back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +63,15 @@ impl Fleet {
         let reader = Reader { variable: &variable };
         let Some(state) = reader.optional("NIC53_FLEET", state)?.flatten() else { return Ok(None) };
         let table = reader.required("NIC53_TABLE", table, "the name of the table, since NIC53_FLEET is not off")?;
-        Ok(Some(Self { state, table, narrow: reader.switch("NIC53_FLEET_NARROW", false)? }))
+        let stale_days = reader.optional("NIC53_STALE_DAYS", stale_days)?.flatten();
+        Ok(Some(Self {
+            state,
+            table,
+            narrow: reader.switch("NIC53_FLEET_NARROW", false)?,
+            pace: reader.optional("NIC53_FLEET_PACE", |text| number(text, 1, 1000))?.unwrap_or(4),
+            pass_hours: reader.optional("NIC53_PASS_HOURS", |text| number(text, 1, 168))?.unwrap_or(6),
+            stale_days,
+        }))
     }
 }
 
@@ -58,6 +83,21 @@ fn state(text: &str) -> Result<Option<FleetState>, String> {
         "on" => Ok(Some(FleetState::On)),
         "drain" => Ok(Some(FleetState::Drain)),
         _ => Err("expected off, prepare, on or drain".to_owned()),
+    }
+}
+
+/// Reads a number between two bounds.
+fn number(text: &str, least: u32, most: u32) -> Result<u32, String> {
+    let number = text.parse().ok().filter(|number| (least..=most).contains(number));
+    number.ok_or_else(|| format!("expected a number, {least} to {most}"))
+}
+
+/// Reads after how many days a host is stale; `None` for never.
+fn stale_days(text: &str) -> Result<Option<u32>, String> {
+    match text.parse() {
+        Ok(0) => Ok(None),
+        Ok(days) if days >= FEWEST_STALE_DAYS => Ok(Some(days)),
+        _ => Err(format!("expected 0 for never, or at least {FEWEST_STALE_DAYS} days")),
     }
 }
 
@@ -84,7 +124,8 @@ mod tests {
             assert_eq!(read(given), Ok(None), "{given:?}");
         }
         for (word, state) in [("prepare", FleetState::Prepare), ("on", FleetState::On), ("drain", FleetState::Drain)] {
-            let expected = Fleet { state, table: "nic53".to_owned(), narrow: false };
+            let table = "nic53".to_owned();
+            let expected = Fleet { state, table, narrow: false, pace: 4, pass_hours: 6, stale_days: None };
             assert_eq!(read(&[("NIC53_FLEET", word), ("NIC53_TABLE", "nic53")]), Ok(Some(expected)), "{word}");
         }
         let narrow = read(&[("NIC53_FLEET", "on"), ("NIC53_TABLE", "nic53"), ("NIC53_FLEET_NARROW", "true")]);
@@ -100,6 +141,18 @@ mod tests {
             (
                 &[("NIC53_FLEET", "on"), ("NIC53_TABLE", "nic53"), ("NIC53_FLEET_NARROW", "x")],
                 "NIC53_FLEET_NARROW=x: expected true",
+            ),
+            (
+                &[("NIC53_FLEET", "on"), ("NIC53_TABLE", "nic53"), ("NIC53_FLEET_PACE", "0")],
+                "NIC53_FLEET_PACE=0: expected a number, 1 to 1000",
+            ),
+            (
+                &[("NIC53_FLEET", "on"), ("NIC53_TABLE", "nic53"), ("NIC53_PASS_HOURS", "0")],
+                "NIC53_PASS_HOURS=0: expected a number, 1 to 168",
+            ),
+            (
+                &[("NIC53_FLEET", "on"), ("NIC53_TABLE", "nic53"), ("NIC53_STALE_DAYS", "34")],
+                "NIC53_STALE_DAYS=34: expected 0 for never, or at least 35",
             ),
         ] {
             let problem = read(given).unwrap_err();

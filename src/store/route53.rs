@@ -1,31 +1,33 @@
 //! Route 53: reads record sets and writes change batches through the AWS SDK.
 
 mod queue;
+pub(crate) mod records;
 mod retry;
 
-use std::{borrow::Cow, time::Duration};
+use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_sdk_route53::{
     Client,
     config::{self, retry::RetryConfig},
     operation::list_resource_record_sets::ListResourceRecordSetsOutput as Page,
-    types::{self, ResourceRecord, ResourceRecordSet, RrType},
+    types::{self, RrType},
 };
 use futures_util::{StreamExt, stream};
 
 use tokio::time::{Instant, timeout_at};
 
-use self::queue::Queue;
+use self::{
+    queue::Queue,
+    records::{change, escaped, is_name, present},
+};
 use super::{Budget, NotApplied, Present, Store, Turn, turns::Turns};
 use crate::{
-    aws,
     problem::Problem,
     protocol::{
         access::Grant,
-        address::{ByFamily, Family},
         hostname::HostName,
-        record::{Action, Change, ChangeBatch, Current, RecordSet},
+        record::{Action, ChangeBatch, Current},
         zone::Zone,
     },
 };
@@ -80,7 +82,7 @@ impl Route53 {
         budget: &Budget,
     ) -> Result<Current, Problem> {
         if let Some(shared) = shared.filter(|shared| shared.covers(grant.host())) {
-            return present_of(grant, &shared.page.resource_record_sets);
+            return present(grant.host(), grant.zone(), &shared.page.resource_record_sets);
         }
         let (mut sets, mut from) = (Vec::new(), (None, None));
         loop {
@@ -88,7 +90,7 @@ impl Route53 {
             let more = splits(&page, grant.host());
             sets.extend(page.resource_record_sets);
             if !more {
-                return present_of(grant, &sets);
+                return present(grant.host(), grant.zone(), &sets);
             }
             from = (page.next_record_type, page.next_record_identifier);
         }
@@ -153,7 +155,14 @@ impl Store for Route53 {
     }
 
     async fn apply(&self, batch: &ChangeBatch<'_>, (): &(), turn: Turn, budget: &Budget) -> Result<(), NotApplied> {
-        let changes = batch.changes.iter().map(change).collect::<Result<_, _>>()?;
+        let changes = batch.changes.iter().map(|one| {
+            let action = match one.action {
+                Action::Upsert => types::ChangeAction::Upsert,
+                Action::Delete => types::ChangeAction::Delete,
+            };
+            change(action, one.grant.host(), &one.record_set)
+        });
+        let changes = changes.collect::<Result<_, _>>()?;
         Ok(self.queue.change(batch.zone.id.as_str(), changes, turn, budget).await?)
     }
 }
@@ -161,100 +170,4 @@ impl Store for Route53 {
 /// Whether the page ends within that host's record sets.
 fn splits(page: &Page, host: &HostName) -> bool {
     page.is_truncated && page.next_record_name().is_some_and(|next| is_name(next, host))
-}
-
-/// What a granted host has, given record sets that may be of other hosts too.
-fn present_of(grant: &Grant<'_>, sets: &[ResourceRecordSet]) -> Result<Current, Problem> {
-    let is_apex = *grant.host() == grant.zone().name;
-    let mut ours = ByFamily::default();
-    for set in sets.iter().filter(|set| is_name(&set.name, grant.host())) {
-        let family = match &set.r#type {
-            RrType::Cname => return Ok(Current::not_ours("a CNAME is there")),
-            // DNS answers with the other name servers, and never with an address of this zone.
-            RrType::Ns if !is_apex => return Ok(Current::not_ours("it is delegated to other name servers")),
-            RrType::A => Family::V4,
-            RrType::Aaaa => Family::V6,
-            _ => continue,
-        };
-        if set.alias_target.is_some() {
-            return Ok(Current::not_ours("it is an alias"));
-        }
-        if set.set_identifier.is_some() {
-            return Ok(Current::not_ours("it has a routing policy"));
-        }
-        let values = set.resource_records().iter().map(|record| record.value.clone()).collect();
-        let ttl = set.ttl.and_then(|ttl| u32::try_from(ttl).ok());
-        let ttl = ttl.ok_or_else(|| Problem(format!("could not read the record sets: {} has no TTL", set.name)))?;
-        ours[family] = Some(RecordSet { family, ttl, values });
-    }
-    Ok(Current::Simple(ours))
-}
-
-/// A change as the SDK's type.
-fn change(change: &Change<'_>) -> Result<types::Change, Problem> {
-    let records = change
-        .record_set
-        .values
-        .iter()
-        .map(|value| ResourceRecord::builder().value(value).build().map_err(incomplete))
-        .collect::<Result<_, _>>()?;
-    let set = ResourceRecordSet::builder()
-        .name(escaped(change.grant.host()))
-        .r#type(match change.record_set.family {
-            Family::V4 => RrType::A,
-            Family::V6 => RrType::Aaaa,
-        })
-        .ttl(change.record_set.ttl.into())
-        .set_resource_records(Some(records))
-        .build()
-        .map_err(incomplete)?;
-    let action = match change.action {
-        Action::Upsert => types::ChangeAction::Upsert,
-        Action::Delete => types::ChangeAction::Delete,
-    };
-    types::Change::builder().action(action).resource_record_set(set).build().map_err(incomplete)
-}
-
-/// A name as Route 53 lists it: with a trailing dot, `*` as `\052`
-/// (Developer Guide, "DNS domain name format").
-fn escaped(host: &HostName) -> String {
-    format!("{}.", host.as_str().replacen('*', "\\052", 1))
-}
-
-/// Whether a name in a reply of Route 53 is that host.
-fn is_name(listed: &str, host: &HostName) -> bool {
-    let listed: Cow<'_, str> = match listed.strip_prefix("\\052") {
-        Some(rest) => format!("*{rest}").into(),
-        None => listed.into(),
-    };
-    listed.strip_suffix('.').unwrap_or(&listed).eq_ignore_ascii_case(host.as_str())
-}
-
-/// What we were doing and why it failed, as one line.
-fn failure(what: &str, error: &(dyn std::error::Error + 'static)) -> Problem {
-    Problem(format!("{what}: {}", aws::causes(error)))
-}
-
-/// A value that the SDK requires and we did not set: a bug of ours.
-#[expect(clippy::needless_pass_by_value, reason = "it is what map_err hands over")]
-fn incomplete(error: aws_sdk_route53::error::BuildError) -> Problem {
-    failure("could not make the change", &error)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_wildcard_is_written_and_read_as_route_53_has_it() {
-        for (name, listed) in [("home.example.org", "home.example.org."), ("*.example.org", "\\052.example.org.")] {
-            let host: HostName = name.parse().unwrap();
-            assert_eq!(escaped(&host), listed);
-            assert!(is_name(listed, &host), "{listed}");
-        }
-        let wildcard = "*.example.org".parse().unwrap();
-        for (listed, same) in [("*.example.org.", true), ("\\052.EXAMPLE.org", true), ("a.example.org.", false)] {
-            assert_eq!(is_name(listed, &wildcard), same, "{listed}");
-        }
-    }
 }

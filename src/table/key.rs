@@ -16,7 +16,7 @@ pub(super) const NAME: &str = "n";
 const ZONE_ITEM: &str = "#";
 
 /// The key of an item.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
     /// The zone's id.
     zone: String,

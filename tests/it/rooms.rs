@@ -7,7 +7,7 @@ use std::{
 };
 
 /// The rooms, lowest first: each imports only itself and those before it.
-const ROOMS: [&str; 18] = [
+const ROOMS: [&str; 19] = [
     "protocol",
     "recipes",
     "problem",
@@ -19,6 +19,7 @@ const ROOMS: [&str; 18] = [
     "settings",
     "table",
     "store",
+    "publisher",
     "gateway",
     "server",
     "lambda",

@@ -1,0 +1,273 @@
+//! The conditional changes of the table that the publisher makes: marks and adoptions.
+//!
+//! No host is marked or adopted unless the table is as it was read, before Route 53 was asked.
+
+use super::Host;
+use crate::{
+    protocol::{
+        address::{ByFamily, Family},
+        record::{Current, RecordSet},
+        zone::ZoneId,
+    },
+    settings::FleetState,
+    table::{Attribute, HOLD_DOWN, Item, Key, LeftAlone, Millis, Update, expiry, same},
+};
+
+/// The record sets of a host.
+type Sets = ByFamily<Option<RecordSet>>;
+
+/// A change of a host's item, and the one to try if the host has a newer version by now.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Write {
+    /// The change.
+    pub(crate) update: Update,
+    /// The same for a host that has to be published again.
+    pub(crate) if_newer: Option<Update>,
+}
+
+/// What a look at Route 53 says of a host.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Adoption {
+    /// What to write, if anything.
+    pub(crate) write: Option<Write>,
+    /// Whether Route 53 has something that the table did not know.
+    pub(crate) is_new: bool,
+}
+
+/// The mark of a host whose batch Route 53 took: what is wanted is there.
+pub(crate) fn mark(zone: &ZoneId, host: &Host, now: Millis) -> Write {
+    let item = &host.item;
+    // A family that was not sent is there in the spelling that is known.
+    let published = ByFamily::from_fn(|family| {
+        let set = if item.is_as_wanted(family) { &item.published[family] } else { &item.wanted[family] };
+        set.clone()
+    });
+    published_as(zone, host, &published, now)
+}
+
+/// What becomes of a host once Route 53 was asked about it. `refusal` is what Route 53 said when the host
+/// was sent alone, if it refused it.
+pub(crate) fn adopt(
+    zone: &ZoneId,
+    host: &Host,
+    found: &Current,
+    refusal: Option<&str>,
+    state: FleetState,
+    now: Millis,
+) -> Adoption {
+    let key = Key::host(zone, &host.name);
+    let item = &host.item;
+    let write = |update| Some(Write { update, if_newer: None });
+    let sets = match found {
+        Current::NotOurs(reason) | Current::Refused(reason) => {
+            let update = as_known(Update::new(key), item).if_present(Attribute::Version);
+            return Adoption { write: write(left_alone(update, reason, now)), is_new: true };
+        }
+        Current::Simple(sets) => sets,
+    };
+    if is_wanted(item, sets) {
+        return Adoption { write: Some(published_as(zone, host, sets, now)), is_new: true };
+    }
+    if *sets == item.published {
+        // Nothing is in the way, and yet it was refused: it is what is wanted that Route 53 does not take.
+        let refused = refusal.and_then(|text| {
+            let update = as_known(Update::new(key), item).if_equal(Attribute::Version, item.version);
+            write(left_alone(update, &LeftAlone::refused(text, now).why, now))
+        });
+        return Adoption { write: refused, is_new: false };
+    }
+    let update = match state {
+        // Somebody else writes the zone again: what is there counts.
+        FleetState::Drain => {
+            taken_over(as_known(Update::new(key), item), item, sets, now).if_equal(Attribute::Version, item.version)
+        }
+        FleetState::On | FleetState::Prepare => {
+            set_published(as_known(Update::new(key), item), sets).if_present(Attribute::Version)
+        }
+    };
+    Adoption { write: write(update), is_new: true }
+}
+
+/// A host is due though it is not pending, which no rule allows: a hand wrote the item. It is due no more.
+pub(crate) fn not_pending(zone: &ZoneId, host: &Host) -> Update {
+    let item = &host.item;
+    Update::new(Key::host(zone, &host.name))
+        .remove(Attribute::Due)
+        .remove(Attribute::PendingSince)
+        .if_equal(Attribute::Version, item.version)
+        .if_equal(Attribute::PublishedVersion, item.published_version)
+        .if_equal(Attribute::LeftAloneSeen, item.left_alone.as_ref().map(|left_alone| left_alone.seen))
+}
+
+/// What Route 53 has is wanted from now on, and nothing else was promised.
+pub(crate) fn taken_over(update: Update, item: &Item, sets: &Sets, now: Millis) -> Update {
+    let update = Family::BOTH
+        .iter()
+        .fold(update, |update, family| update.set(Attribute::Wanted(*family), sets[*family].as_ref()));
+    let is_nothing = sets.v4.is_none() && sets.v6.is_none();
+    set_published(update, sets)
+        .set(Attribute::Imported, item.version)
+        .set(Attribute::PublishedVersion, item.version)
+        .set(Attribute::Expires, is_nothing.then(|| expiry(now)))
+        .remove(Attribute::Due)
+        .remove(Attribute::PendingSince)
+        .remove(Attribute::LeftAlone)
+        .remove(Attribute::LeftAloneSeen)
+}
+
+/// The host is left alone, and not pending.
+pub(crate) fn left_alone(update: Update, reason: &str, now: Millis) -> Update {
+    update
+        .set(Attribute::LeftAlone, reason)
+        .set(Attribute::LeftAloneSeen, now)
+        .remove(Attribute::Due)
+        .remove(Attribute::PendingSince)
+}
+
+/// Only if what is known of Route 53 is as it was read.
+pub(crate) fn as_known(update: Update, item: &Item) -> Update {
+    let only_if = |update: Update, family: &Family| {
+        update.if_equal(Attribute::Published(*family), item.published[*family].as_ref())
+    };
+    Family::BOTH.iter().fold(update, only_if)
+}
+
+/// What Route 53 has, to the letter.
+pub(crate) fn set_published(update: Update, sets: &Sets) -> Update {
+    Family::BOTH.iter().fold(update, |update, family| update.set(Attribute::Published(*family), sets[*family].as_ref()))
+}
+
+/// Whether Route 53 has what is wanted.
+pub(crate) fn is_wanted(item: &Item, sets: &Sets) -> bool {
+    Family::BOTH.iter().all(|family| same(sets[*family].as_ref(), item.wanted[*family].as_ref()))
+}
+
+/// The version that was read is in Route 53, in this spelling.
+fn published_as(zone: &ZoneId, host: &Host, published: &Sets, now: Millis) -> Write {
+    let item = &host.item;
+    let update = || {
+        let update = Update::new(Key::host(zone, &host.name)).set(Attribute::PublishedVersion, item.version);
+        as_known(set_published(update.set(Attribute::LastPublished, now), published), item)
+    };
+    let done =
+        update().remove(Attribute::Due).remove(Attribute::PendingSince).if_equal(Attribute::Version, item.version);
+    let done = if item.wants_nothing() { done.set(Attribute::Expires, expiry(now)) } else { done };
+    // What is wanted has changed meanwhile. It waits like any host that was just published.
+    let if_newer = update()
+        .set(Attribute::Due, now + HOLD_DOWN)
+        .set(Attribute::PendingSince, now)
+        .if_less(Attribute::PublishedVersion, item.version)
+        .if_absent(Attribute::LeftAlone);
+    Write { update: done, if_newer: Some(if_newer) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::publisher::testing::{pending, sets};
+
+    /// The time of what is written.
+    const NOW: Millis = 50_000;
+
+    /// The zone.
+    fn zone() -> ZoneId {
+        "Z1".parse().unwrap()
+    }
+
+    /// Whether all of these parts are in an update, as it is written in the debug format.
+    fn has(update: &Update, parts: &[&str]) -> bool {
+        let shown = format!("{update:?}");
+        parts.iter().all(|part| shown.contains(part))
+    }
+
+    /// The conditions of every change of what was read.
+    const AS_READ: [&str; 2] = ["p4 = :if_p4", "attribute_not_exists(p6)"];
+
+    #[test]
+    fn a_mark_needs_the_version_and_what_was_known() {
+        let mark = mark(&zone(), &pending("a", "60 192.0.2.1", "60 192.0.2.7"), NOW);
+        assert!(has(&mark.update, &AS_READ), "{mark:?}");
+        assert!(has(&mark.update, &["v = :if_v", "pv = :pv", "S(\"60 192.0.2.7\")", "\"d\", \"t\""]), "{mark:?}");
+        let newer = mark.if_newer.unwrap();
+        assert!(has(&newer, &AS_READ) && has(&newer, &["pv < :if_pv", "attribute_not_exists(e)"]), "{newer:?}");
+        assert!(has(&newer, &["d = :d", "N(\"60000\")"]) && !has(&newer, &["\"d\""]), "{newer:?}");
+        assert!(!has(&newer, &["x ="]) && !has(&newer, &[" v = "]), "{newer:?}");
+    }
+
+    #[test]
+    fn a_host_that_is_gone_expires_only_if_nothing_newer_is_wanted() {
+        let mark = mark(&zone(), &pending("a", "60 192.0.2.1", ""), NOW);
+        assert!(
+            has(&mark.update, &["x = :x", "\"p4\""]) && !has(mark.if_newer.as_ref().unwrap(), &["x ="]),
+            "{mark:?}"
+        );
+    }
+
+    #[test]
+    fn what_is_there_is_adopted_only_if_the_table_is_as_before() {
+        let host = pending("a", "60 192.0.2.1", "60 192.0.2.7");
+        let plain = |text: &str| Current::Simple(sets(text));
+        let refusal = Some("InvalidChangeBatch");
+        for (what, found, refusal, state, is_new, parts) in [
+            (
+                "as wanted",
+                plain("60 192.0.2.7"),
+                None,
+                FleetState::On,
+                true,
+                &["v = :if_v", "pv = :pv", "\"d\", \"t\""][..],
+            ),
+            ("as known", plain("60 192.0.2.1"), None, FleetState::On, false, &[]),
+            (
+                "as known, and refused alone",
+                plain("60 192.0.2.1"),
+                refusal,
+                FleetState::On,
+                false,
+                &["v = :if_v", "refused: "],
+            ),
+            (
+                "else",
+                plain("60 192.0.2.9"),
+                None,
+                FleetState::On,
+                true,
+                &["attribute_exists(v)", "S(\"60 192.0.2.9\")"],
+            ),
+            ("else, and refused alone", plain("60 192.0.2.9"), refusal, FleetState::On, true, &["attribute_exists(v)"]),
+            ("nothing", plain(""), None, FleetState::On, true, &["attribute_exists(v)", "\"p4\", \"p6\""]),
+            (
+                "else in drain",
+                plain("60 192.0.2.9"),
+                None,
+                FleetState::Drain,
+                true,
+                &["v = :if_v", "w4 = :w4", "i = :i"],
+            ),
+            (
+                "a CNAME",
+                Current::not_ours("a CNAME is there"),
+                refusal,
+                FleetState::On,
+                true,
+                &["attribute_exists(v)", "a CNAME"],
+            ),
+        ] {
+            let adoption = adopt(&zone(), &host, &found, refusal, state, NOW);
+            assert_eq!((adoption.is_new, adoption.write.is_none()), (is_new, parts.is_empty()), "{what}");
+            let Some(write) = adoption.write else { continue };
+            assert!(has(&write.update, &AS_READ) && has(&write.update, parts), "{what}: {write:?}");
+            assert_eq!(write.if_newer.is_some(), what == "as wanted", "{what}");
+        }
+        // A host stays pending unless it is as wanted or left alone.
+        let adoption = adopt(&zone(), &host, &plain("60 192.0.2.9"), None, FleetState::On, NOW);
+        assert!(!has(&adoption.write.unwrap().update, &["\"d\""]));
+    }
+
+    #[test]
+    fn what_is_spelled_otherwise_is_adopted_to_the_letter() {
+        let host = pending("a", "60 2001:DB8::1", "60 2001:db8::7");
+        let adoption = adopt(&zone(), &host, &Current::Simple(sets("60 2001:db8:0::1")), None, FleetState::On, NOW);
+        assert!(adoption.is_new && has(&adoption.write.unwrap().update, &["S(\"60 2001:db8:0::1\")"]));
+    }
+}
