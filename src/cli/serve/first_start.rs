@@ -51,16 +51,12 @@ The next start does not print this again; `{again}` prints the token again.
 
 /// The command that prints the token of a host, with those settings that are not the default ones.
 fn token_command(host: &HostName, zones: &Zones, data: &Path) -> String {
-    let mut command = format!("nic53 token {host}");
     let zones = zones.to_string();
-    if zones != DEFAULT_ZONES {
-        command += &format!(" --zones {zones}");
-    }
-    if data != Path::new(DEFAULT_DATA) {
-        // A quote in the path ends the quotation, stands by itself, and begins another one.
-        command += &format!(" --data '{}'", data.display().to_string().replace('\'', r"'\''"));
-    }
-    command
+    let zones = if zones == DEFAULT_ZONES { String::new() } else { format!(" --zones {zones}") };
+    // A quote in the path ends the quotation, stands by itself, and begins another one.
+    let quoted = || data.display().to_string().replace('\'', r"'\''");
+    let data = if data == Path::new(DEFAULT_DATA) { String::new() } else { format!(" --data '{}'", quoted()) };
+    format!("nic53 token {host}{zones}{data}")
 }
 
 /// Whether the standard output goes into systemd's journal: systemd.exec(5), `JOURNAL_STREAM`, which a terminal may have
