@@ -37,6 +37,27 @@ const THROUGH_NGINX: [&str; 6] = [
 ];
 
 #[test]
+fn the_readme_shows_what_the_first_start_prints() {
+    let shown = block("README.md", "nic53 listening on");
+    let server = program(env!("CARGO_BIN_EXE_nic53"))
+        .settings(&[("NIC53_HTTP", "127.0.0.1:0"), ("NIC53_DNS", "127.0.0.1:0")])
+        .start();
+    let printed = server.wait_for("its last line", |said| {
+        said.stdout.ends_with("prints the token again.\n").then(|| said.stdout.clone())
+    });
+    let between = |text: &str, before: &str, after: &str| {
+        let (_, rest) = text.split_once(before).expect("what is before it");
+        rest.split_once(after).expect("what is after it").0.to_owned()
+    };
+    // What differs from start to start.
+    let values = [("http://127.0.0.1:", " "), ("dns 127.0.0.1:", "\n"), ("router.home.example:", " ")];
+    let printed = values.into_iter().fold(printed, |printed, (before, after)| {
+        printed.replace(&between(&printed, before, after), &between(&shown, before, after))
+    });
+    assert_eq!(printed, shown);
+}
+
+#[test]
 fn nginx_with_the_block_of_the_page_passes_on_who_asked() {
     let answers = through_nginx(&site(), &settings());
     assert_eq!(answers, THROUGH_NGINX);
