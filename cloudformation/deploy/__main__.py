@@ -15,6 +15,7 @@ from .aws import Aws, AwsError, caller
 from .deployment import deploy
 from .flags import check_flags
 from .hosts import hosts
+from .parser import Parser
 from .remove import remove
 from .rotation import end_grace, rotate
 from .show import show, show_json
@@ -66,7 +67,7 @@ def run(options):
 
 def arguments():
     """The command line, read."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="deploy", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     add_what(parser.add_argument_group("what to serve; each may be given several times"))

@@ -81,6 +81,15 @@ WAYS = [
     ("--hosts --stale home=2d", "'home' is not a fully qualified name"),
     ("--hosts --stale 2d --stale 3d", "--stale 3d: given twice for all names"),
 ]
+# What no flag or value is, and what the line about it says.
+WRONG = [
+    ("--hots", "deploy: --hots: expected a flag, such as --hosts; ./deploy --help lists all flags"),
+    ("remove --yes", "deploy: remove: expected a flag, such as --remove; "),
+    ("--frobnicate", "deploy: --frobnicate: expected a flag, such as --"),
+    ("--host", "deploy: --host: expected one argument; "),
+    ("--arch mips", "deploy: --arch: invalid choice: 'mips' (choose from "),
+    ("--show --hosts", "deploy: --hosts: not allowed with argument --show; "),
+]
 
 
 class Flags(unittest.TestCase):
@@ -119,6 +128,13 @@ class Flags(unittest.TestCase):
         for words, way in WAYS:
             with self.subTest(words):
                 self.assertIn(way, self.refused(words.split()))
+
+    def test_what_is_no_flag_is_refused_in_one_line(self):
+        for words, line in WRONG:
+            with self.subTest(words):
+                said = self.refused(words.split())
+                self.assertIn(line, said)
+                self.assertEqual(said.count("\n"), 1, said)
 
     def test_nothing_is_asked_of_aws_first(self):
         # Without the AWS CLI, since nothing runs it.
