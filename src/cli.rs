@@ -14,16 +14,12 @@ mod update;
 mod usage;
 mod values;
 
-use std::{
-    collections::BTreeSet,
-    ffi::{OsStr, OsString},
-    process::ExitCode,
-};
+use std::{ffi::OsString, process::ExitCode};
 
 use clap::{CommandFactory, Parser, Subcommand};
 
 use self::output::{print, warn};
-use crate::{problem::Problem, settings::VARIABLES};
+use crate::problem::Problem;
 
 /// A dyndns2 gateway to Amazon Route 53.
 ///
@@ -96,19 +92,15 @@ fn command(arguments: &[OsString]) -> Result<Command, Problem> {
     }
 }
 
-/// The variables of the environment that look like settings of nic53 and are not.
+/// A warning for each variable of the environment that looks like a setting of nic53 and is none.
 fn unknown_variables() -> Vec<String> {
     let root = Cli::command();
-    let flags = root.get_subcommands().flat_map(clap::Command::get_arguments).filter_map(clap::Arg::get_env);
-    let known: BTreeSet<&OsStr> = flags.chain(VARIABLES.iter().map(|variable| OsStr::new(variable.name))).collect();
-    let others = [OsStr::new("NIC53_TOKEN")];
+    let is_flag = |name: &str| {
+        let mut flags = root.get_subcommands().flat_map(clap::Command::get_arguments).filter_map(clap::Arg::get_env);
+        flags.any(|known| known == name)
+    };
     let names = std::env::vars_os().map(|(name, _)| name);
-    names
-        .filter(|name| !known.contains(name.as_os_str()) && !others.contains(&name.as_os_str()))
-        .filter_map(|name| {
-            name.into_string().ok().filter(|name| name.starts_with("NIC53_") && !name.starts_with("NIC53_TEST_"))
-        })
-        .collect()
+    crate::settings::unknown_variables(names, |name| name == "NIC53_TOKEN" || is_flag(name))
 }
 
 /// Prints why a command failed.

@@ -16,7 +16,7 @@ use crate::{
     log::{Entry, Format, Level, Log},
     protocol::reply::{self, ReturnCode},
     secrets::Provider,
-    settings::Settings,
+    settings::{Settings, unknown_variables},
     store::route53::Route53,
 };
 
@@ -108,6 +108,9 @@ fn not_started() -> Response<String> {
 async fn gateway() -> Result<Gateway<Route53>, String> {
     let settings = Settings::read(|name| env::var(name).ok()).map_err(|error| error.to_string())?;
     let log = Log { level: settings.log, format: Format::Json };
+    for warning in unknown_variables(env::vars_os().map(|(name, _)| name), |_| false) {
+        log.warn(&warning);
+    }
     let source = settings.secret.as_ref().ok_or("NIC53_SECRET_ARN is not set: expected it, or NIC53_SECRET")?;
     let aws = aws::config().await?;
     let store = Route53::new(&aws);

@@ -2,6 +2,8 @@
 
 mod fleet;
 
+use std::ffi::OsString;
+
 use ipnet::IpNet;
 use zeroize::Zeroizing;
 
@@ -73,6 +75,16 @@ pub const VARIABLES: [Variable; 16] = [
     Variable::secret("NIC53_ORIGIN_SECRET", "text", "What CloudFront carries in X-Nic53-Origin"),
     Variable::open("NIC53_LOG", "LEVEL", "off, error (what failed) or info (one line a request) [default: info]"),
 ];
+
+/// A warning for each variable of the environment that looks like a setting and is none: a mistyped one has no effect.
+/// `is_known` knows the names beyond [`VARIABLES`].
+pub fn unknown_variables(names: impl Iterator<Item = OsString>, is_known: impl Fn(&str) -> bool) -> Vec<String> {
+    let names = names.filter_map(|name| name.into_string().ok());
+    let ours = names.filter(|name| name.starts_with("NIC53_") && !name.starts_with("NIC53_TEST_"));
+    ours.filter(|name| VARIABLES.iter().all(|variable| variable.name != name) && !is_known(name))
+        .map(|name| format!("{name} is set and means nothing to nic53: expected a name that docs/settings.md lists"))
+        .collect()
+}
 
 /// The settings of the gateway.
 #[derive(Clone)]

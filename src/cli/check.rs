@@ -5,6 +5,7 @@ mod certificate;
 mod challenge;
 mod checkip;
 mod connect;
+mod delegation;
 mod dns;
 mod here;
 mod http;

@@ -87,8 +87,8 @@ impl Serve {
         let (settings, source) = self.settings.settings(&self.store)?;
         let typed = |Problem(text)| Problem(self.settings.as_typed(&text));
         self.store.check_ids(&settings.zones).map_err(typed)?;
-        for name in super::unknown_variables() {
-            warn(&format!("{name} is set and means nothing to nic53: expected a name that `nic53 serve --help` lists"));
+        for warning in super::unknown_variables() {
+            warn(&warning);
         }
         let log = Log { level: settings.log, format: Format::Text };
         let http = TcpListener::bind(self.http).await.map_err(|error| cannot_bind("--http", self.http, &error))?;

@@ -17,6 +17,7 @@ use super::{
     output::{Colour, Style},
     print,
     settings::{SettingArgs, StoreArgs},
+    token::check_depth,
     token_arg::TokenArgs,
     warn,
 };
@@ -109,6 +110,7 @@ impl Setup {
                 .zones
                 .holding(host)
                 .ok_or_else(|| format!("`{host}`: expected a host in one of the zones: {}", settings.zones))?;
+            check_depth(host, zone)?;
             let generation = settings.generations.get(host).copied().unwrap_or(0);
             let token = secrets.current.mint(Scope::Host, host, zone, generation);
             accounts.push(Account::new(host, Zeroizing::new(token.reveal().to_owned()), &recipe.limits));

@@ -17,7 +17,7 @@ use crate::{
     problem::Problem,
     protocol::{
         hostname::HostName,
-        token::{Password, Scope, Secret, Secrets, scopes},
+        token::{MAX_LABELS, Password, Scope, Secret, Secrets, has_tokens, scopes},
         zone::{Zone, Zones},
     },
     settings::Settings,
@@ -96,6 +96,10 @@ impl Token {
                 format!("`{name}`: expected a host in one of the zones {zones}, or its zone's id with --zone-id")
             })?,
         };
+        // Of a zone with nothing but its id, the apex is not known.
+        if self.zone_id.is_none() {
+            check_depth(&name, &zone)?;
+        }
         if self.subtree && name.is_wildcard() {
             return Err(Problem(format!("`{name}`: expected a name without `*`, whose subtree has all below it")));
         }
@@ -150,6 +154,21 @@ impl Token {
         }
         Ok(if valid { ExitCode::SUCCESS } else { ExitCode::from(NOT_VALID) })
     }
+}
+
+/// Whether a token of a host can work. A gateway computes no tokens for a name that is too deep.
+///
+/// # Errors
+///
+/// If the host has too many labels.
+pub(super) fn check_depth(host: &HostName, zone: &Zone) -> Result<(), Problem> {
+    if has_tokens(host, zone) {
+        return Ok(());
+    }
+    let name = &zone.name;
+    Err(Problem(format!(
+        "`{host}`: expected at most {MAX_LABELS} labels below the zone {name}: no gateway accepts a token for more"
+    )))
 }
 
 /// How a token was made.

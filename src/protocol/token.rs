@@ -98,8 +98,13 @@ pub const MAX_LABELS: usize = 10;
 pub fn scopes(host: &HostName, zone: &Zone) -> impl Iterator<Item = (Scope, HostName)> {
     let subtrees = host.ancestry().filter(|name| name.is_within(&zone.name) && !name.is_wildcard());
     let scopes = iter::once((Scope::Host, host.clone())).chain(subtrees.map(|name| (Scope::Subtree, name)));
-    let is_covered = host.labels().count() <= zone.name.labels().count() + MAX_LABELS;
+    let is_covered = has_tokens(host, zone);
     scopes.filter(move |_| is_covered)
+}
+
+/// Whether tokens can cover a host of this zone: it has at most [`MAX_LABELS`] labels below the apex.
+pub fn has_tokens(host: &HostName, zone: &Zone) -> bool {
+    host.labels().count() <= zone.name.labels().count() + MAX_LABELS
 }
 
 /// A token: 24 characters of lower-case Crockford base32. It has no `Debug` and is wiped when

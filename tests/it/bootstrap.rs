@@ -146,6 +146,23 @@ async fn a_setting_that_makes_no_sense_is_911_and_a_line() {
 }
 
 #[tokio::test]
+async fn a_variable_that_is_no_setting_is_a_line() {
+    let route53 = route53().await;
+    let url = route53.url();
+    let settings = [
+        ("NIC53_ZONES", "example.org=Z1"),
+        ("NIC53_SECRET", SECRET),
+        ("NIC53_TTLMIN", "60"),
+        ("AWS_ENDPOINT_URL_ROUTE_53", url.as_str()),
+    ];
+    let lambda = Lambda::start(&settings).await;
+    let reply = lambda.invoke(event("myip=192.0.2.7", &token(SECRET))).await;
+    assert_eq!(status_and_body(&reply), (200, "good 192.0.2.7"));
+    let log = lambda.log().await;
+    assert!(log.contains("NIC53_TTLMIN is set and means nothing to nic53: expected a name"), "{log}");
+}
+
+#[tokio::test]
 async fn a_secret_that_could_not_be_read_is_tried_again_after_some_seconds() {
     let route53 = route53().await;
     let secrets = SecretsManager::start(&[]).await;

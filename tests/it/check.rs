@@ -368,6 +368,16 @@ fn each_wrong_is_found() {
     });
     hostile.is_found("challenge", r"301 to https://x/\u{1b}[2J\u{202e}", "inadyn ends");
 
+    // In capitals, and cut where a line ends.
+    let echo = Scripted::serve(|request| {
+        let echoed = "-".repeat(51) + "P76TF75AR94AM7G7PCJZRYJR";
+        let open = good(request).replace("401 Unauthorized", "200 OK");
+        Reply::closing(open.replace("Content-Length: 7", "Content-Length: 75").replace("badauth", &echoed))
+    });
+    let seen = check(&[&echo.url], None);
+    seen.has("challenge", "wrong", "--…`");
+    assert!(!format!("{seen:?}").contains("P76TF"), "{seen:?}");
+
     let silent = Scripted::serve(|_| Reply { text: String::new(), closes: false });
     silent.is_found("challenge", "no answer within 2 s", "gateway runs");
 

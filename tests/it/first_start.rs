@@ -74,11 +74,17 @@ fn the_first_lines_name_the_version_the_zones_and_the_store() {
     let version = env!("CARGO_PKG_VERSION");
     let expected = format!("\nnic53 {version}: {zones} in the embedded store in {data}\n");
     server.wait_for("its zones", |said| said.stdout.contains(&expected).then_some(()));
-    // The first start makes a secret, and prints what to paste for the first of the zones.
-    let printed = server.wait_for("its recipe", |said| {
-        said.stdout.contains("curl -u router.example.org:").then(|| said.stdout.clone())
-    });
-    assert_eq!(token_again(&printed), token_of(&printed));
+    // The first start makes a secret, and prints what to paste for each of the zones.
+    let printed = server
+        .wait_for("its recipe", |said| said.stdout.contains("prints the tokens again.\n").then(|| said.stdout.clone()));
+    let lines: Vec<&str> = printed.lines().map(str::trim).filter(|line| line.starts_with("curl")).collect();
+    assert_eq!(lines.len(), 2, "{printed}");
+    let again = token_again(&printed);
+    for (line, zone) in lines.iter().zip(["example.org", "example.net"]) {
+        assert!(line.starts_with(&format!("curl -u router.{zone}:")), "{printed}");
+        assert_eq!(paste(line).stdout, "good 203.0.113.7", "{line}");
+        assert!(again.contains(&format!("router.{zone} {}", token_of(line))), "{printed}");
+    }
     server.wait_for("the unknown name", |said| {
         said.stderr.contains("NIC53_SECRT is set and means nothing").then_some(())
     });

@@ -14,6 +14,7 @@ other.example. NS ns.home.example.
 ns.home.example. A 10.53.0.2
 bare.example. NS ns.bare.example.
 ns.bare.example. A 10.53.0.5
+lame.example. NS ns.home.example.
 ";
 /// The hints that a resolver starts from.
 const HINTS: &str = ". 3600 NS a.root.\na.root. 3600 A 10.53.0.1\n";
@@ -66,6 +67,18 @@ fn a_resolver_finds_delegated_zones_whichever_names_it_asks_for_first() {
             "10.53.0.4 h2.other.example A: NOERROR 198.51.100.12",
             // The name server of this zone has no address, of which `nic53 serve` warns.
             "10.53.0.3 h2.bare.example A: SERVFAIL ",
+        ],
+        "{finished:#?}"
+    );
+    let checked: Vec<&str> = finished.stdout.lines().filter(|line| line.contains(" delegation: ")).collect();
+    let seen: Vec<&str> = checked.iter().map(|line| line.split(';').next().unwrap_or_default()).collect();
+    assert_eq!(
+        seen,
+        [
+            "ok delegation: h1.home.example is in the zone home.example, which the root delegates to ns.home.example, as \
+             the zone itself lists them",
+            "wrong delegation: bare.example has no address of its own name server ns.bare.example",
+            "wrong delegation: the root delegates lame.example to ns.home.example, which does not serve the zone",
         ],
         "{finished:#?}"
     );

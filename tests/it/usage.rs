@@ -107,6 +107,10 @@ fn flags_of_token() {
         (&["token", "home"], &["`home`: expected a fully qualified host name, such as home.example.org"]),
         (&["token", "münchen.example.org"], &["`münchen.example.org`: expected", "xn--"]),
         (&["token", "home.example.net"], &["`home.example.net`: expected a host in one of the zones", "--zone-id"]),
+        (
+            &["token", "k.j.i.h.g.f.e.d.c.b.a.example.org"],
+            &["`k.j.i.h.g.f.e.d.c.b.a.example.org`: expected at most 10 labels below the zone example.org"],
+        ),
         (&["token", HOST, "--generation", "x"], &["--generation x: expected a whole number", "such as 1"]),
         (&["token", HOST, "--generation", "4294967296"], &["--generation 4294967296: expected a whole number"]),
         (&["token", HOST, "--previous"], &["--previous: expected a previous secret"]),

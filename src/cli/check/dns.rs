@@ -30,16 +30,25 @@ pub(super) struct Answer {
     pub authoritative: bool,
     /// The records.
     pub records: Vec<Record>,
+    /// The records of the authority section: a referral's name servers.
+    pub authorities: Vec<Record>,
+    /// The records of the additional section: their addresses.
+    pub additionals: Vec<Record>,
 }
 
 impl Answer {
     /// The addresses among the records.
     pub(super) fn addresses(&self) -> impl Iterator<Item = IpAddr> {
-        self.records.iter().filter_map(|record| match &record.data {
-            RData::A(address) => Some(IpAddr::V4(address.0)),
-            RData::AAAA(address) => Some(IpAddr::V6(address.0)),
-            _ => None,
-        })
+        self.records.iter().filter_map(|record| address(&record.data))
+    }
+}
+
+/// The address in a record.
+pub(super) fn address(data: &RData) -> Option<IpAddr> {
+    match data {
+        RData::A(address) => Some(IpAddr::V4(address.0)),
+        RData::AAAA(address) => Some(IpAddr::V6(address.0)),
+        _ => None,
     }
 }
 
@@ -71,6 +80,8 @@ pub(super) async fn ask(server: SocketAddr, name: &Name, kind: RecordType, recur
                     code: message.metadata.response_code,
                     authoritative: message.metadata.authoritative,
                     records: message.answers,
+                    authorities: message.authorities,
+                    additionals: message.additionals,
                 });
             }
             Err(error) => problem = error.to_string(),

@@ -8,6 +8,8 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
+use crate::{printable::excerpt, protocol::token::redact};
+
 /// The most bytes of a response that are read.
 const MAX_RESPONSE: usize = 64 * 1024;
 
@@ -100,9 +102,9 @@ impl Response {
         headers.find(|(given, _)| given.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
-    /// The status and the body, short enough for a line.
+    /// The status and the body, short enough for a line, safe to print, and without a token that the server echoes.
     pub(in crate::cli) fn summary(&self) -> String {
-        let body: String = self.body.trim().chars().take(60).collect();
+        let body = excerpt(&redact(&self.body), 60);
         if body.is_empty() { format!("{} without a body", self.status) } else { format!("{} `{body}`", self.status) }
     }
 
@@ -113,7 +115,7 @@ impl Response {
 
     /// The status and the target of a redirect.
     pub(super) fn redirect(&self) -> String {
-        format!("{} to {}", self.status, self.header("Location").unwrap_or("nowhere"))
+        format!("{} to {}", self.status, redact(self.header("Location").unwrap_or("nowhere")))
     }
 
     /// Parses what was received so far. `None` if more is needed; an error if no more will come or it is not HTTP/1.

@@ -1,5 +1,5 @@
-//! The steps `name-servers`, `resolver` and `ttl`: the record in DNS, at the zone's own name servers and then at a
-//! resolver. Only a record that has just moved is waited for.
+//! The steps `delegation`, `name-servers`, `resolver` and `ttl`: the record in DNS, at the zone's own name servers and
+//! then at a resolver. Only a record that has just moved is waited for.
 
 use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 
@@ -8,6 +8,7 @@ use hickory_server::proto::rr::Name;
 use tokio::time::{Instant, sleep};
 
 use super::{
+    delegation,
     name_servers::{self, Server},
     report::{Report, Step},
     search::Search,
@@ -26,6 +27,7 @@ pub(super) async fn check(search: &Search<'_>, report: &mut Report) -> Option<BT
             return None;
         }
     };
+    report.add(delegation::check(search, &name).await);
     let servers = match name_servers::find(search, &name).await {
         Ok(servers) => servers,
         Err(step) => {

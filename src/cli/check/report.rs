@@ -13,6 +13,7 @@ use crate::{
         print,
     },
     printable::printable,
+    protocol::token::redact,
 };
 
 /// How bad the result of a step is.
@@ -101,19 +102,19 @@ impl Step {
 
     /// With its meaning.
     pub(super) fn meaning(mut self, meaning: impl AsRef<str>) -> Self {
-        self.meaning = printable(meaning.as_ref());
+        self.meaning = clean(meaning.as_ref());
         self
     }
 
     /// With advice.
     pub(super) fn advice(mut self, advice: impl AsRef<str>) -> Self {
-        self.advice = printable(advice.as_ref());
+        self.advice = clean(advice.as_ref());
         self
     }
 
     /// A step without meaning and advice. Its texts are cleaned here, because they quote servers.
     fn new(name: &'static str, severity: Severity, observed: impl AsRef<str>) -> Self {
-        let observed = printable(observed.as_ref());
+        let observed = clean(observed.as_ref());
         Self { name, severity, observed, meaning: String::new(), advice: String::new() }
     }
 
@@ -146,6 +147,11 @@ impl Step {
             "advice": self.advice,
         })
     }
+}
+
+/// A text that may quote a server: safe to print, and without anything that looks like a token.
+fn clean(text: &str) -> String {
+    printable(&redact(text))
 }
 
 /// The steps so far. Each is printed at once, or all of them at the end as JSON.

@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    fmt::Write as _,
     io::{self, IsTerminal},
     net::SocketAddr,
     path::Path,
@@ -9,13 +10,17 @@ use std::{
 
 use crate::{
     cli::settings::{DEFAULT_DATA, DEFAULT_ZONES},
-    protocol::{hostname::HostName, token::Scope, zone::Zones},
+    protocol::{
+        hostname::HostName,
+        token::Scope,
+        zone::{Zone, Zones},
+    },
     secrets::Provider,
     settings::Settings,
 };
 
-/// What to paste on the first start: a host, its token, and how to see it move. As a service of systemd, only how to get
-/// the token: others may read the journal.
+/// What to paste on the first start, for each zone: a host, its token, and how to see it move. As a service of systemd,
+/// only how to get the tokens: others may read the journal.
 pub(super) async fn instructions(
     settings: &Settings,
     secrets: &Provider,
@@ -23,40 +28,59 @@ pub(super) async fn instructions(
     http: SocketAddr,
     dns: Option<SocketAddr>,
 ) -> Option<String> {
-    let zone = settings.zones.iter().next()?;
-    let host: HostName = format!("router.{}", zone.name).parse().ok()?;
+    let hosts: Vec<(HostName, &Zone)> =
+        settings.zones.iter().filter_map(|zone| example(zone, &settings.zones)).collect();
+    let names = hosts.iter().map(|(host, _)| host.as_str()).collect::<Vec<_>>().join(" ");
     if is_journal() {
-        return Some(format!("`nic53 token {host}`, with the settings of this service, prints that host's token.\n"));
+        return Some(format!("`nic53 token {names}`, with the settings of this service, prints {}.\n", whose(&hosts)));
     }
-    let again = token_command(&host, &settings.zones, data);
-    let zone = settings.zones.holding(&host)?;
+    let again = token_command(&names, &settings.zones, data);
     let secrets = secrets.current().await.ok()?;
-    let token = secrets.current.mint(Scope::Host, &host, zone, 0);
-    let token = token.reveal();
-    let dig = dns.map_or_else(String::new, |dns| {
-        format!("See it in DNS:\n\n    dig +short @{} -p {} {host} A\n\n", dns.ip(), dns.port())
-    });
-    let form = form(&host, token, http);
+    let (mut curl, mut dig, mut forms) = (String::new(), String::new(), String::new());
+    for (host, zone) in &hosts {
+        let token = secrets.current.mint(Scope::Host, host, zone, 0);
+        let token = token.reveal();
+        let _ =
+            writeln!(curl, "    curl -u {host}:{token} 'http://{http}/nic/update?hostname={host}&myip=203.0.113.7'");
+        if let Some(dns) = dns {
+            let _ = writeln!(dig, "    dig +short @{} -p {} {host} A", dns.ip(), dns.port());
+        }
+        forms += &form(host, token, http);
+    }
+    let dig = if dig.is_empty() { dig } else { format!("See it in DNS:\n\n{dig}\n") };
+    let forms = out_of_reach(http).unwrap_or(forms);
     Some(format!(
         "
-Move {host} to 203.0.113.7:
+Move {names} to 203.0.113.7:
 
-    curl -u {host}:{token} 'http://{http}/nic/update?hostname={host}&myip=203.0.113.7'
-
-{dig}{form}
-The next start does not print this again; `{again}` prints the token again.
-"
+{curl}
+{dig}{forms}
+The next start does not print this again; `{again}` prints {} again.
+",
+        if hosts.len() == 1 { "the token" } else { "the tokens" }
     ))
 }
 
-/// The command that prints the token of a host, with those settings that are not the default ones.
-fn token_command(host: &HostName, zones: &Zones, data: &Path) -> String {
+/// A host below a zone's name, and the zone that holds it, which may be one below that.
+fn example<'a>(zone: &Zone, zones: &'a Zones) -> Option<(HostName, &'a Zone)> {
+    let host: HostName = format!("router.{}", zone.name).parse().ok()?;
+    let zone = zones.holding(&host)?;
+    Some((host, zone))
+}
+
+/// Whose token it is.
+fn whose(hosts: &[(HostName, &Zone)]) -> &'static str {
+    if hosts.len() == 1 { "that host's token" } else { "those hosts' tokens" }
+}
+
+/// The command that prints the tokens of hosts, with those settings that are not the default ones.
+fn token_command(hosts: &str, zones: &Zones, data: &Path) -> String {
     let zones = zones.to_string();
     let zones = if zones == DEFAULT_ZONES { String::new() } else { format!(" --zones {zones}") };
     // A quote in the path ends the quotation, stands by itself, and begins another one.
     let quoted = || data.display().to_string().replace('\'', r"'\''");
     let data = if data == Path::new(DEFAULT_DATA) { String::new() } else { format!(" --data '{}'", quoted()) };
-    format!("nic53 token {host}{zones}{data}")
+    format!("nic53 token {hosts}{zones}{data}")
 }
 
 /// Whether the standard output goes into systemd's journal: systemd.exec(5), `JOURNAL_STREAM`, which a terminal may have
@@ -65,23 +89,27 @@ fn is_journal() -> bool {
     env::var_os("JOURNAL_STREAM").is_some() && !io::stdout().is_terminal()
 }
 
-/// What to type into a router's form, or how to let a router reach the gateway.
-fn form(host: &HostName, token: &str, http: SocketAddr) -> String {
+/// How to let a router reach the gateway, if it cannot at this address.
+fn out_of_reach(http: SocketAddr) -> Option<String> {
     let port = http.port();
     if http.ip().is_loopback() {
-        return format!(
+        return Some(format!(
             "A router cannot use {http}. Start nic53 at this machine's address in your network, such as
 `nic53 serve --http 192.168.1.2:{port}`; then `nic53 setup` prints what to type into a router.
 "
-        );
+        ));
     }
-    if http.ip().is_unspecified() {
-        return format!(
+    http.ip().is_unspecified().then(|| {
+        format!(
             "A router reaches it at this machine's address in your network, port {port}. `nic53 setup` prints what to type
 into a router, with that address as --url, such as http://192.168.1.2:{port}.
 "
-        );
-    }
+        )
+    })
+}
+
+/// What to type into a router's form.
+fn form(host: &HostName, token: &str, http: SocketAddr) -> String {
     format!(
         "In a router's form (dyndns2, or custom):
 

@@ -34,6 +34,9 @@ main() {
         ask 10.53.0.4 "h2.$zone.example" A
     done
     ask 10.53.0.3 h2.bare.example A
+    for host in h1.home.example h1.bare.example h1.lame.example; do
+        "$NIC53" check http://10.53.0.2 "$host" --resolver 10.53.0.3 --wait 0 || true
+    done
     echo end
 }
 
