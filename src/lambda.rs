@@ -16,7 +16,7 @@ use crate::{
     log::{Entry, Format, Level, Log},
     protocol::reply::{self, ReturnCode},
     secrets::Provider,
-    settings::{Settings, unknown_variables},
+    settings::{FLEET_VARIABLES, Settings, unknown_variables},
     store::route53::Route53,
 };
 
@@ -108,7 +108,8 @@ fn not_started() -> Response<String> {
 async fn gateway() -> Result<Gateway<Route53>, String> {
     let settings = Settings::read(|name| env::var(name).ok()).map_err(|error| error.to_string())?;
     let log = Log { level: settings.log, format: Format::Json };
-    for warning in unknown_variables(env::vars_os().map(|(name, _)| name), |_| false) {
+    let is_of_fleets = |name: &str| FLEET_VARIABLES.iter().any(|variable| variable.name == name);
+    for warning in unknown_variables(env::vars_os().map(|(name, _)| name), is_of_fleets) {
         log.warn(&warning);
     }
     let source = settings.secret.as_ref().ok_or("NIC53_SECRET_ARN is not set: expected it, or NIC53_SECRET")?;
