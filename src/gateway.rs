@@ -9,6 +9,7 @@ use std::{
 use http::{Response, StatusCode, request::Parts};
 
 use crate::{
+    acme::Challenges,
     log::{Entry, Log},
     protocol::{
         access::{Access, Grant},
@@ -76,7 +77,7 @@ impl<S: Store> Gateway<S> {
         let parameters = Parameters::read(parts, form);
         let asks =
             parts.uri.query().is_some_and(|query| !query.is_empty()) || !parameters.is_empty() || fault.is_some();
-        let endpoint = Endpoint::of(parts.uri.path(), asks);
+        let endpoint = self.endpoint(parts, asks);
         let mut entry = Entry::new(endpoint.map_or("unknown", Endpoint::word), source);
         let response = match endpoint {
             None => reply::not_found(),
@@ -91,10 +92,22 @@ impl<S: Store> Gateway<S> {
                 refuse(&mut entry, StatusCode::FORBIDDEN, &ReturnCode::BadAuth, reason)
             }
             Some(Endpoint::Update) => reply::response(&self.update(parts, &parameters, &mut entry).await),
+            Some(Endpoint::Challenge(api)) => self.challenges().answer(api, parts, body, &mut entry).await,
         };
         entry.status = response.status().as_u16();
         self.log.request(entry, started.elapsed());
         response
+    }
+
+    /// The endpoint of a request, if there is one in this deployment.
+    fn endpoint(&self, parts: &Parts, asks: bool) -> Option<Endpoint> {
+        let endpoint = Endpoint::of(parts.uri.path(), asks)?;
+        if self.settings.allow_acme { Some(endpoint.with_challenges(parts)) } else { endpoint.without_challenges() }
+    }
+
+    /// What answers requests for challenges.
+    fn challenges(&self) -> Challenges<'_, S> {
+        Challenges { settings: &self.settings, secrets: &self.secrets, store: &self.store }
     }
 
     /// Carries an update out, and gives the code of each host or the one of the whole request.

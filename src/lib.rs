@@ -13,6 +13,7 @@
 //!
 //! - [`protocol`]: the protocol as plain functions, without I/O.
 //! - [`gateway`]: the path of a request, from its bytes' values to the reply.
+//! - [`acme`]: the path of a request for a certificate's challenge.
 //! - [`store`]: the records, in Route 53 or in the embedded store.
 //! - [`table`]: the table of fleet mode, which the gateway and the publisher share.
 //! - [`publisher`]: from that table to Route 53, and the comparison of the two.
@@ -27,6 +28,7 @@
 #![warn(missing_docs, unreachable_pub, clippy::missing_docs_in_private_items)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod acme;
 pub mod aws;
 #[cfg(feature = "cli")]
 pub mod cli;

@@ -7,6 +7,7 @@ pub mod access;
 pub mod address;
 pub mod asked;
 pub mod browser;
+pub mod challenge;
 pub mod credentials;
 pub mod desired;
 pub mod element;

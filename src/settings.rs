@@ -49,7 +49,7 @@ impl Variable {
 }
 
 /// Every setting of the gateway. `nic53 serve` has more of its own.
-pub const VARIABLES: [Variable; 16] = [
+pub const VARIABLES: [Variable; 17] = [
     Variable::open("NIC53_ZONES", "example.org=Z0123ABC,…", "The hosted zones and their ids"),
     Variable::secret("NIC53_SECRET", "43 of base64", "The secret that makes the tokens"),
     Variable::secret("NIC53_SECRET_PREVIOUS", "43 of base64", "The secret before it, still accepted"),
@@ -65,6 +65,11 @@ pub const VARIABLES: [Variable; 16] = [
         "NIC53_ALLOW_OFFLINE",
         "true|false",
         "Whether offline=YES may remove a host's addresses [default: false]",
+    ),
+    Variable::open(
+        "NIC53_ALLOW_ACME",
+        "true|false",
+        "Whether a token may set its host's challenge for a certificate [default: false]",
     ),
     Variable::open(
         "NIC53_QUERY_CREDENTIALS",
@@ -97,6 +102,8 @@ pub struct Settings {
     pub ttl: TtlBounds,
     /// `NIC53_ALLOW_OFFLINE`.
     pub allow_offline: bool,
+    /// `NIC53_ALLOW_ACME`.
+    pub allow_acme: bool,
     /// `NIC53_ALLOW_PRIVATE`, `NIC53_QUERY_CREDENTIALS`.
     pub policy: Policy,
     /// `NIC53_TRUSTED_PROXIES`, `NIC53_ORIGIN_SECRET`.
@@ -121,6 +128,7 @@ impl Settings {
             generations: generations.unwrap_or_default(),
             ttl: reader.ttl()?,
             allow_offline: reader.switch("NIC53_ALLOW_OFFLINE", false)?,
+            allow_acme: reader.switch("NIC53_ALLOW_ACME", false)?,
             policy: Policy {
                 allow_private: reader.switch("NIC53_ALLOW_PRIVATE", false)?,
                 query_credentials: reader.switch("NIC53_QUERY_CREDENTIALS", true)?,
@@ -304,7 +312,8 @@ mod tests {
     fn settings_that_are_not_given_have_their_defaults() {
         let settings = read(&[]).unwrap();
         assert_eq!(settings.ttl, TtlBounds { default: 60, min: 60, max: 86400 });
-        assert!(!settings.allow_offline && !settings.policy.allow_private && settings.policy.query_credentials);
+        assert!(!settings.allow_offline && !settings.allow_acme);
+        assert!(!settings.policy.allow_private && settings.policy.query_credentials);
         assert_eq!(settings.log, Level::Info);
     }
 
@@ -323,6 +332,7 @@ mod tests {
             ("NIC53_TTL_MAX", "4294967296"),
             ("NIC53_ALLOW_PRIVATE", "perhaps"),
             ("NIC53_ALLOW_OFFLINE", "2"),
+            ("NIC53_ALLOW_ACME", "allowed"),
             ("NIC53_QUERY_CREDENTIALS", "nein"),
             ("NIC53_TRUSTED_PROXIES", "192.0.2.0/33"),
             ("NIC53_TRUSTED_PROXIES", "192.0.2.0/24,0.0.0.0/0"),

@@ -20,6 +20,10 @@ use crate::{
     problem::Problem,
     protocol::{
         access::Grant,
+        challenge::{
+            access::ChallengeGrant,
+            edit::{Edit, Edited},
+        },
         record::{ChangeBatch, Current},
     },
 };
@@ -98,6 +102,20 @@ pub trait Store: Send + Sync + 'static {
         turn: Turn,
         budget: &Budget,
     ) -> impl Future<Output = Result<(), NotApplied>> + Send;
+
+    /// Edits the TXT records of a host's challenge, durably, and never loses an edit that another writer
+    /// makes at the same time. `ttl` is of a new record set.
+    ///
+    /// # Errors
+    ///
+    /// If the edit was refused, or it is not known whether it was made.
+    fn edit_challenge(
+        &self,
+        grant: &ChallengeGrant<'_>,
+        edit: &Edit,
+        ttl: u32,
+        budget: &Budget,
+    ) -> impl Future<Output = Result<Edited, Problem>> + Send;
 }
 
 impl<S: Store> Store for Arc<S> {
@@ -119,5 +137,15 @@ impl<S: Store> Store for Arc<S> {
         budget: &Budget,
     ) -> Result<(), NotApplied> {
         self.as_ref().apply(batch, versions, turn, budget).await
+    }
+
+    async fn edit_challenge(
+        &self,
+        grant: &ChallengeGrant<'_>,
+        edit: &Edit,
+        ttl: u32,
+        budget: &Budget,
+    ) -> Result<Edited, Problem> {
+        self.as_ref().edit_challenge(grant, edit, ttl, budget).await
     }
 }

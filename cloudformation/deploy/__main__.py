@@ -110,6 +110,7 @@ def add_how(group):
     group.add_argument("--family-names", action=either, help="also ipv4.DOMAIN and ipv6.DOMAIN")
     group.add_argument("--plain-http", action=either, help="CloudFront in front, for old routers")
     group.add_argument("--challenge-mapping", action=either, help="have the HTTP API write WWW-Authenticate on a 401")
+    group.add_argument("--acme", action=either, help="let each token get certificates for its host and the wildcard of it")
     group.add_argument("--alarm-email", metavar="ADDRESS", help="who gets a mail when it is broken; '' for nobody")
     group.add_argument("--secret", metavar="ARN", help="a secret kept by --remove --keep-secret")
     group.add_argument(

@@ -13,6 +13,7 @@ PARAMETERS = (
     "family_names",
     "plain_http",
     "challenge_mapping",
+    "acme",
     "alarm_email",
     "secret",
     "set",
@@ -98,7 +99,7 @@ def given(options):
     return {
         name: value
         for name, value in values.items()
-        if value not in nothing or (value is False and name in ("family_names", "plain_http", "challenge_mapping"))
+        if value not in nothing or (value is False and name in ("family_names", "plain_http", "challenge_mapping", "acme"))
     }
 
 

@@ -46,3 +46,13 @@ def grants_of(names):
     names = [name for name in names.split(",") if name]
     hosts = [name for name in names if not name.startswith("*.")]
     return {name.replace("\\052", "*"): "subtree" if f"*.{name}" in names else "host" for name in hosts}
+
+
+def challenge_names(grants):
+    """The names whose TXT records prove these hosts to a certificate authority, as IAM's condition key has them."""
+    for name, kind in grants.items():
+        # The record of a wildcard would prove the name above it as well.
+        if not name.startswith("*."):
+            yield f"_acme-challenge.{name}"
+            if kind == "subtree":
+                yield f"_acme-challenge.*.{name}"

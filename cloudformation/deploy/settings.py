@@ -2,6 +2,7 @@
 
 import secrets
 
+from .certificates import certificates
 from .flags import NAMES, PARAMETERS, given
 from .names import canonical, grants_of, is_in, parse_pairs, record_names, zone_of
 from .stack import Stack
@@ -31,6 +32,7 @@ def wanted(aws, options, stack, known):
         "RecordNames": ",".join(record_names(grants)),
         **revoked(options, present, zones),
         **front(aws, options, stack, zones),
+        **certificates(options, stack, before, grants),
         **others(options, known),
     }
     check_lengths(changed)

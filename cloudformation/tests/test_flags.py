@@ -45,6 +45,8 @@ FLAGS = [
     (["--no-plain-http"], DEPLOYING),
     (["--challenge-mapping"], DEPLOYING),
     (["--no-challenge-mapping"], DEPLOYING),
+    (["--acme"], DEPLOYING),
+    (["--no-acme"], DEPLOYING),
     (["--alarm-email", "you@example.org"], DEPLOYING),
     (["--alarm-email", ""], DEPLOYING),
     (["--secret", "arn:aws:secretsmanager:x"], DEPLOYING),

@@ -107,6 +107,41 @@ OFFLINE = [
     (False, change("home.example.org", actions=("CREATE",))),
 ]
 
+CHALLENGES = "_acme-challenge.home.example.org,_acme-challenge.dyn.example.org,_acme-challenge.*.dyn.example.org"
+TXT = {"types": ("TXT",), "actions": ("DELETE", "CREATE")}
+TXT_HOME = change("_acme-challenge.home.example.org", **TXT)
+
+# Challenges of the same names, beside the addresses.
+ACME = [
+    *NAMED,
+    (True, change("_acme-challenge.home.example.org", types=("TXT",), actions=("CREATE",))),
+    (True, change("_acme-challenge.home.example.org", types=("TXT",), actions=("DELETE",))),
+    (True, TXT_HOME),
+    (True, change("_acme-challenge.dyn.example.org", **TXT)),
+    (True, change("_acme-challenge.a.dyn.example.org", **TXT)),
+    (True, change("_acme-challenge.a.b.dyn.example.org", **TXT)),
+    (False, change("_acme-challenge.home.example.org", types=("TXT",), actions=("UPSERT",))),
+    (False, change("home.example.org", **TXT)),
+    (False, change("_dmarc.home.example.org", **TXT)),
+    (False, change("a.dyn.example.org", **TXT)),
+    (False, change("_acme-challenge.home.example.org", "home.example.org", types=("TXT", "A"), actions=("CREATE", "UPSERT"))),
+    (False, change("_acme-challenge.home.example.org", types=("A",))),
+    (False, change("_acme-challenge.home.example.org", types=("CNAME",), actions=("CREATE",))),
+    (False, change("_acme-challenge.www.example.org", **TXT)),
+    (False, change("_acme-challenge.a.home.example.org", **TXT)),
+    (False, change("_acme-challenge.home.example.org", at=FOREIGN_ZONE, **TXT)),
+    (False, without(TXT_HOME, "NormalizedRecordNames")),
+    (False, without(TXT_HOME, "RecordTypes")),
+    (False, without(TXT_HOME, "Actions")),
+]
+
+# No names: the challenges of all names, and no other TXT.
+UNNAMED_ACME = [
+    (True, change("_acme-challenge.www.example.org", **TXT)),
+    (False, change("www.example.org", **TXT)),
+    (False, change("x._acme-challenge.www.example.org", **TXT)),
+]
+
 KEPT = "arn:aws:secretsmanager:us-east-1:000000000000:secret:kept-abcdef"
 SECRET = [
     (True, call("secretsmanager:GetSecretValue", KEPT)),
@@ -168,6 +203,12 @@ class Policy(unittest.TestCase):
 
     def test_offline_allows_delete(self):
         self.judge(self.policy(RecordNames=NAMES, AllowOffline="true"), OFFLINE)
+
+    def test_challenges_of_the_names_given(self):
+        self.judge(self.policy(RecordNames=NAMES, AllowAcme="true", ChallengeNames=CHALLENGES), ACME)
+
+    def test_challenges_of_every_name(self):
+        self.judge(self.policy(AllowAcme="true", ChallengeNames="_acme-challenge.*"), [*UNNAMED, *UNNAMED_ACME])
 
     def test_its_own_secret_alone(self):
         self.judge(self.policy(SecretArn=KEPT), SECRET)

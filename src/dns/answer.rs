@@ -1,11 +1,13 @@
 //! The answer to a question: which records, and which code.
 
+use std::iter;
+
 use hickory_server::{
     proto::{
         op::{OpCode, ResponseCode},
         rr::{
             DNSClass, Name, RData, Record, RecordType,
-            rdata::{NS, SOA},
+            rdata::{NS, SOA, TXT},
         },
     },
     zone_handler::MessageRequest,
@@ -90,6 +92,7 @@ impl InZone<'_> {
         let answers = match kind {
             RecordType::A => of(Family::V4),
             RecordType::AAAA => of(Family::V6),
+            RecordType::TXT => texts(asked, records.as_ref()),
             RecordType::SOA if at_apex => vec![self.soa()?],
             RecordType::NS if at_apex => {
                 additionals = self.name_server_addresses()?;
@@ -97,11 +100,15 @@ impl InZone<'_> {
             }
             // RFC 8482 §4.1: "A DNS responder that receives an ANY query MAY decline to provide a
             // conventional ANY response or, instead, MAY send a response with a single RRset".
-            RecordType::ANY => match Family::BOTH.into_iter().map(of).find(|answers| !answers.is_empty()) {
-                Some(answers) => answers,
-                None if at_apex => vec![self.soa()?],
-                None => Vec::new(),
-            },
+            RecordType::ANY => {
+                let texts = || texts(asked, records.as_ref());
+                let sets = Family::BOTH.into_iter().map(of).chain(iter::once_with(texts));
+                match sets.into_iter().find(|answers| !answers.is_empty()) {
+                    Some(answers) => answers,
+                    None if at_apex => vec![self.soa()?],
+                    None => Vec::new(),
+                }
+            }
             _ => Vec::new(),
         };
         let authority = if answers.is_empty() { Some(self.soa()?) } else { None };
@@ -146,4 +153,11 @@ fn addresses(name: &Name, records: &Records, family: Family) -> Vec<Record> {
     let Some(set) = records.of(family) else { return Vec::new() };
     let record = |address| Record::from_rdata(name.clone(), set.ttl, RData::from(address));
     set.addresses.iter().copied().map(record).collect()
+}
+
+/// The TXT records of a name, in the order they were written.
+fn texts(name: &Name, records: Option<&Records>) -> Vec<Record> {
+    let Some(set) = records.and_then(Records::texts) else { return Vec::new() };
+    let record = |text: &String| Record::from_rdata(name.clone(), set.ttl, RData::TXT(TXT::new(vec![text.clone()])));
+    set.texts.iter().map(record).collect()
 }

@@ -116,13 +116,19 @@ impl<W: Write> ZoneFile<'_, W> {
         if is_written { Ok(()) } else { self.host(&name_server, Records::default()) }
     }
 
-    /// Writes the addresses of a host with these stored records.
+    /// Writes the records of a host with these stored ones.
     fn host(&mut self, host: &HostName, stored: Records) -> Result<(), Problem> {
         let records = self.name_server.complete(&Key::from(host), stored);
-        if host.as_str().contains('_') {
+        let has_addresses = Family::BOTH.into_iter().any(|family| records.of(family).is_some());
+        if has_addresses && host.as_str().contains('_') {
             self.line(format_args!("; BIND refuses this name without `check-names primary ignore;`."))?;
         }
-        self.addresses(&relative(host, self.zone), &records)
+        let owner = relative(host, self.zone);
+        self.addresses(&owner, &records)?;
+        for (ttl, text) in records.texts().iter().flat_map(|set| set.texts.iter().map(|text| (set.ttl, text))) {
+            self.record(&owner, ttl, "TXT", quoted(text))?;
+        }
+        Ok(())
     }
 
     /// Writes the address records of a name.
@@ -163,6 +169,16 @@ fn relative(host: &HostName, zone: &Zone) -> String {
         Some(below) => below.trim_end_matches('.').to_owned(),
         None => format!("{host}."),
     }
+}
+
+/// A text as a character string of a zone file (RFC 1035 §5.1): in quotes, with escapes.
+fn quoted(text: &str) -> String {
+    let escaped = |octet: u8| match octet {
+        b'"' | b'\\' => format!("\\{}", char::from(octet)),
+        b' '..=b'~' => char::from(octet).to_string(),
+        _ => format!("\\{octet:03}"),
+    };
+    format!("\"{}\"", text.bytes().map(escaped).collect::<String>())
 }
 
 #[cfg(test)]
@@ -294,5 +310,14 @@ $TTL 60
             error.0,
             "www.example.org: expected one of the configured zones, example.org=Z1,home.example.org=Z2,other.example=Z3"
         );
+    }
+
+    #[test]
+    fn a_text_is_quoted_and_escaped() {
+        for (text, expected) in
+            [("", r#""""#), ("a b;c", r#""a b;c""#), (r#"a"b\c"#, r#""a\"b\\c""#), ("é\n", r#""\195\169\010""#)]
+        {
+            assert_eq!(quoted(text), expected, "{text}");
+        }
     }
 }

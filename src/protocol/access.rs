@@ -5,6 +5,7 @@ use std::collections::{HashMap, hash_map::Entry};
 use subtle::Choice;
 
 use crate::protocol::{
+    challenge,
     hostname::{HostName, NotFqdn},
     reply::{Refusal, ReturnCode},
     token::{Password, Scope, Secret, Secrets, scopes},
@@ -102,7 +103,7 @@ impl<'a> Access<'a> {
 
 /// The check of one password against the hosts of a request. Each token is computed once a request,
 /// whether or not the password is right: the hosts of one zone have ancestors in common.
-struct Check<'a, 'p> {
+pub(in crate::protocol) struct Check<'a, 'p> {
     /// What decides.
     access: Access<'a>,
     /// The password.
@@ -113,12 +114,17 @@ struct Check<'a, 'p> {
 
 impl<'a, 'p> Check<'a, 'p> {
     /// Begins to check a password.
-    fn new(access: Access<'a>, password: &'p Password) -> Self {
+    pub(in crate::protocol) fn new(access: Access<'a>, password: &'p Password) -> Self {
         Self { access, password, compared: HashMap::new() }
     }
 
+    /// The zones we write to.
+    pub(in crate::protocol) fn zones(&self) -> &'a Zones {
+        self.access.zones
+    }
+
     /// Grants a host as it was asked for.
-    fn decide(&mut self, host: &Result<HostName, NotFqdn>) -> Result<Grant<'a>, Refusal> {
+    pub(in crate::protocol) fn decide(&mut self, host: &Result<HostName, NotFqdn>) -> Result<Grant<'a>, Refusal> {
         match host {
             Ok(host) => self.grant(host),
             Err(NotFqdn) => Err(Refusal::new(ReturnCode::NotFqdn, "not a fully qualified name")),
@@ -126,7 +132,7 @@ impl<'a, 'p> Check<'a, 'p> {
     }
 
     /// Grants a host if the password is a token that covers it.
-    fn grant(&mut self, host: &HostName) -> Result<Grant<'a>, Refusal> {
+    pub(in crate::protocol) fn grant(&mut self, host: &HostName) -> Result<Grant<'a>, Refusal> {
         let zone = self.access.zones.holding(host).ok_or(no_host("no configured zone holds it"))?;
         let mut covered = Choice::from(0);
         for (scope, name) in scopes(host, zone) {
@@ -154,14 +160,11 @@ fn may_change<'a>(grant: Grant<'a>, zone: &Zone, zone_id: Option<&str>) -> Resul
     if zone_id.is_some_and(|id| id.parse().as_ref() != Ok(&zone.id)) {
         return Err(no_host("zoneid names another zone"));
     }
-    if grant.host.labels().next() == Some(CHALLENGE) {
+    if grant.host.labels().next() == Some(challenge::LABEL) {
         return Err(no_host("it is for the TXT records of certificates (ACME), never an address"));
     }
     Ok(grant)
 }
-
-/// The label of the names that prove to a certificate authority who owns a host (RFC 8555 §8.4).
-const CHALLENGE: &str = "_acme-challenge";
 
 /// `nohost` for this reason.
 fn no_host(reason: &'static str) -> Refusal {

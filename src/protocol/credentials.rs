@@ -5,10 +5,14 @@ use base64::{
     alphabet::STANDARD,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
-use http::{HeaderMap, header::AUTHORIZATION};
+use http::{
+    HeaderMap, HeaderValue,
+    header::{AUTHORIZATION, GetAll},
+};
 use zeroize::Zeroizing;
 
 use crate::protocol::{
+    endpoint::ACME_DNS_HEADERS,
     parameters::Parameters,
     reply::{Refusal, ReturnCode},
     token::Password,
@@ -59,6 +63,27 @@ impl Credentials {
             }
             None => Err(refusal("no credentials")),
         }
+    }
+}
+
+impl Credentials {
+    /// Reads the two headers of an acme-dns request.
+    ///
+    /// # Errors
+    ///
+    /// `badauth` if there is no password, or one of the headers is there twice.
+    pub fn of_acme_dns(headers: &HeaderMap) -> Result<Self, Refusal> {
+        let refusal = |reason: &'static str| Refusal::new(ReturnCode::BadAuth, reason);
+        let [user, password] = ACME_DNS_HEADERS.map(|name| headers.get_all(name));
+        if [&user, &password].into_iter().any(|values| values.iter().count() > 1) {
+            return Err(refusal("X-Api-User or X-Api-Key is there twice"));
+        }
+        let text = |values: GetAll<'_, HeaderValue>| {
+            let octets = values.iter().next().map(HeaderValue::as_bytes).unwrap_or_default();
+            Zeroizing::new(String::from_utf8_lossy(octets).into_owned())
+        };
+        let password = Password::new(&text(password)).ok_or(refusal("no password in X-Api-Key"))?;
+        Ok(Self { user: text(user).to_string(), password })
     }
 }
 
@@ -152,6 +177,27 @@ mod tests {
     fn several_headers_are_malformed() {
         for headers in [["Basic dTpw", "Basic dTpw"], ["Basic dTpw", ""], ["", ""], ["Basic Og==", "Basic dTpw"]] {
             assert_eq!(user("/nic/update?user=a.b&pass=x", &headers), Err(ReturnCode::BadAuth), "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn acme_dns_has_its_user_and_password_in_two_headers() {
+        for (headers, expected) in [
+            (&[("x-api-user", "a.b"), ("x-api-key", "p")][..], Some("a.b")),
+            (&[("x-api-key", "p"), ("authorization", "Basic dTpw")], Some("")),
+            (&[("x-api-user", "a.b")], None),
+            (&[("x-api-user", "a.b"), ("x-api-key", " ")], None),
+            (&[("x-api-user", "a.b"), ("x-api-key", "p"), ("x-api-key", "p")], None),
+            (&[("x-api-user", "a.b"), ("x-api-user", "a.b"), ("x-api-key", "p")], None),
+        ] {
+            let map = headers.iter().map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value)));
+            let mut request = HeaderMap::new();
+            for (name, value) in map {
+                let name: http::HeaderName = name;
+                request.append(name, value);
+            }
+            let read = Credentials::of_acme_dns(&request);
+            assert_eq!(read.map(|credentials| credentials.user).ok().as_deref(), expected, "{headers:?}");
         }
     }
 

@@ -1,8 +1,8 @@
 //! Which path is asked for, and whether its method is served.
 
-use http::Method;
+use http::{Method, request::Parts};
 
-use crate::protocol::parameters;
+use crate::protocol::{challenge::Api, parameters};
 
 /// What a path stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub enum Endpoint {
     PlainIp,
     /// Whether the gateway is running.
     Health,
+    /// A challenge for a certificate, if the deployment allows it.
+    Challenge(Api),
 }
 
 /// The paths of an update. `docs/protocol.md` states them, and `protocol-tests/`.
@@ -28,6 +30,15 @@ const PLAIN_IP_PATHS: [&str; 2] = ["/ip", "/myip"];
 
 /// The path that says whether the gateway is running.
 const HEALTH_PATH: &str = "/healthz";
+
+/// The path of a challenge to be set by `httpreq`.
+const PRESENT_PATH: &str = "/present";
+
+/// The path of a challenge to be removed by `httpreq`.
+const CLEANUP_PATH: &str = "/cleanup";
+
+/// The headers of an acme-dns request: user name and password.
+pub const ACME_DNS_HEADERS: [&str; 2] = ["x-api-user", "x-api-key"];
 
 /// First segments that are never taken for a stage: the words of our own paths, and what leads
 /// elsewhere.
@@ -52,11 +63,27 @@ impl Endpoint {
         }
     }
 
+    /// What this is if challenges are allowed: a POST to an update path that has acme-dns's credentials
+    /// asks for one.
+    pub fn with_challenges(self, parts: &Parts) -> Self {
+        let is_acme_dns = || ACME_DNS_HEADERS.iter().any(|name| parts.headers.contains_key(*name));
+        match self {
+            Self::Update if parts.method == Method::POST && is_acme_dns() => Self::Challenge(Api::AcmeDns),
+            other => other,
+        }
+    }
+
+    /// What this is if challenges are not allowed.
+    pub fn without_challenges(self) -> Option<Self> {
+        (!matches!(self, Self::Challenge(_))).then_some(self)
+    }
+
     /// The methods served, as `Allow` lists them (RFC 9110 §10.2.1).
     pub fn allow(self) -> &'static str {
         match self {
             Self::Update => "GET, POST, PUT",
             Self::CheckIp | Self::PlainIp | Self::Health => "GET, HEAD",
+            Self::Challenge(_) => "POST",
         }
     }
 
@@ -67,6 +94,9 @@ impl Endpoint {
             Self::CheckIp => "checkip",
             Self::PlainIp => "ip",
             Self::Health => "healthz",
+            Self::Challenge(Api::Present) => "present",
+            Self::Challenge(Api::Cleanup) => "cleanup",
+            Self::Challenge(Api::AcmeDns) => "acme-dns",
         }
     }
 
@@ -82,6 +112,8 @@ impl Endpoint {
             (&CHECKIP_PATHS, Self::CheckIp),
             (&PLAIN_IP_PATHS, Self::PlainIp),
             (&[HEALTH_PATH], Self::Health),
+            (&[PRESENT_PATH], Self::Challenge(Api::Present)),
+            (&[CLEANUP_PATH], Self::Challenge(Api::Cleanup)),
         ];
         let is = |path: &&str| path.split('/').skip(1).eq(segments.iter().copied());
         known.into_iter().find(|(paths, _)| paths.iter().any(is)).map(|(_, endpoint)| endpoint)
@@ -159,9 +191,14 @@ mod tests {
             ("/v2", true, None),
             ("/ui", true, None),
             ("/prod/ui", true, None),
-            ("/present", true, None),
-            ("/cleanup", true, None),
+            ("/present", true, Some(Endpoint::Challenge(Api::Present))),
+            ("//present/", false, Some(Endpoint::Challenge(Api::Present))),
+            ("/prod/cleanup", true, Some(Endpoint::Challenge(Api::Cleanup))),
+            ("/present/nic/update", true, None),
+            ("/cleanup/present", true, None),
+            ("/update/present", true, None),
             ("/register", true, None),
+            ("/acme-dns/register", true, None),
             ("/..", true, None),
             ("/...", true, Some(Endpoint::Update)),
             ("/prod/unknown", true, None),
@@ -179,6 +216,22 @@ mod tests {
     }
 
     #[test]
+    fn only_a_post_with_the_headers_of_acme_dns_is_one() {
+        for (method, header, expected) in [
+            (Method::POST, "X-Api-User", Endpoint::Challenge(Api::AcmeDns)),
+            (Method::POST, "X-Api-Key", Endpoint::Challenge(Api::AcmeDns)),
+            (Method::POST, "X-Api", Endpoint::Update),
+            (Method::PUT, "X-Api-Key", Endpoint::Update),
+            (Method::GET, "X-Api-Key", Endpoint::Update),
+        ] {
+            let request = http::Request::builder().method(method).header(header, "x");
+            let parts = request.body(()).unwrap().into_parts().0;
+            assert_eq!(Endpoint::Update.with_challenges(&parts), expected, "{} {header}", parts.method);
+            assert_eq!(Endpoint::Health.with_challenges(&parts), Endpoint::Health, "{} {header}", parts.method);
+        }
+    }
+
+    #[test]
     fn an_endpoint_allows_its_own_methods() {
         for (endpoint, method, allowed) in [
             (Endpoint::Update, Method::GET, true),
@@ -188,6 +241,9 @@ mod tests {
             (Endpoint::Update, Method::DELETE, false),
             (Endpoint::CheckIp, Method::HEAD, true),
             (Endpoint::CheckIp, Method::POST, false),
+            (Endpoint::Challenge(Api::Present), Method::POST, true),
+            (Endpoint::Challenge(Api::Cleanup), Method::GET, false),
+            (Endpoint::Challenge(Api::Present), Method::PUT, false),
         ] {
             assert_eq!(endpoint.allows(&method), allowed, "{endpoint:?} {method}");
         }

@@ -42,8 +42,8 @@ pub fn meaning(code: &ReturnCode) -> CodeMeaning {
         ReturnCode::NotFqdn => ("The host is not a full host name.", "Write the whole name, such as home.example.org."),
         ReturnCode::NumHost => ("The request names more than 20 hosts.", "Split the hosts over several requests."),
         ReturnCode::NotDonator => (
-            "The request asks for what this gateway does not allow: to take the host offline, or a TXT record.",
-            "Switch \"offline\" off in the client. Certificates by TXT record need another service.",
+            "The request asks for what this gateway does not allow: to take the host offline, or a TXT record in an update.",
+            "Switch \"offline\" off in the client. Certificates have requests of their own.",
         ),
         ReturnCode::DnsErr => (
             "The record could not be changed, or there is no address to publish.",

@@ -55,7 +55,7 @@ impl Update {
     pub fn parse(headers: &HeaderMap, parameters: &Parameters<'_>, in_query: bool) -> Result<Self, Refusal> {
         let Credentials { user, password } = Credentials::read(headers, parameters, in_query)?;
         let named = Some(user.trim()).filter(|user| user.contains('.'));
-        let user = named.filter(|user| !user.contains('@')).map(str::parse);
+        let user = claimed(&user);
         // The user name is usually the host, which was just read.
         let read = |host: &str| match &user {
             Some(user) if named == Some(host) => user.clone(),
@@ -75,12 +75,20 @@ impl Update {
     /// The hosts as they may be logged: `?` stands for a malformed one, and for one that may contain
     /// a token.
     pub fn loggable_hosts(&self) -> impl Iterator<Item = String> {
-        let loggable = |host: &&HostName| !self.password.is_in(host.as_str()) && !token::is_in(host.as_str());
-        let shown = move |host: &Result<HostName, _>| {
-            host.as_ref().ok().filter(loggable).map_or_else(|| "?".to_owned(), ToString::to_string)
-        };
-        self.hosts.iter().map(shown)
+        self.hosts.iter().map(|host| loggable(host.as_ref().ok(), &self.password))
     }
+}
+
+/// The host that a user name claims: none, if it has no dot or an `@`.
+pub fn claimed(user: &str) -> Option<Result<HostName, NotFqdn>> {
+    let user = user.trim();
+    (user.contains('.') && !user.contains('@')).then(|| user.parse())
+}
+
+/// A host as it may be logged: `?` stands for a malformed one, and for one that may contain a token.
+pub fn loggable(host: Option<&HostName>, password: &Password) -> String {
+    let may_be = |host: &&HostName| !password.is_in(host.as_str()) && !token::is_in(host.as_str());
+    host.filter(may_be).map_or_else(|| "?".to_owned(), ToString::to_string)
 }
 
 /// The hosts asked for; without any, the user name.

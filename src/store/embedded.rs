@@ -9,6 +9,7 @@ mod names;
 mod records;
 mod shared;
 mod snapshot;
+mod texts;
 mod view;
 mod writer;
 
@@ -36,12 +37,17 @@ pub use self::{
     names::DEFAULT_MAX_NAMES,
     records::{Addresses, Records},
     snapshot::Snapshot,
+    texts::Texts,
 };
 use crate::{
     problem::Problem,
     protocol::{
         access::Grant,
         address::Family,
+        challenge::{
+            access::ChallengeGrant,
+            edit::{Edit, Edited},
+        },
         record::{self, ChangeBatch, Current, RecordSet},
         zone::{Zone, Zones},
     },
@@ -148,13 +154,38 @@ impl Store for Embedded {
     }
 
     async fn apply(&self, batch: &ChangeBatch<'_>, (): &(), _: Turn, _: &Budget) -> Result<(), NotApplied> {
-        let (done, outcome) = oneshot::channel();
         let changes = batch.changes.iter().map(change).collect::<Result<_, _>>()?;
-        let batch = Batch { zone: Key::from(&batch.zone.name), changes, done };
+        Ok(self.write(batch.zone, changes).await?)
+    }
+
+    async fn edit_challenge(
+        &self,
+        grant: &ChallengeGrant<'_>,
+        edit: &Edit,
+        ttl: u32,
+        _: &Budget,
+    ) -> Result<Edited, Problem> {
+        let view = self.shared.with(|opened| Ok(Arc::clone(&opened.view)))?;
+        let records = Snapshot::new(view, &self.shared).at(&Key::from(grant.name()))?.unwrap_or_default();
+        if edit.swap(records.texts().map(Texts::txt_set), ttl).is_none() {
+            return Ok(Edited::Unchanged);
+        }
+        // The writer makes the edit of what is there then.
+        let change = writer::Change::Challenge { name: grant.name().clone(), edit: edit.clone(), ttl };
+        self.write(grant.zone(), vec![change]).await?;
+        Ok(Edited::Changed)
+    }
+}
+
+impl Embedded {
+    /// Has changes of a zone written, all or none of them.
+    async fn write(&self, zone: &Zone, changes: Vec<writer::Change>) -> Result<(), Problem> {
+        let (done, outcome) = oneshot::channel();
+        let batch = Batch { zone: Key::from(&zone.name), changes, done };
         let gone = |what: &str| Problem(format!("{what}: the thread that writes has ended: start nic53 again"));
         let queue = self.queue.as_ref().ok_or_else(|| gone("nothing was changed"))?;
         queue.send(batch).map_err(|_| gone("nothing was changed"))?;
-        Ok(outcome.await.map_err(|_| gone("could not confirm the change"))??)
+        outcome.await.map_err(|_| gone("could not confirm the change"))?
     }
 }
 
@@ -183,7 +214,7 @@ fn change(change: &record::Change<'_>) -> Result<writer::Change, Problem> {
         )));
     }
     let addresses = Addresses { ttl: *ttl, addresses };
-    Ok(writer::Change { host: host.clone(), action: change.action, family: *family, addresses })
+    Ok(writer::Change::Addresses { host: host.clone(), action: change.action, family: *family, addresses })
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Route 53: reads record sets and writes change batches through the AWS SDK.
 
+mod challenge;
 mod queue;
 pub(crate) mod records;
 mod retry;
@@ -11,7 +12,7 @@ use aws_sdk_route53::{
     Client,
     config::{self, retry::RetryConfig},
     operation::list_resource_record_sets::ListResourceRecordSetsOutput as Page,
-    types::{self, RrType},
+    types::{self, ResourceRecordSet, RrType},
 };
 use futures_util::{StreamExt, stream};
 
@@ -26,6 +27,10 @@ use crate::{
     problem::Problem,
     protocol::{
         access::Grant,
+        challenge::{
+            access::ChallengeGrant,
+            edit::{Edit, Edited},
+        },
         hostname::HostName,
         record::{Action, ChangeBatch, Current},
         zone::Zone,
@@ -84,22 +89,27 @@ impl Route53 {
         if let Some(shared) = shared.filter(|shared| shared.covers(grant.host())) {
             return present(grant.host(), grant.zone(), &shared.page.resource_record_sets);
         }
+        present(grant.host(), grant.zone(), &self.named(grant.zone(), grant.host(), budget).await?.sets)
+    }
+
+    /// All record sets of a name, and what follows them on the last page.
+    async fn named(&self, zone: &Zone, name: &HostName, budget: &Budget) -> Result<Listed, Problem> {
         let (mut sets, mut from) = (Vec::new(), (None, None));
         loop {
-            let page = self.page(grant, from, PAGE, budget).await?;
-            let more = splits(&page, grant.host());
+            let page = self.page((zone, name), from, PAGE, budget).await?;
+            let more = splits(&page, name);
             sets.extend(page.resource_record_sets);
             if !more {
-                return present(grant.host(), grant.zone(), &sets);
+                return Ok(Listed { sets, next: page.next_record_name.filter(|_| page.is_truncated) });
             }
             from = (page.next_record_type, page.next_record_identifier);
         }
     }
 
-    /// Up to `most` record sets, from a host's first one, or from that type and identifier of it.
+    /// Up to `most` record sets, from a name's first one, or from that type and identifier of it.
     async fn page(
         &self,
-        grant: &Grant<'_>,
+        (zone, name): (&Zone, &HostName),
         (from_type, from_identifier): (Option<RrType>, Option<String>),
         most: usize,
         budget: &Budget,
@@ -107,8 +117,8 @@ impl Route53 {
         let list = self
             .client
             .list_resource_record_sets()
-            .hosted_zone_id(grant.zone().id.as_str())
-            .start_record_name(escaped(grant.host()))
+            .hosted_zone_id(zone.id.as_str())
+            .start_record_name(escaped(name))
             .set_start_record_type(from_type)
             .set_start_record_identifier(from_identifier)
             .max_items(i32::try_from(most).unwrap_or(i32::MAX));
@@ -131,11 +141,7 @@ impl Store for Route53 {
     type Versions = ();
 
     async fn turn(&self, grants: &[&Grant<'_>], budget: &Budget) -> Result<Turn, Problem> {
-        let turn = self.turns.take(grants.iter().map(|grant| grant.host()));
-        let late = || Problem("an earlier request for the same host is still under way".to_owned());
-        let turn = timeout_at(budget.deadline(), turn).await.map_err(|_| late())??;
-        // A turn that comes with the deadline is too late for a call.
-        if Instant::now() < budget.deadline() { Ok(turn) } else { Err(late()) }
+        in_time(self.turns.take(grants.iter().map(|grant| grant.host())), budget).await
     }
 
     async fn record_sets(&self, grants: &[&Grant<'_>], budget: &Budget) -> Result<Present<()>, Problem> {
@@ -143,7 +149,7 @@ impl Store for Route53 {
         let first = grants.iter().min_by_key(|grant| grant.host().labels().rev().collect::<Vec<_>>());
         let shared = match first {
             Some(first) if grants.len() > 1 => {
-                let page = self.page(first, (None, None), PAGE * grants.len(), budget).await?;
+                let page = self.page((first.zone(), first.host()), (None, None), PAGE * grants.len(), budget).await?;
                 Some(SharedPage { first: first.host(), page })
             }
             _ => None,
@@ -165,6 +171,48 @@ impl Store for Route53 {
         let changes = changes.collect::<Result<_, _>>()?;
         Ok(self.queue.change(batch.zone.id.as_str(), changes, turn, budget).await?)
     }
+
+    async fn edit_challenge(
+        &self,
+        grant: &ChallengeGrant<'_>,
+        edit: &Edit,
+        ttl: u32,
+        budget: &Budget,
+    ) -> Result<Edited, Problem> {
+        // Within one process edits of a name do not compete.
+        let _turn = in_time(self.turns.take([grant.name()].into_iter()), budget).await?;
+        self.edit(grant, edit, ttl, budget).await
+    }
+}
+
+/// The turn, if it comes before the request must be answered.
+async fn in_time(turn: impl Future<Output = Result<Turn, Problem>>, budget: &Budget) -> Result<Turn, Problem> {
+    let late = || Problem("an earlier request for the same host is still under way".to_owned());
+    let turn = timeout_at(budget.deadline(), turn).await.map_err(|_| late())??;
+    // A turn that comes with the deadline is too late for a call.
+    if Instant::now() < budget.deadline() { Ok(turn) } else { Err(late()) }
+}
+
+/// The record sets of a name, with others that follow them.
+struct Listed {
+    /// The record sets.
+    sets: Vec<ResourceRecordSet>,
+    /// The name of the record set after them; `None` at the end of the zone.
+    next: Option<String>,
+}
+
+impl Listed {
+    /// Whether all record sets of a name behind the first one are in the list.
+    fn covers(&self, name: &HostName) -> bool {
+        self.next.as_ref().is_none_or(|next| in_order(next) > in_order(name.as_str()))
+    }
+}
+
+/// A name as text that sorts as Route 53 sorts names: its labels reversed, with a dot at the end (API
+/// reference of `ListResourceRecordSets`).
+fn in_order(name: &str) -> String {
+    let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+    name.rsplit('.').chain([""]).collect::<Vec<_>>().join(".")
 }
 
 /// Whether the page ends within that host's record sets.

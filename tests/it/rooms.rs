@@ -7,7 +7,7 @@ use std::{
 };
 
 /// The rooms, lowest first: each imports only itself and those before it.
-const ROOMS: [&str; 19] = [
+const ROOMS: [&str; 20] = [
     "protocol",
     "recipes",
     "problem",
@@ -19,6 +19,7 @@ const ROOMS: [&str; 19] = [
     "settings",
     "table",
     "store",
+    "acme",
     "publisher",
     "gateway",
     "server",

@@ -34,8 +34,11 @@ pub(super) const SERIALS: TableDefinition<'static, &[u8], u32> = TableDefinition
 const FORMAT: TableDefinition<'static, &str, u32> = TableDefinition::new("nic53");
 /// The key of that row.
 const VERSION: &str = "format";
-/// The format's version: a change of the form of keys or values raises it.
-const OURS: u32 = 1;
+/// The format's first version: addresses alone. A file stays of this version as long as it can, so that
+/// the nic53 before this one can open it.
+const FIRST: u32 = 1;
+/// The version of a file that has held TXT records.
+const WITH_TEXTS: u32 = 2;
 
 /// The most memory for pages of the file, in octets.
 const CACHE: usize = 64 << 20;
@@ -143,10 +146,10 @@ impl DataFile {
     fn check_format(&self, database: &Database) -> Result<(), Problem> {
         let path = self.path.display();
         match format(database) {
-            Ok(Some(OURS)) => Ok(()),
-            Ok(Some(version)) => {
-                Err(Problem(format!("{path}: format {version}, expected {OURS}: use the nic53 it is of")))
-            }
+            Ok(Some(FIRST..=WITH_TEXTS)) => Ok(()),
+            Ok(Some(version)) => Err(Problem(format!(
+                "{path}: format {version}, expected {FIRST} to {WITH_TEXTS}: use the nic53 it is of"
+            ))),
             Ok(None) => Err(Problem(format!("{path}: not a file of nic53: move it away, or choose another folder"))),
             Err(error) => Err(failed(&self.path, &error)),
         }
@@ -169,6 +172,12 @@ pub(super) fn begin(database: &Database) -> Result<WriteTransaction, redb::Error
     let mut transaction = database.begin_write()?;
     transaction.set_quick_repair(true);
     Ok(transaction)
+}
+
+/// Marks the file as one with TXT records, from this transaction on.
+pub(super) fn mark_texts(transaction: &WriteTransaction) -> Result<(), redb::Error> {
+    transaction.open_table(FORMAT)?.insert(VERSION, WITH_TEXTS)?;
+    Ok(())
 }
 
 /// The error for an open file that could not be read or written.
@@ -279,7 +288,7 @@ pub(super) fn make_tables(database: &Database) -> Result<(), redb::Error> {
     let transaction = begin(database)?;
     transaction.open_table(RECORDS)?;
     transaction.open_table(SERIALS)?;
-    transaction.open_table(FORMAT)?.insert(VERSION, OURS)?;
+    transaction.open_table(FORMAT)?.insert(VERSION, FIRST)?;
     transaction.commit()?;
     Ok(())
 }

@@ -1,19 +1,25 @@
 //! The records of a name, and their form in the table.
 //!
-//! A value is a sequence of runs, one for each family that has records: the family (4 or 6) in one
-//! octet, the TTL in four, the number of addresses in one, and the addresses. A name without records is
-//! not in the table.
+//! A value is a sequence of runs, one for each type that has records: the type in one octet (4 for A, 6
+//! for AAAA, 16 for TXT), the TTL in four, the number of records in one, and the records. An address is
+//! its octets; a text has its length in one octet before it. A name without records is not in the table.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::texts::Texts;
 use crate::protocol::{
     address::{ByFamily, Family},
     record::RecordSet,
 };
 
-/// The address records at one name.
+/// The records at one name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Records(ByFamily<Option<Addresses>>);
+pub struct Records {
+    /// A and AAAA.
+    addresses: ByFamily<Option<Addresses>>,
+    /// TXT.
+    texts: Option<Texts>,
+}
 
 /// The addresses of one family at one name, in the order they were written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,20 +33,33 @@ pub struct Addresses {
 /// The most addresses of a record set.
 pub(super) const MOST: usize = u8::MAX as usize;
 
+/// What TXT records begin with in the table: the number of their type (RFC 1035 §3.2.2).
+const TXT: u8 = 16;
+
 impl Records {
     /// The records of one family.
     pub fn of(&self, family: Family) -> Option<&Addresses> {
-        self.0[family].as_ref()
+        self.addresses[family].as_ref()
     }
 
     /// Replaces or removes the records of a family.
     pub fn set(&mut self, family: Family, addresses: Option<Addresses>) {
-        self.0[family] = addresses;
+        self.addresses[family] = addresses;
+    }
+
+    /// The TXT records.
+    pub fn texts(&self) -> Option<&Texts> {
+        self.texts.as_ref()
+    }
+
+    /// Replaces or removes the TXT records.
+    pub fn set_texts(&mut self, texts: Option<Texts>) {
+        self.texts = texts;
     }
 
     /// Whether there are no records.
     pub fn is_empty(&self) -> bool {
-        self.0.as_ref().into_iter().all(Option::is_none)
+        self.addresses.as_ref().into_iter().all(Option::is_none) && self.texts.is_none()
     }
 
     /// As Route 53 would describe those of one family.
@@ -56,7 +75,7 @@ impl Records {
     /// Their form in the table.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
-        for (kind, set) in [(4, &self.0.v4), (6, &self.0.v6)] {
+        for (kind, set) in [(4, &self.addresses.v4), (6, &self.addresses.v6)] {
             let Some(Addresses { ttl, addresses }) = set else { continue };
             bytes.push(kind);
             bytes.extend(ttl.to_be_bytes());
@@ -68,6 +87,10 @@ impl Records {
                 }
             }
         }
+        if let Some(texts) = &self.texts {
+            bytes.push(TXT);
+            texts.encode(&mut bytes);
+        }
         bytes
     }
 
@@ -77,7 +100,13 @@ impl Records {
         while let [kind, rest @ ..] = bytes {
             let (ttl, rest) = rest.split_first_chunk()?;
             let (count, rest) = rest.split_first()?;
-            let count = usize::from(*count);
+            let (ttl, count) = (u32::from_be_bytes(*ttl), usize::from(*count));
+            if *kind == TXT {
+                let (texts, rest) = Texts::decode(ttl, count, rest)?;
+                records.set_texts(Some(texts));
+                bytes = rest;
+                continue;
+            }
             let (family, addresses, rest) = match kind {
                 4 => {
                     let (octets, rest) = rest.split_at_checked(count * 4)?;
@@ -89,7 +118,7 @@ impl Records {
                 }
                 _ => return None,
             };
-            records.set(family, Some(Addresses { ttl: u32::from_be_bytes(*ttl), addresses }));
+            records.set(family, Some(Addresses { ttl, addresses }));
             bytes = rest;
         }
         Some(records)
@@ -116,7 +145,13 @@ mod tests {
             ttl,
             addresses: texts.iter().map(|text| text.parse().unwrap()).collect(),
         };
-        Records(ByFamily { v4, v6 }.map(|set| set.map(addresses)))
+        Records { addresses: ByFamily { v4, v6 }.map(|set| set.map(addresses)), texts: None }
+    }
+
+    /// The same with TXT records.
+    fn with_texts(records: Records, texts: &[&str]) -> Records {
+        let texts = texts.iter().map(|&text| text.to_owned()).collect();
+        Records { texts: Some(Texts { ttl: 60, texts }), ..records }
     }
 
     #[test]
@@ -126,6 +161,8 @@ mod tests {
             records(Some((60, &["192.0.2.1"])), None),
             records(None, Some((86400, &["2001:db8::1", "2001:db8::"]))),
             records(Some((u32::MAX, &["192.0.2.2", "192.0.2.1"])), Some((0, &["2001:db8::1"]))),
+            with_texts(records(None, None), &["b", "a"]),
+            with_texts(records(Some((60, &["192.0.2.1"])), None), &["", "é\"", &"x".repeat(255)]),
         ] {
             assert_eq!(Records::decode(&kept.encode()), Some(kept.clone()), "{kept:?}");
         }
@@ -138,6 +175,11 @@ mod tests {
         for length in (1..whole.len()).filter(|&length| length != 10) {
             assert_eq!(Records::decode(&whole[..length]), None, "{length}");
         }
+        let whole = with_texts(records(None, None), &["text", "b"]).encode();
+        for length in 1..whole.len() {
+            assert_eq!(Records::decode(&whole[..length]), None, "{length}");
+        }
         assert_eq!(Records::decode(&[5, 0, 0, 0, 60, 0]), None);
+        assert_eq!(Records::decode(&[16, 0, 0, 0, 60, 1, 1, 0xff]), None);
     }
 }

@@ -28,16 +28,17 @@ use redb::{Database, ReadableTable, Table};
 use tokio::sync::oneshot;
 
 use super::{
-    file::{DataFile, RECORDS, SERIALS, begin, failed, now},
+    file::{DataFile, RECORDS, SERIALS, begin, failed, mark_texts, now},
     key::Key,
     names::Names,
     records::{Addresses, Records},
     shared::{Opened, Shared, State},
+    texts::Texts,
     view::View,
 };
 use crate::{
     problem::Problem,
-    protocol::{address::Family, hostname::HostName, record::Action},
+    protocol::{address::Family, challenge::edit::Edit, hostname::HostName, record::Action},
 };
 
 /// The most batches that are written in one transaction.
@@ -61,15 +62,27 @@ pub(super) struct Batch {
 }
 
 /// One change of a batch.
-pub(super) struct Change {
-    /// The host whose records change.
-    pub(super) host: HostName,
-    /// Whether they are set or deleted.
-    pub(super) action: Action,
-    /// The family of the records.
-    pub(super) family: Family,
-    /// The records after the change, or before a deletion.
-    pub(super) addresses: Addresses,
+pub(super) enum Change {
+    /// Addresses of one family.
+    Addresses {
+        /// The host whose records change.
+        host: HostName,
+        /// Whether they are set or deleted.
+        action: Action,
+        /// The family of the records.
+        family: Family,
+        /// The records after the change, or before a deletion.
+        addresses: Addresses,
+    },
+    /// An edit of a challenge, made of whatever is there then.
+    Challenge {
+        /// The challenge name.
+        name: HostName,
+        /// The edit.
+        edit: Edit,
+        /// The TTL of new records, in seconds.
+        ttl: u32,
+    },
 }
 
 /// The thread that writes.
@@ -185,6 +198,9 @@ fn commit(
             outcomes.push(batch.apply(&mut records, &mut serials, names).map_err(unchanged)?);
         }
     }
+    if group.iter().flat_map(|batch| &batch.changes).any(|change| matches!(change, Change::Challenge { .. })) {
+        mark_texts(&transaction).map_err(unchanged)?;
+    }
     let unconfirmed = |error: redb::Error| says("could not confirm the change", &error);
     transaction.commit().map_err(|error| unconfirmed(error.into()))?;
     shared.count_commit();
@@ -202,7 +218,7 @@ impl Batch {
     ) -> Result<Result<(), Problem>, redb::Error> {
         let mut after = BTreeMap::new();
         for change in &self.changes {
-            let (_, at) = match after.entry(Key::from(&change.host)) {
+            let (_, at) = match after.entry(Key::from(change.name())) {
                 Entry::Occupied(at) => at.into_mut(),
                 Entry::Vacant(at) => {
                     let present = present(records, at.key())?;
@@ -265,17 +281,34 @@ impl Batch {
 }
 
 impl Change {
-    /// Makes the change to the host's records. As in Route 53, a deletion names what it deletes.
+    /// The name whose records change.
+    fn name(&self) -> &HostName {
+        match self {
+            Self::Addresses { host: name, .. } | Self::Challenge { name, .. } => name,
+        }
+    }
+
+    /// Makes the change to the name's records. As in Route 53, a deletion names what it deletes.
     fn apply(&self, records: &mut Records) -> Result<(), Problem> {
-        match self.action {
-            Action::Upsert => records.set(self.family, Some(self.addresses.clone())),
-            Action::Delete if records.of(self.family) == Some(&self.addresses) => records.set(self.family, None),
-            Action::Delete => {
+        match self {
+            Self::Addresses { action: Action::Upsert, family, addresses, .. } => {
+                records.set(*family, Some(addresses.clone()));
+            }
+            Self::Addresses { action: Action::Delete, family, addresses, .. }
+                if records.of(*family) == Some(addresses) =>
+            {
+                records.set(*family, None);
+            }
+            Self::Addresses { action: Action::Delete, host, family, .. } => {
                 return Err(Problem(format!(
-                    "{}: the {} record set to delete is not there any more",
-                    self.host,
-                    self.family.record_type()
+                    "{host}: the {} record set to delete is not there any more",
+                    family.record_type()
                 )));
+            }
+            Self::Challenge { edit, ttl, .. } => {
+                if let Some(swap) = edit.swap(records.texts().map(Texts::txt_set), *ttl) {
+                    records.set_texts(swap.after.as_ref().map(Texts::of_txt_set));
+                }
             }
         }
         Ok(())

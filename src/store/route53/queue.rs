@@ -106,6 +106,32 @@ impl Queue {
         }
     }
 
+    /// Makes changes that must not go together with others, once nothing of the zone is under way.
+    ///
+    /// # Errors
+    ///
+    /// If they were refused, or it is not known whether they were made.
+    pub(super) async fn change_alone(
+        &self,
+        zone_id: &str,
+        changes: Vec<Change>,
+        budget: &Budget,
+    ) -> Result<(), Failure> {
+        let zone = self.zone(zone_id);
+        let late = || Failure { kind: Kind::Final, text: "no answer from Route 53 in time".to_owned() };
+        let _alone = timeout_at(budget.deadline(), zone.sending.lock()).await.map_err(|_| late())?;
+        let mut retry = Retry::new();
+        loop {
+            budget.calls().count();
+            let sent = zone.send_once(&self.client, changes.clone(), retry.limit().min(budget.deadline())).await;
+            let Err(failure) = sent else { return Ok(()) };
+            match retry.next(&failure).filter(|next| *next < budget.deadline()) {
+                Some(next) => sleep_until(next).await,
+                None => return Err(failure),
+            }
+        }
+    }
+
     /// The changes of a zone.
     fn zone(&self, id: &str) -> Arc<Zone> {
         let mut zones = self.zones.lock().unwrap_or_else(PoisonError::into_inner);
@@ -158,7 +184,7 @@ impl Zone {
                 }
                 Err(failure) => failure,
             };
-            if failure.kind == Kind::Refused && group.len() > 1 {
+            if matches!(failure.kind, Kind::Invalid | Kind::Denied) && group.len() > 1 {
                 let second = group.split_off(group.len() / 2);
                 return Some((group, second));
             }
@@ -180,12 +206,17 @@ impl Zone {
         }
     }
 
-    /// Sends a batch once.
+    /// Sends the changes of these requests once.
     async fn attempt(&self, client: &Client, group: &[Entry], limit: Instant) -> Result<(), Failure> {
         for entry in group {
             entry.budget.calls().count();
         }
-        let changes: Vec<_> = group.iter().flat_map(|entry| entry.changes.iter().cloned()).collect();
+        let changes = group.iter().flat_map(|entry| entry.changes.iter().cloned()).collect();
+        self.send_once(client, changes, limit).await
+    }
+
+    /// Sends changes once.
+    async fn send_once(&self, client: &Client, changes: Vec<Change>, limit: Instant) -> Result<(), Failure> {
         let batch = ChangeBatch::builder().set_changes(Some(changes)).build();
         let batch = batch.map_err(|error| Failure { kind: Kind::Final, text: error.to_string() })?;
         let sent = client.change_resource_record_sets().hosted_zone_id(&self.id).change_batch(batch).send();

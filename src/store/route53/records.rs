@@ -21,29 +21,52 @@ use crate::{
 ///
 /// If one of them is neither an alias nor has a TTL.
 pub(crate) fn present(host: &HostName, zone: &Zone, sets: &[ResourceRecordSet]) -> Result<Current, Problem> {
-    let is_apex = *host == zone.name;
+    if let Some(reason) = not_ours(host, zone, &[RrType::A, RrType::Aaaa], sets) {
+        return Ok(Current::not_ours(reason));
+    }
     let mut ours = ByFamily::default();
     for set in sets.iter().filter(|set| is_name(&set.name, host)) {
         let family = match &set.r#type {
-            RrType::Cname => return Ok(Current::not_ours("a CNAME is there")),
-            // DNS answers with the other name servers, and never with an address of this zone.
-            RrType::Ns if !is_apex => return Ok(Current::not_ours("it is delegated to other name servers")),
             RrType::A => Family::V4,
             RrType::Aaaa => Family::V6,
             _ => continue,
         };
-        if set.alias_target.is_some() {
-            return Ok(Current::not_ours("it is an alias"));
-        }
-        if set.set_identifier.is_some() {
-            return Ok(Current::not_ours("it has a routing policy"));
-        }
-        let values = set.resource_records().iter().map(|record| record.value.clone()).collect();
-        let ttl = set.ttl.and_then(|ttl| u32::try_from(ttl).ok());
-        let ttl = ttl.ok_or_else(|| Problem(format!("could not read the record sets: {} has no TTL", set.name)))?;
-        ours[family] = Some(RecordSet { family, ttl, values });
+        ours[family] = Some(RecordSet { family, ttl: ttl_of(set)?, values: values_of(set) });
     }
     Ok(Current::Simple(ours))
+}
+
+/// Why the record sets of these types at a name are not ours to change, if something there says so. The
+/// list may have record sets of other names too.
+pub(super) fn not_ours(
+    name: &HostName,
+    zone: &Zone,
+    types: &[RrType],
+    sets: &[ResourceRecordSet],
+) -> Option<&'static str> {
+    sets.iter().filter(|set| is_name(&set.name, name)).find_map(|set| match &set.r#type {
+        RrType::Cname => Some("a CNAME is there"),
+        // DNS answers with the other name servers, and never with a record of this zone.
+        RrType::Ns if *name != zone.name => Some("it is delegated to other name servers"),
+        record_type if types.contains(record_type) && set.alias_target.is_some() => Some("it is an alias"),
+        record_type if types.contains(record_type) && set.set_identifier.is_some() => Some("it has a routing policy"),
+        _ => None,
+    })
+}
+
+/// The TTL of a record set.
+///
+/// # Errors
+///
+/// If it has none, as an alias.
+pub(super) fn ttl_of(set: &ResourceRecordSet) -> Result<u32, Problem> {
+    let ttl = set.ttl.and_then(|ttl| u32::try_from(ttl).ok());
+    ttl.ok_or_else(|| Problem(format!("could not read the record sets: {} has no TTL", set.name)))
+}
+
+/// The values of a record set as they are listed.
+pub(super) fn values_of(set: &ResourceRecordSet) -> Vec<String> {
+    set.resource_records().iter().map(|record| record.value.clone()).collect()
 }
 
 /// A change of a host's record set as the SDK's type.
@@ -52,16 +75,30 @@ pub(crate) fn present(host: &HostName, zone: &Zone, sets: &[ResourceRecordSet]) 
 ///
 /// If something that the SDK requires is missing.
 pub(crate) fn change(action: ChangeAction, host: &HostName, set: &RecordSet) -> Result<Change, Problem> {
-    let record = |value: &String| ResourceRecord::builder().value(value).build();
-    let records = set.values.iter().map(record).collect::<Result<_, _>>().map_err(incomplete)?;
     let record_type = match set.family {
         Family::V4 => RrType::A,
         Family::V6 => RrType::Aaaa,
     };
+    change_of(action, host, record_type, (set.ttl, &set.values))
+}
+
+/// A change of the record set of a name and type, with its TTL and values, as the SDK's type.
+///
+/// # Errors
+///
+/// If something that the SDK requires is missing.
+pub(super) fn change_of(
+    action: ChangeAction,
+    name: &HostName,
+    record_type: RrType,
+    (ttl, values): (u32, &[String]),
+) -> Result<Change, Problem> {
+    let record = |value: &String| ResourceRecord::builder().value(value).build();
+    let records = values.iter().map(record).collect::<Result<_, _>>().map_err(incomplete)?;
     let set = ResourceRecordSet::builder()
-        .name(escaped(host))
+        .name(escaped(name))
         .r#type(record_type)
-        .ttl(set.ttl.into())
+        .ttl(ttl.into())
         .set_resource_records(Some(records))
         .build()
         .map_err(incomplete)?;

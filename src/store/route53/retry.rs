@@ -33,8 +33,10 @@ pub(super) enum Kind {
     Busy,
     /// Route 53 failed or was not reached. It may have done what was asked.
     Fault,
-    /// Route 53 refused what was asked. A smaller batch may pass.
-    Refused,
+    /// Route 53 refused the batch as it does not fit the zone. A smaller one may.
+    Invalid,
+    /// We may not do what was asked. A smaller batch may be allowed.
+    Denied,
     /// No other attempt can succeed, not even with a smaller batch.
     Final,
 }
@@ -86,7 +88,7 @@ impl Retry {
                 let next = now + longest.mul_f64(fastrand::f64());
                 (self.faults < ATTEMPTS && next < self.limit).then_some(next)
             }
-            Kind::Refused | Kind::Final => None,
+            Kind::Invalid | Kind::Denied | Kind::Final => None,
         }
     }
 }
@@ -149,7 +151,8 @@ fn kind_of_answer(code: Option<&str>, status: u16) -> Kind {
     match (code, status) {
         (Some("Throttling" | "ThrottlingException" | "PriorRequestNotComplete"), _) => Kind::Busy,
         // An InvalidChangeBatch as the API reference has it comes without a code.
-        (Some("InvalidChangeBatch" | "AccessDenied" | "AccessDeniedException"), _) | (None, 400) => Kind::Refused,
+        (Some("InvalidChangeBatch"), _) | (None, 400) => Kind::Invalid,
+        (Some("AccessDenied" | "AccessDeniedException"), _) => Kind::Denied,
         (_, 500 | 502 | 503 | 504) => Kind::Fault,
         _ => Kind::Final,
     }
@@ -185,7 +188,7 @@ mod tests {
 
     #[test]
     fn another_fault_has_three_attempts_and_a_refusal_one() {
-        for (kind, count) in [(Kind::Fault, 2), (Kind::Refused, 0), (Kind::Final, 0)] {
+        for (kind, count) in [(Kind::Fault, 2), (Kind::Invalid, 0), (Kind::Denied, 0), (Kind::Final, 0)] {
             let pauses = pauses(kind, Duration::from_secs(9));
             assert_eq!(pauses.len(), count, "{kind:?}");
             assert!(pauses.iter().all(|pause| *pause <= FIRST_BACKOFF * 2), "{pauses:?}");
@@ -197,9 +200,9 @@ mod tests {
         for (code, status, expected) in [
             (Some("Throttling"), 400, Kind::Busy),
             (Some("PriorRequestNotComplete"), 400, Kind::Busy),
-            (Some("InvalidChangeBatch"), 400, Kind::Refused),
-            (None, 400, Kind::Refused),
-            (Some("AccessDenied"), 403, Kind::Refused),
+            (Some("InvalidChangeBatch"), 400, Kind::Invalid),
+            (None, 400, Kind::Invalid),
+            (Some("AccessDenied"), 403, Kind::Denied),
             (Some("InternalError"), 500, Kind::Fault),
             (None, 503, Kind::Fault),
             (Some("NoSuchHostedZone"), 404, Kind::Final),

@@ -11,6 +11,10 @@ use nic53::{
     protocol::{
         access::{Access, Generations, Grant},
         address::Family,
+        challenge::{
+            access::ChallengeGrant,
+            edit::{Edit, Edited},
+        },
         hostname::HostName,
         record::{Action, Change, ChangeBatch, Current, RecordSet},
         token::{Password, Secrets},
@@ -141,6 +145,16 @@ impl Store for FaultyStore {
             Bug::TurnIgnored => Ok(Turn::default()),
             _ => self.route53.turn(grants, budget).await,
         }
+    }
+
+    async fn edit_challenge(
+        &self,
+        grant: &ChallengeGrant<'_>,
+        edit: &Edit,
+        ttl: u32,
+        budget: &Budget,
+    ) -> Result<Edited, Problem> {
+        self.route53.edit_challenge(grant, edit, ttl, budget).await
     }
 
     async fn record_sets(&self, grants: &[&Grant<'_>], budget: &Budget) -> Result<Present<()>, Problem> {

@@ -291,7 +291,11 @@ impl Reply {
         } else {
             rule(content_length.as_ref() == Some(&length), format!("Content-Length {content_length:?}, not {length}"));
         }
-        let content_type = if self.body.starts_with(b"<html>") { "text/html" } else { "text/plain" };
+        let content_type = match self.body.first() {
+            Some(b'<') => "text/html",
+            Some(b'{') => "application/json",
+            _ => "text/plain",
+        };
         let found = self.header("Content-Type");
         rule(
             found.as_deref() == Some(content_type)

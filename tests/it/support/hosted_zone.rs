@@ -267,8 +267,8 @@ impl Place {
 
 impl RecordSet {
     /// Reads `home.example.org. 60 A 192.0.2.1 192.0.2.2` or `home.example.org. ALIAS A TARGET.`,
-    /// both with an optional ` @identifier` at the end. A and AAAA (and NS) take several values,
-    /// any other type has all the rest as one.
+    /// both with an optional ` @identifier` at the end. A and AAAA (and NS) take several values, TXT
+    /// several in quotes with commas between them; any other type has all the rest as one.
     ///
     /// # Errors
     ///
@@ -287,6 +287,10 @@ impl RecordSet {
             (_, "A" | "AAAA" | "NS") => Content::Records {
                 ttl: ttl.parse().map_err(|_| expected())?,
                 values: rest.split(' ').map(str::to_owned).collect(),
+            },
+            (_, "TXT") => Content::Records {
+                ttl: ttl.parse().map_err(|_| expected())?,
+                values: rest.replace("\", \"", "\"\n\"").split('\n').map(str::to_owned).collect(),
             },
             _ => Content::Records { ttl: ttl.parse().map_err(|_| expected())?, values: vec![rest.to_owned()] },
         };
@@ -385,7 +389,8 @@ impl fmt::Display for RecordSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.content {
             Content::Records { ttl, values } => {
-                write!(f, "{} {ttl} {} {}", self.name, self.record_type, values.join(" "))?;
+                let separator = if self.record_type == "TXT" { ", " } else { " " };
+                write!(f, "{} {ttl} {} {}", self.name, self.record_type, values.join(separator))?;
             }
             Content::Alias { target } => write!(f, "{} ALIAS {} {target}", self.name, self.record_type)?,
         }
