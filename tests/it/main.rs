@@ -8,6 +8,7 @@ mod clients;
 mod corpus;
 mod docs;
 mod durability;
+mod dynamodb;
 mod export;
 mod fake_route53;
 mod first_start;

@@ -353,9 +353,9 @@ fn between<'a>(xml: &'a str, open: &str, close: &str) -> impl Iterator<Item = &'
 }
 
 /// moto's server, which imitates all of AWS.
-struct Moto {
+pub(crate) struct Moto {
     /// `127.0.0.1:PORT`.
-    address: String,
+    pub(crate) address: String,
     /// The server, whose log shows every call.
     process: Process,
 }
@@ -363,7 +363,7 @@ struct Moto {
 impl Moto {
     /// The one server of the tests that run at this moment; it starts with the first of them and ends
     /// with the last.
-    fn shared() -> Arc<Self> {
+    pub(crate) fn shared() -> Arc<Self> {
         static SHARED: Mutex<Weak<Moto>> = Mutex::new(Weak::new());
         // A test that found no moto has panicked with the lock; the next is to say the same.
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);

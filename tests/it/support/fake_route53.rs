@@ -7,9 +7,8 @@ use std::{
     collections::BTreeMap,
     convert::Infallible,
     fmt,
-    future::{pending, poll_fn},
+    future::pending,
     io,
-    net::SocketAddr,
     str::FromStr,
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
@@ -18,28 +17,12 @@ use std::{
 use aws_config::SdkConfig;
 use aws_sdk_route53::config::{Credentials, SharedCredentialsProvider};
 use aws_smithy_http_client::Builder;
-use aws_smithy_runtime_api::client::{
-    http::{HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn},
-    orchestrator::{HttpRequest, HttpResponse},
-    result::ConnectorError,
-};
-use aws_smithy_types::body::SdkBody;
-use http::{Method, Request, Response, StatusCode, header::AUTHORIZATION};
-use http_body_util::{BodyExt, Full};
-use hyper::{
-    body::{Bytes, Incoming},
-    server::conn::http1,
-    service::service_fn,
-};
-use hyper_util::rt::TokioIo;
-use tokio::{
-    net::{TcpListener, TcpStream},
-    task::{JoinHandle, JoinSet},
-    time::{Instant, sleep},
-};
+use http::{Method, Response, StatusCode, header::AUTHORIZATION};
+use tokio::time::{Instant, sleep};
 
 use super::{
     hosted_zone::{Action, Change, Content, HostedZone, Place, RecordSet, Refusal, canonical},
+    http_service::{self, Answer, Server},
     xml,
 };
 
@@ -47,8 +30,8 @@ use super::{
 pub(crate) struct FakeRoute53 {
     /// Shared with the connections.
     state: Arc<Mutex<State>>,
-    /// The address it listens at, if it does, and the task that accepts connections there.
-    server: Option<(SocketAddr, JoinHandle<()>)>,
+    /// Where it listens, if it does.
+    server: Option<Server>,
 }
 
 /// The operations it has.
@@ -203,16 +186,13 @@ impl FakeRoute53 {
     /// Starts one without zones, on this runtime and a loopback port of the system's choice.
     pub(crate) async fn start() -> Self {
         let mut fake = Self::new();
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a loopback port");
-        let address = listener.local_addr().expect("a bound socket");
-        fake.server = Some((address, tokio::spawn(serve(listener, Arc::clone(&fake.state)))));
+        fake.server = Some(Server::start(fake.answer()).await);
         fake
     }
 
     /// Its URL, if it has a socket: the value of `AWS_ENDPOINT_URL_ROUTE_53`.
     pub(crate) fn url(&self) -> String {
-        let (address, _) = self.server.as_ref().expect("one that was started");
-        format!("http://{address}")
+        format!("http://{}", self.server.as_ref().expect("one that was started").address)
     }
 
     /// An SDK configuration that is `aws`, timeouts and retries included, but leads here. It has no
@@ -222,14 +202,19 @@ impl FakeRoute53 {
         let config = aws.clone().into_builder().credentials_provider(SharedCredentialsProvider::new(credentials));
         match self.server {
             Some(_) => config.endpoint_url(self.url()).http_client(Builder::new().build_http()).build(),
-            None => config.endpoint_url("http://route53.test").http_client(self.http_client()).build(),
+            None => {
+                config.endpoint_url("http://route53.test").http_client(http_service::http_client(self.answer())).build()
+            }
         }
     }
 
-    /// What takes the SDK's requests here without a socket.
-    fn http_client(&self) -> SharedHttpClient {
-        let connector = SharedHttpConnector::new(InProcess(Arc::clone(&self.state)));
-        http_client_fn(move |_, _| connector.clone())
+    /// What answers the calls.
+    fn answer(&self) -> Answer {
+        let state = Arc::clone(&self.state);
+        Arc::new(move |parts, body| {
+            let state = Arc::clone(&state);
+            Box::pin(async move { answer(&parts, &body, &state).await })
+        })
     }
 
     /// Makes a hosted zone. It has NS and SOA.
@@ -321,65 +306,6 @@ impl FakeRoute53 {
     /// What it holds.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no test panics in here")
-    }
-}
-
-impl Drop for FakeRoute53 {
-    fn drop(&mut self) {
-        if let Some((_, server)) = &self.server {
-            server.abort();
-        }
-    }
-}
-
-/// The way of a call that needs no socket.
-#[derive(Clone)]
-struct InProcess(Arc<Mutex<State>>);
-
-impl fmt::Debug for InProcess {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("InProcess")
-    }
-}
-
-impl HttpConnector for InProcess {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let state = Arc::clone(&self.0);
-        HttpConnectorFuture::new(async move {
-            let (parts, body) = request.try_into_http1x().expect("a request of HTTP").into_parts();
-            let body = Bytes::copy_from_slice(body.bytes().expect("a body in memory"));
-            let answer = answer(&parts, &body, &state).await;
-            let response = answer.map_err(|error| ConnectorError::io(error.into()))?;
-            Ok(HttpResponse::try_from(response.map(SdkBody::from)).expect("a response of HTTP"))
-        })
-    }
-}
-
-/// Accepts connections forever. They end with it.
-async fn serve(listener: TcpListener, state: Arc<Mutex<State>>) {
-    let mut connections = JoinSet::new();
-    while let Ok((stream, _)) = listener.accept().await {
-        connections.spawn(serve_connection(stream, Arc::clone(&state)));
-    }
-}
-
-/// Answers one connection, which is kept alive until the caller ends it or it is to be reset.
-async fn serve_connection(stream: TcpStream, state: Arc<Mutex<State>>) {
-    let _ = stream.set_nodelay(true);
-    let answer = service_fn(|request: Request<Incoming>| {
-        let state = &state;
-        Box::pin(async move {
-            let (parts, body) = request.into_parts();
-            let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
-            let response = answer(&parts, &body, state).await?;
-            Ok::<_, io::Error>(response.map(|text| Full::new(Bytes::from(text))))
-        })
-    });
-    let mut connection = http1::Builder::new().serve_connection(TokioIo::new(stream), answer);
-    let ended = poll_fn(|context| connection.poll_without_shutdown(context)).await;
-    if ended.is_err() {
-        // Closing it now sends RST, not FIN.
-        let _ = connection.into_parts().io.into_inner().set_zero_linger();
     }
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod captured;
 pub(crate) mod clients;
 pub(crate) mod dig;
+pub(crate) mod fake_dynamodb;
 pub(crate) mod fake_route53;
 pub(crate) mod fake_server;
 pub(crate) mod faulty_store;
@@ -11,6 +12,7 @@ pub(crate) mod front_end;
 pub(crate) mod gateway;
 pub(crate) mod history;
 pub(crate) mod hosted_zone;
+pub(crate) mod http_service;
 pub(crate) mod linearizable;
 pub(crate) mod process;
 pub(crate) mod raw;

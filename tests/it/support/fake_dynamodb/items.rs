@@ -1,0 +1,267 @@
+//! A table as `DynamoDB` keeps it: what it holds, what it refuses, and its index. Plain values without
+//! I/O; the fake's HTTP API is in `fake_dynamodb.rs`.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use serde_json::{Map, Value, json};
+
+use super::expression::{Attributes, Changes, Condition, Reader, order, type_of};
+
+/// The most keys of a `BatchGetItem`, and the most items of a transaction.
+const MOST: usize = 100;
+
+/// Partition key and sort key.
+type Key = (String, String);
+
+/// A table with the keys `z` and `n` and the index `pending` of `z` and `d`.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Items {
+    /// The items.
+    pub(super) by_key: BTreeMap<Key, Attributes>,
+    /// Transactions that were made, by their tokens.
+    tokens: HashMap<String, Value>,
+    /// The most items of a page of a query.
+    pub(super) page: Option<usize>,
+}
+
+/// Why the service refuses a call.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Refusal {
+    /// The exception, such as `ValidationException`.
+    pub(crate) code: &'static str,
+    /// For people.
+    pub(crate) message: String,
+    /// More of the answer.
+    pub(crate) more: Map<String, Value>,
+}
+
+/// A refusal of a call that makes no sense.
+fn invalid(message: impl Into<String>) -> Refusal {
+    Refusal { code: "ValidationException", message: message.into(), more: Map::new() }
+}
+
+/// An update that was read and may be made.
+struct Ready {
+    /// Of which item.
+    key: Key,
+    /// What it does.
+    changes: Changes,
+    /// Whether its condition holds.
+    holds: bool,
+}
+
+impl Items {
+    /// `BatchGetItem` of this table: the items, and the keys from the `unprocessed`th on, which are left.
+    ///
+    /// # Errors
+    ///
+    /// Why it is refused.
+    pub(crate) fn get(&self, table: &str, asked: &Value, unprocessed: Option<usize>) -> Result<Value, Refusal> {
+        let wanted = &asked["RequestItems"][table];
+        let keys = wanted["Keys"].as_array().ok_or_else(|| invalid("no keys of the table"))?;
+        if keys.is_empty() || keys.len() > MOST {
+            return Err(invalid("Too many items requested for the BatchGetItem call"));
+        }
+        if wanted["ConsistentRead"] != json!(true) {
+            return Err(invalid("(of the fake) nic53 reads consistently"));
+        }
+        let read = keys.iter().map(key).collect::<Result<Vec<_>, _>>()?;
+        if read.iter().collect::<HashSet<_>>().len() < read.len() {
+            return Err(invalid("Provided list of item keys contains duplicates"));
+        }
+        let taken = unprocessed.unwrap_or(keys.len()).min(keys.len());
+        let found: Vec<_> = read[..taken].iter().filter_map(|key| self.by_key.get(key)).collect();
+        let left = if taken < keys.len() {
+            json!({ table: { "Keys": keys[taken..], "ConsistentRead": true } })
+        } else {
+            json!({})
+        };
+        Ok(json!({ "Responses": { table: found }, "UnprocessedKeys": left }))
+    }
+
+    /// `UpdateItem`.
+    ///
+    /// # Errors
+    ///
+    /// Why it is refused.
+    pub(crate) fn update(&mut self, asked: &Value) -> Result<Value, Refusal> {
+        let ready = self.ready(asked)?;
+        if ready.holds {
+            self.make(ready);
+            return Ok(json!({}));
+        }
+        let mut more = Map::new();
+        if asked["ReturnValuesOnConditionCheckFailure"] == "ALL_OLD" {
+            more.extend(self.by_key.get(&ready.key).map(|item| ("Item".to_owned(), json!(item))));
+        }
+        let message = "The conditional request failed".to_owned();
+        Err(Refusal { code: "ConditionalCheckFailedException", message, more })
+    }
+
+    /// `TransactWriteItems`, of updates alone.
+    ///
+    /// # Errors
+    ///
+    /// Why it is refused.
+    pub(crate) fn transact(&mut self, asked: &Value) -> Result<Value, Refusal> {
+        let parts = asked["TransactItems"].as_array().ok_or_else(|| invalid("no items"))?;
+        if parts.is_empty() || parts.len() > MOST {
+            return Err(invalid("Member must have length less than or equal to 100"));
+        }
+        let token = asked["ClientRequestToken"].as_str().map(str::to_owned);
+        if let Some(made) = token.as_ref().and_then(|token| self.tokens.get(token)) {
+            let message = "The token was used with other parameters".to_owned();
+            let mismatch = Refusal { code: "IdempotentParameterMismatchException", message, more: Map::new() };
+            return if *made == asked["TransactItems"] { Ok(json!({})) } else { Err(mismatch) };
+        }
+        let ready = parts.iter().map(|part| self.ready(&part["Update"])).collect::<Result<Vec<_>, _>>()?;
+        if ready.iter().map(|ready| &ready.key).collect::<HashSet<_>>().len() < ready.len() {
+            return Err(invalid("Transaction request cannot include multiple operations on one item"));
+        }
+        if ready.iter().all(|ready| ready.holds) {
+            for ready in ready {
+                self.make(ready);
+            }
+            self.tokens.extend(token.map(|token| (token, asked["TransactItems"].clone())));
+            return Ok(json!({}));
+        }
+        let codes: Vec<_> =
+            ready.iter().map(|ready| if ready.holds { "None" } else { "ConditionalCheckFailed" }).collect();
+        Err(canceled(&codes))
+    }
+
+    /// `Query` of the table or of its index.
+    ///
+    /// # Errors
+    ///
+    /// Why it is refused.
+    pub(crate) fn query(&self, asked: &Value) -> Result<Value, Refusal> {
+        let values = asked["ExpressionAttributeValues"].as_object().cloned().unwrap_or_default();
+        let mut reader = Reader::new(&values);
+        let text = asked["KeyConditionExpression"].as_str().ok_or_else(|| invalid("no key condition"))?;
+        let conditions =
+            reader.conditions(text).map_err(|problem| invalid(format!("Invalid KeyConditionExpression: {problem}")))?;
+        reader.finish().map_err(invalid)?;
+        let sort = match asked["IndexName"].as_str() {
+            None => "n",
+            Some("pending") => "d",
+            Some(other) => return Err(invalid(format!("The table does not have the specified index: {other}"))),
+        };
+        let names: Vec<_> = conditions.iter().map(named).collect();
+        if !matches!(names.as_slice(), ["z"]) && names != ["z", sort] || !matches!(conditions[0], Condition::Equal(..))
+        {
+            return Err(invalid(format!("Query condition missed key schema element: {names:?}")));
+        }
+        if asked["ConsistentRead"] != json!(true) {
+            return Err(invalid("(of the fake) nic53 reads consistently"));
+        }
+        let mut found: Vec<_> = self.by_key.values().filter(|item| item.contains_key(sort)).collect();
+        found.retain(|item| conditions.iter().all(|condition| condition.holds(Some(item))));
+        let place = |item: &Attributes| (order(&item[sort]), order(&item["n"]));
+        found.sort_by_key(|item| place(item));
+        if let Some(after) = asked["ExclusiveStartKey"].as_object() {
+            found.retain(|item| place(item) > place(after));
+        }
+        let limit = asked["Limit"].as_u64().map_or(usize::MAX, |limit| usize::try_from(limit).expect("a limit"));
+        let limit = limit.min(self.page.unwrap_or(usize::MAX));
+        let projected = |item: &&Attributes| match sort {
+            "n" => json!(item),
+            _ => json!({ "z": item["z"], "n": item["n"], "d": item["d"] }),
+        };
+        let page: Vec<_> = found.iter().take(limit).map(projected).collect();
+        let mut answer = json!({ "Items": page, "Count": page.len(), "ScannedCount": page.len() });
+        // The real one says so too when nothing is left.
+        if page.len() == limit {
+            let last = page.last().expect("a limit above zero");
+            let mut key = json!({ "z": last["z"], "n": last["n"] });
+            if sort == "d" {
+                key["d"] = last["d"].clone();
+            }
+            answer["LastEvaluatedKey"] = key;
+        }
+        Ok(answer)
+    }
+
+    /// Reads an update and its condition.
+    fn ready(&self, asked: &Value) -> Result<Ready, Refusal> {
+        let key = key(&asked["Key"])?;
+        let item = self.by_key.get(&key);
+        let values = asked["ExpressionAttributeValues"].as_object().cloned().unwrap_or_default();
+        if asked["ExpressionAttributeValues"].is_object() && values.is_empty() {
+            return Err(invalid("ExpressionAttributeValues must not be empty"));
+        }
+        let mut reader = Reader::new(&values);
+        let text = asked["UpdateExpression"].as_str().unwrap_or_default();
+        let changes =
+            reader.update(text, item).map_err(|problem| invalid(format!("Invalid UpdateExpression: {problem}")))?;
+        let conditions = match asked["ConditionExpression"].as_str() {
+            None => Vec::new(),
+            Some(text) => {
+                reader.conditions(text).map_err(|problem| invalid(format!("Invalid ConditionExpression: {problem}")))?
+            }
+        };
+        reader.finish().map_err(invalid)?;
+        if changes.contains_key("z") || changes.contains_key("n") {
+            return Err(invalid("One or more parameter values were invalid: Cannot update attribute: part of the key"));
+        }
+        if changes.get("d").and_then(Option::as_ref).is_some_and(|due| type_of(due) != "N") {
+            return Err(invalid("One or more parameter values were invalid: Type mismatch for Index Key d"));
+        }
+        let holds = conditions.iter().all(|condition| condition.holds(item));
+        Ok(Ready { key, changes, holds })
+    }
+
+    /// Makes an update.
+    fn make(&mut self, ready: Ready) {
+        let Ready { key, changes, .. } = ready;
+        let new = || Map::from_iter([("z".to_owned(), json!({ "S": key.0 })), ("n".to_owned(), json!({ "S": key.1 }))]);
+        let item = self.by_key.entry(key.clone()).or_insert_with(new);
+        for (name, value) in changes {
+            match value {
+                Some(value) => item.insert(name, value),
+                None => item.remove(&name),
+            };
+        }
+    }
+
+    /// Removes what has expired, as `DynamoDB` does some time later.
+    pub(crate) fn expire(&mut self, now_seconds: u64) {
+        let expires = |item: &Attributes| item.get("x")?["N"].as_str()?.parse::<u64>().ok();
+        self.by_key.retain(|_, item| expires(item).is_none_or(|second| second >= now_seconds));
+    }
+}
+
+/// The refusal of a transaction, with a reason for each of its items.
+pub(crate) fn canceled(codes: &[&str]) -> Refusal {
+    let reason = |code: &&str| match *code {
+        "None" => json!({ "Code": code }),
+        _ => json!({ "Code": code, "Message": "The conditional request failed" }),
+    };
+    let reasons: Vec<_> = codes.iter().map(reason).collect();
+    let message =
+        format!("Transaction cancelled, please refer cancellation reasons for specific reasons [{}]", codes.join(", "));
+    let more = Map::from_iter([("CancellationReasons".to_owned(), json!(reasons))]);
+    Refusal { code: "TransactionCanceledException", message, more }
+}
+
+/// The name that a condition is about.
+fn named(condition: &Condition) -> &str {
+    match condition {
+        Condition::Exists(name)
+        | Condition::NotExists(name)
+        | Condition::Equal(name, _)
+        | Condition::Less(name, _)
+        | Condition::AtMost(name, _)
+        | Condition::AtLeast(name, _) => name,
+    }
+}
+
+/// Reads a key: `z` and `n`, both text that is not empty, and nothing else.
+fn key(asked: &Value) -> Result<Key, Refusal> {
+    let part = |name: &str| asked[name]["S"].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+    let is_key = asked.as_object().is_some_and(|key| key.len() == 2);
+    match (part("z"), part("n")) {
+        (Some(zone), Some(name)) if is_key => Ok((zone, name)),
+        _ => Err(invalid("The provided key element does not match the schema")),
+    }
+}

@@ -1,0 +1,106 @@
+//! An AWS service that a test plays, at its HTTP API: on a loopback port for a whole program, or below
+//! the SDK of this process without a socket, which works on a paused clock.
+
+use std::{fmt, future::poll_fn, io, net::SocketAddr, sync::Arc};
+
+use aws_smithy_runtime_api::client::{
+    http::{HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn},
+    orchestrator::{HttpRequest, HttpResponse},
+    result::ConnectorError,
+};
+use aws_smithy_types::body::SdkBody;
+use futures_util::future::BoxFuture;
+use http::{Request, Response, request::Parts};
+use http_body_util::{BodyExt, Full};
+use hyper::{
+    body::{Bytes, Incoming},
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::{JoinHandle, JoinSet},
+};
+
+/// Answers one request; an error resets the connection.
+pub(crate) type Answer = Arc<dyn Fn(Parts, Bytes) -> BoxFuture<'static, io::Result<Response<String>>> + Send + Sync>;
+
+/// A service that listens, until it is dropped.
+pub(crate) struct Server {
+    /// Where.
+    pub(crate) address: SocketAddr,
+    /// Accepts connections.
+    task: JoinHandle<()>,
+}
+
+impl Server {
+    /// Starts one on this runtime and a loopback port of the system's choice.
+    pub(crate) async fn start(answer: Answer) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a loopback port");
+        let address = listener.local_addr().expect("a bound socket");
+        Self { address, task: tokio::spawn(serve(listener, answer)) }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Accepts connections forever. They end with it.
+async fn serve(listener: TcpListener, answer: Answer) {
+    let mut connections = JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        connections.spawn(serve_connection(stream, Arc::clone(&answer)));
+    }
+}
+
+/// Answers one connection, which is kept alive until the caller ends it or it is to be reset.
+async fn serve_connection(stream: TcpStream, answer: Answer) {
+    let _ = stream.set_nodelay(true);
+    let answer = service_fn(|request: Request<Incoming>| {
+        let answer = &answer;
+        Box::pin(async move {
+            let (parts, body) = request.into_parts();
+            let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+            let response = answer(parts, body).await?;
+            Ok::<_, io::Error>(response.map(|text| Full::new(Bytes::from(text))))
+        })
+    });
+    let mut connection = http1::Builder::new().serve_connection(TokioIo::new(stream), answer);
+    let ended = poll_fn(|context| connection.poll_without_shutdown(context)).await;
+    if ended.is_err() {
+        // Closing it now sends RST, not FIN.
+        let _ = connection.into_parts().io.into_inner().set_zero_linger();
+    }
+}
+
+/// What takes the SDK's requests to a service without a socket.
+pub(crate) fn http_client(answer: Answer) -> SharedHttpClient {
+    let connector = SharedHttpConnector::new(InProcess(answer));
+    http_client_fn(move |_, _| connector.clone())
+}
+
+/// The way of a call that needs no socket.
+#[derive(Clone)]
+struct InProcess(Answer);
+
+impl fmt::Debug for InProcess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("InProcess")
+    }
+}
+
+impl HttpConnector for InProcess {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let answer = Arc::clone(&self.0);
+        HttpConnectorFuture::new(async move {
+            let (parts, body) = request.try_into_http1x().expect("a request of HTTP").into_parts();
+            let body = Bytes::copy_from_slice(body.bytes().expect("a body in memory"));
+            let response = answer(parts, body).await.map_err(|error| ConnectorError::io(error.into()))?;
+            Ok(HttpResponse::try_from(response.map(SdkBody::from)).expect("a response of HTTP"))
+        })
+    }
+}
