@@ -6,11 +6,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{Response, StatusCode, request::Parts};
+use http::{Response, StatusCode, header::ACCESS_CONTROL_ALLOW_ORIGIN, request::Parts};
 
 use crate::{
     acme::Challenges,
     log::{Entry, Log},
+    page,
     protocol::{
         access::{Access, Grant},
         asked::Asked,
@@ -84,7 +85,11 @@ impl<S: Store> Gateway<S> {
             Some(endpoint) if !endpoint.allows(&parts.method) => reply::method_not_allowed(endpoint.allow()),
             Some(Endpoint::Health) => reply::text(StatusCode::OK, "ok".to_owned()),
             Some(Endpoint::CheckIp) => source.map_or_else(|| unknown_source(&mut entry), reply::checkip),
-            Some(Endpoint::PlainIp) => source.map_or_else(|| unknown_source(&mut entry), reply::plain_ip),
+            Some(Endpoint::PlainIp) => {
+                let reply = source.map_or_else(|| unknown_source(&mut entry), reply::plain_ip);
+                self.let_the_page_read(parts, reply)
+            }
+            Some(Endpoint::Page) => page::response(self.settings.family_names.as_ref()),
             Some(Endpoint::Update) if let Some((status, reason)) = fault => {
                 refuse(&mut entry, status, &ReturnCode::ServerError, reason)
             }
@@ -99,15 +104,26 @@ impl<S: Store> Gateway<S> {
         response
     }
 
-    /// The endpoint of a request, if there is one in this deployment.
+    /// The endpoint of a request, if there is one in this deployment. A query or a form came with it if it `asks`.
     fn endpoint(&self, parts: &Parts, asks: bool) -> Option<Endpoint> {
-        let endpoint = Endpoint::of(parts.uri.path(), asks)?;
+        let endpoint = match Endpoint::of(parts.uri.path(), asks)? {
+            Endpoint::Page if !self.settings.page => return None,
+            Endpoint::CheckIp if self.settings.page && browser::opens_root(parts) => Endpoint::Page,
+            endpoint => endpoint,
+        };
         if self.settings.allow_acme { Some(endpoint.with_challenges(parts)) } else { endpoint.without_challenges() }
     }
 
     /// What answers requests for challenges.
     fn challenges(&self) -> Challenges<'_, S> {
         Challenges { settings: &self.settings, secrets: &self.secrets, store: &self.store }
+    }
+
+    /// Lets our page read the reply to a request under one of the names that have addresses of one family.
+    fn let_the_page_read(&self, parts: &Parts, mut reply: Response<String>) -> Response<String> {
+        let reader = self.settings.family_names.as_ref().and_then(|names| names.reader(&parts.headers));
+        reply.headers_mut().extend(reader.map(|reader| (ACCESS_CONTROL_ALLOW_ORIGIN, reader)));
+        reply
     }
 
     /// Carries an update out, and gives the code of each host or the one of the whole request.

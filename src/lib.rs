@@ -18,6 +18,7 @@
 //! - [`table`]: the table of fleet mode, which the gateway and the publisher share.
 //! - [`publisher`]: from that table to Route 53, and the comparison of the two.
 //! - [`recipes`]: what to type or paste into each client.
+//! - [`page`]: the page that a browser is shown.
 //! - [`settings`], [`secrets`], [`aws`], [`log`], [`problem`]: what both programs need around it.
 //! - `lambda` and `server`: the two ways in, an event and a socket.
 //! - `dns`: the embedded store as a name server and as a zone file.
@@ -42,6 +43,7 @@ pub mod gateway;
 #[cfg(feature = "lambda")]
 pub mod lambda;
 pub mod log;
+pub mod page;
 pub mod printable;
 pub mod problem;
 pub mod protocol;

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 pub use self::fleet::{FLEET_VARIABLES, Fleet, FleetState};
 use crate::{
     log::Level,
+    page::FamilyNames,
     problem::Problem,
     protocol::{
         access::Generations,
@@ -49,7 +50,7 @@ impl Variable {
 }
 
 /// Every setting of the gateway. `nic53 serve` has more of its own.
-pub const VARIABLES: [Variable; 17] = [
+pub const VARIABLES: [Variable; 19] = [
     Variable::open("NIC53_ZONES", "example.org=Z0123ABC,…", "The hosted zones and their ids"),
     Variable::secret("NIC53_SECRET", "43 of base64", "The secret that makes the tokens"),
     Variable::secret("NIC53_SECRET_PREVIOUS", "43 of base64", "The secret before it, still accepted"),
@@ -78,6 +79,8 @@ pub const VARIABLES: [Variable; 17] = [
     ),
     Variable::open("NIC53_TRUSTED_PROXIES", "192.0.2.0/24,…", "Networks whose X-Forwarded-For counts"),
     Variable::secret("NIC53_ORIGIN_SECRET", "text", "What CloudFront carries in X-Nic53-Origin"),
+    Variable::open("NIC53_PAGE", "true|false", "Whether browsers are shown the page, at /ui and at / [default: true]"),
+    Variable::open("NIC53_FAMILY_NAMES", "ddns.example.org", "The name that has ipv4.NAME and ipv6.NAME beside it"),
     Variable::open("NIC53_LOG", "LEVEL", "off, error (what failed) or info (one line a request) [default: info]"),
 ];
 
@@ -108,6 +111,10 @@ pub struct Settings {
     pub policy: Policy,
     /// `NIC53_TRUSTED_PROXIES`, `NIC53_ORIGIN_SECRET`.
     pub proxies: Proxies,
+    /// `NIC53_PAGE`.
+    pub page: bool,
+    /// `NIC53_FAMILY_NAMES`.
+    pub family_names: Option<FamilyNames>,
     /// `NIC53_LOG`.
     pub log: Level,
     /// `NIC53_SECRET…`; `None` if none of them is set.
@@ -137,6 +144,8 @@ impl Settings {
                 trusted: reader.optional("NIC53_TRUSTED_PROXIES", parse_networks)?.unwrap_or_default(),
                 origin_secret: reader.origin_secret()?,
             },
+            page: reader.switch("NIC53_PAGE", true)?,
+            family_names: reader.optional("NIC53_FAMILY_NAMES", str::parse)?,
             log: reader.optional("NIC53_LOG", str::parse)?.unwrap_or(Level::Info),
             secret: reader.secret()?,
             zones,
@@ -314,6 +323,7 @@ mod tests {
         assert_eq!(settings.ttl, TtlBounds { default: 60, min: 60, max: 86400 });
         assert!(!settings.allow_offline && !settings.allow_acme);
         assert!(!settings.policy.allow_private && settings.policy.query_credentials);
+        assert!(settings.page && settings.family_names.is_none());
         assert_eq!(settings.log, Level::Info);
     }
 
@@ -334,6 +344,8 @@ mod tests {
             ("NIC53_ALLOW_OFFLINE", "2"),
             ("NIC53_ALLOW_ACME", "allowed"),
             ("NIC53_QUERY_CREDENTIALS", "nein"),
+            ("NIC53_PAGE", "maybe"),
+            ("NIC53_FAMILY_NAMES", "https://ddns.example.org"),
             ("NIC53_TRUSTED_PROXIES", "192.0.2.0/33"),
             ("NIC53_TRUSTED_PROXIES", "192.0.2.0/24,0.0.0.0/0"),
             ("NIC53_TRUSTED_PROXIES", "::/0"),

@@ -37,6 +37,7 @@ def show_json(aws, stack, names=()):
         for token in chosen(aws, stack, names)
     ]
     urls = {"update_url": stack.outputs["UpdateUrl"], "plain_http_url": stack.outputs.get("PlainHttpUrl")}
+    urls["page_url"] = page_url(stack) if has_page(stack) else None
     print(json.dumps({**urls, "hosts": given}, indent=2))
 
 
@@ -67,6 +68,23 @@ def print_url(stack):
     print(f"\nUpdate URL  {stack.outputs['UpdateUrl']}")
     if "PlainHttpUrl" in stack.outputs:
         print(f"            {stack.outputs['PlainHttpUrl']}  (readable on its way; for routers that can do no better)")
+    print_page(stack)
+
+
+def print_page(stack):
+    """Print where a person looks, unless there is no page."""
+    if has_page(stack):
+        print(f"Page        {page_url(stack)}  (what to type into a router, and whether a token works)")
+
+
+def has_page(stack):
+    """Whether the page is not switched off."""
+    return stack.parameters.get("Page") != "false"
+
+
+def page_url(stack):
+    """The URL of the page."""
+    return stack.outputs["UpdateUrl"].removesuffix("/nic/update") + "/ui"
 
 
 def print_tokens(stack, found):

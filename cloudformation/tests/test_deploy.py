@@ -66,6 +66,12 @@ class Deployment(unittest.TestCase):
         url, tokens = printed(output)
         home, dyn = tokens["home.example.org"], tokens["dyn.example.org"]
 
+        # A person is shown the page.
+        page = re.search(r"^Page        (\S+)  ", output, re.M)[1]
+        response, body = self.cloud.request(page)
+        self.assertEqual((response.status, response.headers["Content-Type"]), (200, "text/html; charset=utf-8"))
+        self.assertTrue(body.startswith("<!DOCTYPE html>"))
+
         # A client that waits for it is challenged, and ./deploy has looked.
         self.assertIn("The challenge arrives as WWW-Authenticate", output)
         response, body = self.cloud.request(f"{url}?hostname=home.example.org&myip={OLD}")
@@ -112,6 +118,7 @@ class Deployment(unittest.TestCase):
         shown = json.loads(deploy("--show", "home.example.org", "dyn.example.org", "--json"))
         self.assertEqual({host["user"]: host["password"] for host in shown["hosts"]}, tokens)
         self.assertEqual((shown["update_url"], shown["plain_http_url"]), (url, None))
+        self.assertEqual(shown["page_url"], f"{url.removesuffix('/nic/update')}/ui")
         good = (200, f"good {OLD}")
         self.assertEqual(self.update(url, "two.example.org", more["two.example.org"], "two.example.org", OLD), good)
 

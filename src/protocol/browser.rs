@@ -1,16 +1,46 @@
-//! Requests that another site's page makes a browser send.
+//! Requests of browsers: those that another site's page makes a browser send, and a person's visit.
 //!
 //! A browser adds credentials that it has stored to every request for a host, whoever's page asks for
 //! it. So a page of another site could move a host. Browsers name the page's site in headers that no
 //! client of this protocol sends.
 
 use http::{
-    HeaderMap, HeaderValue,
-    header::{AUTHORIZATION, HOST, ORIGIN, REFERER},
+    HeaderMap, HeaderValue, Method,
+    header::{ACCEPT, AUTHORIZATION, HOST, ORIGIN, REFERER, UPGRADE_INSECURE_REQUESTS},
+    request::Parts,
 };
 
 /// The header in which a browser says how the page's site is related to ours (Fetch Metadata, W3C).
 const SEC_FETCH_SITE: &str = "sec-fetch-site";
+
+/// The header in which a browser says how a reply is used: `navigate` if it is a page that a person opens.
+const SEC_FETCH_MODE: &str = "sec-fetch-mode";
+
+/// The header in which a browser says what a reply becomes: `document` if it fills a tab.
+const SEC_FETCH_DEST: &str = "sec-fetch-dest";
+
+/// Whether somebody opens `/` in a browser. Programs ask there for their address, and must never be mistaken for one:
+/// lynx, w3m and Java send `Accept: text/html` too.
+///
+/// Browsers send `Sec-Fetch-Mode` to https and to this machine, but not over http to another one. There
+/// `Upgrade-Insecure-Requests` shows them.
+pub fn opens_root(parts: &Parts) -> bool {
+    let has = |name: &str, expected: &[u8]| {
+        parts.headers.get(name).is_some_and(|value| value.as_bytes().trim_ascii().eq_ignore_ascii_case(expected))
+    };
+    let takes_html = || {
+        let media_type = |value: &HeaderValue| value.as_bytes().windows(9).any(|part| part == b"text/html");
+        parts.headers.get_all(ACCEPT).iter().any(media_type)
+    };
+    let is_root = parts.uri.path() == "/" && parts.uri.query().is_none_or(str::is_empty);
+    is_root
+        && parts.method == Method::GET
+        && if parts.headers.contains_key(SEC_FETCH_MODE) {
+            has(SEC_FETCH_MODE, b"navigate") && has(SEC_FETCH_DEST, b"document")
+        } else {
+            has(UPGRADE_INSECURE_REQUESTS.as_str(), b"1") && takes_html()
+        }
+}
 
 /// The reason for the log if a request has stored credentials and comes from another site's page.
 pub fn other_site(headers: &HeaderMap) -> Option<&'static str> {
@@ -71,6 +101,38 @@ mod tests {
             map.append(name, HeaderValue::from_str(value).unwrap());
         }
         other_site(&map).is_some()
+    }
+
+    #[test]
+    fn only_a_browser_that_opens_the_root_is_shown_the_page() {
+        let html = ("accept", "text/html,application/xhtml+xml,*/*;q=0.8");
+        let (navigate, document) = (("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document"));
+        let upgrade = ("upgrade-insecure-requests", "1");
+        for (target, headers, opens) in [
+            ("/", &[navigate, document][..], true),
+            ("/?", &[navigate, document], true),
+            ("/", &[html, navigate, document, upgrade], true),
+            ("/", &[html, upgrade], true),
+            ("/", &[html], false),
+            ("/", &[], false),
+            ("/", &[upgrade], false),
+            ("/", &[("accept", "*/*"), upgrade], false),
+            ("/", &[html, ("upgrade-insecure-requests", "0")], false),
+            ("/", &[navigate, ("sec-fetch-dest", "iframe"), html, upgrade], false),
+            ("/", &[navigate, html, upgrade], false),
+            ("/", &[("sec-fetch-mode", "cors"), document, html, upgrade], false),
+            ("/", &[("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "image"), html, upgrade], false),
+            ("/?x", &[navigate, document], false),
+            ("/checkip", &[navigate, document], false),
+            ("/prod", &[navigate, document], false),
+        ] {
+            let request =
+                headers.iter().fold(http::Request::get(target), |request, (name, value)| request.header(*name, *value));
+            let (mut parts, ()) = request.body(()).unwrap().into_parts();
+            assert_eq!(opens_root(&parts), opens, "{target} {headers:?}");
+            parts.method = Method::HEAD;
+            assert!(!opens_root(&parts), "{target} {headers:?}");
+        }
     }
 
     #[test]

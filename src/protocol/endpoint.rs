@@ -17,6 +17,8 @@ pub enum Endpoint {
     Health,
     /// A challenge for a certificate, if the deployment allows it.
     Challenge(Api),
+    /// The page for a browser.
+    Page,
 }
 
 /// The paths of an update. `docs/protocol.md` states them, and `protocol-tests/`.
@@ -39,6 +41,9 @@ const CLEANUP_PATH: &str = "/cleanup";
 
 /// The headers of an acme-dns request: user name and password.
 pub const ACME_DNS_HEADERS: [&str; 2] = ["x-api-user", "x-api-key"];
+
+/// The path of the page.
+pub const PAGE_PATH: &str = "/ui";
 
 /// First segments that are never taken for a stage: the words of our own paths, and what leads
 /// elsewhere.
@@ -82,7 +87,7 @@ impl Endpoint {
     pub fn allow(self) -> &'static str {
         match self {
             Self::Update => "GET, POST, PUT",
-            Self::CheckIp | Self::PlainIp | Self::Health => "GET, HEAD",
+            Self::CheckIp | Self::PlainIp | Self::Health | Self::Page => "GET, HEAD",
             Self::Challenge(_) => "POST",
         }
     }
@@ -97,6 +102,7 @@ impl Endpoint {
             Self::Challenge(Api::Present) => "present",
             Self::Challenge(Api::Cleanup) => "cleanup",
             Self::Challenge(Api::AcmeDns) => "acme-dns",
+            Self::Page => "page",
         }
     }
 
@@ -114,6 +120,7 @@ impl Endpoint {
             (&[HEALTH_PATH], Self::Health),
             (&[PRESENT_PATH], Self::Challenge(Api::Present)),
             (&[CLEANUP_PATH], Self::Challenge(Api::Cleanup)),
+            (&[PAGE_PATH], Self::Page),
         ];
         let is = |path: &&str| path.split('/').skip(1).eq(segments.iter().copied());
         known.into_iter().find(|(paths, _)| paths.iter().any(is)).map(|(_, endpoint)| endpoint)
@@ -189,8 +196,13 @@ mod tests {
             ("/register/update", true, None),
             ("/nic", true, None),
             ("/v2", true, None),
-            ("/ui", true, None),
-            ("/prod/ui", true, None),
+            ("/ui", false, Some(Endpoint::Page)),
+            ("/ui/", false, Some(Endpoint::Page)),
+            ("/ui", true, Some(Endpoint::Page)),
+            ("/prod/ui", true, Some(Endpoint::Page)),
+            ("/ui/nic/update", true, None),
+            ("/UI", false, None),
+            ("/ui/x", false, None),
             ("/present", true, Some(Endpoint::Challenge(Api::Present))),
             ("//present/", false, Some(Endpoint::Challenge(Api::Present))),
             ("/prod/cleanup", true, Some(Endpoint::Challenge(Api::Cleanup))),
@@ -211,8 +223,9 @@ mod tests {
 
     #[test]
     fn the_log_has_a_word_for_each_endpoint() {
-        let words = [Endpoint::Update, Endpoint::CheckIp, Endpoint::PlainIp, Endpoint::Health].map(Endpoint::word);
-        assert_eq!(words, ["update", "checkip", "ip", "healthz"]);
+        let words = [Endpoint::Update, Endpoint::CheckIp, Endpoint::PlainIp, Endpoint::Health, Endpoint::Page]
+            .map(Endpoint::word);
+        assert_eq!(words, ["update", "checkip", "ip", "healthz", "page"]);
     }
 
     #[test]
@@ -244,6 +257,8 @@ mod tests {
             (Endpoint::Challenge(Api::Present), Method::POST, true),
             (Endpoint::Challenge(Api::Cleanup), Method::GET, false),
             (Endpoint::Challenge(Api::Present), Method::PUT, false),
+            (Endpoint::Page, Method::HEAD, true),
+            (Endpoint::Page, Method::POST, false),
         ] {
             assert_eq!(endpoint.allows(&method), allowed, "{endpoint:?} {method}");
         }

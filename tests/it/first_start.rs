@@ -47,6 +47,8 @@ fn what_the_first_start_prints_works_as_printed() {
         .wait_for("its recipe", |said| said.stdout.contains("prints the token again.\n").then(|| said.stdout.clone()));
     let updated = paste(to_paste(&printed, "curl"));
     assert_eq!(updated.stdout, "good 203.0.113.7", "{updated:?}");
+    let page = paste(&format!("curl --silent --show-error {}", to_paste(&printed, "http://")));
+    assert!(page.stdout.starts_with("<!DOCTYPE html>"), "{page:?}");
     let asked = paste(to_paste(&printed, "dig"));
     assert_eq!(asked.stdout, "203.0.113.7\n", "{asked:?}");
 

@@ -7,9 +7,10 @@ use std::{
 };
 
 /// The rooms, lowest first: each imports only itself and those before it.
-const ROOMS: [&str; 20] = [
+const ROOMS: [&str; 21] = [
     "protocol",
     "recipes",
+    "page",
     "problem",
     "files",
     "printable",

@@ -4,13 +4,14 @@ use std::{
     env,
     fmt::Write as _,
     io::{self, IsTerminal},
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::Path,
 };
 
 use crate::{
     cli::settings::{DEFAULT_DATA, DEFAULT_ZONES},
     protocol::{
+        endpoint::PAGE_PATH,
         hostname::HostName,
         token::Scope,
         zone::{Zone, Zones},
@@ -48,13 +49,14 @@ pub(super) async fn instructions(
         forms += &form(host, token, http);
     }
     let dig = if dig.is_empty() { dig } else { format!("See it in DNS:\n\n{dig}\n") };
+    let page = if settings.page { page(http) } else { String::new() };
     let forms = out_of_reach(http).unwrap_or(forms);
     Some(format!(
         "
 Move {names} to 203.0.113.7:
 
 {curl}
-{dig}{forms}
+{dig}{page}{forms}
 The next start does not print this again; `{again}` prints {} again.
 ",
         if hosts.len() == 1 { "the token" } else { "the tokens" }
@@ -81,6 +83,17 @@ fn token_command(hosts: &str, zones: &Zones, data: &Path) -> String {
     let quoted = || data.display().to_string().replace('\'', r"'\''");
     let data = if data == Path::new(DEFAULT_DATA) { String::new() } else { format!(" --data '{}'", quoted()) };
     format!("nic53 token {hosts}{zones}{data}")
+}
+
+/// Where a person looks.
+fn page(http: SocketAddr) -> String {
+    let here = match http.ip() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
+        address => address,
+    };
+    let here = SocketAddr::new(here, http.port());
+    format!("Look at it in a browser, and find the settings of your router:\n\n    http://{here}{PAGE_PATH}\n\n")
 }
 
 /// Whether the standard output goes into systemd's journal: systemd.exec(5), `JOURNAL_STREAM`, which a terminal may have

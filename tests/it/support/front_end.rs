@@ -78,6 +78,9 @@ pub(crate) enum FrontEnd {
 /// The network that the runner sends from. It must be a trusted proxy for [`FrontEnd::Socket`] to name the peer.
 pub(crate) const TRUSTED_PROXY: &str = "127.53.0.1/32";
 
+/// The type of the page, which no client of the protocol reads.
+const PAGE_TYPE: &str = "text/html; charset=utf-8";
+
 /// How long a reply may take before we take it for lost.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -291,15 +294,17 @@ impl Reply {
         } else {
             rule(content_length.as_ref() == Some(&length), format!("Content-Length {content_length:?}, not {length}"));
         }
-        let content_type = match self.body.first() {
-            Some(b'<') => "text/html",
-            Some(b'{') => "application/json",
+        let is_page = self.body.starts_with(b"<!DOCTYPE html>");
+        let content_type = match &self.body {
+            _ if is_page => PAGE_TYPE,
+            body if body.starts_with(b"<html>") => "text/html",
+            body if body.starts_with(b"{") => "application/json",
             _ => "text/plain",
         };
         let found = self.header("Content-Type");
         rule(
             found.as_deref() == Some(content_type)
-                || (request.method == "HEAD" && found.as_deref() == Some("text/html")),
+                || (request.method == "HEAD" && found.as_deref().is_some_and(|found| found.starts_with("text/html"))),
             format!("Content-Type {found:?}, not {content_type}"),
         );
         let found = self.header("Cache-Control");
@@ -312,7 +317,7 @@ impl Reply {
         }
         rule(!self.body.ends_with(b"\n"), "a newline at the end of the body".to_owned());
         rule(!self.body.starts_with(b" "), "a space at the start of the body".to_owned());
-        rule(self.body.is_ascii(), "a body that is not ASCII".to_owned());
+        rule(self.body.is_ascii() || is_page, "a body that is not ASCII".to_owned());
         broken
     }
 }

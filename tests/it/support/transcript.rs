@@ -5,7 +5,7 @@ use std::{fmt, net::IpAddr, str::FromStr};
 
 use aws_config::SdkConfig;
 use base64::prelude::{BASE64_STANDARD, Engine};
-use nic53::{protocol::zone::Zones, store::route53::Route53};
+use nic53::{page, protocol::zone::Zones, store::route53::Route53};
 use similar::TextDiff;
 
 use super::{
@@ -16,6 +16,9 @@ use super::{
 
 /// Who asks, unless the transcript says otherwise.
 const PEER: &str = "203.0.113.9";
+
+/// What stands for the page in a reply.
+const PAGE: &str = "{page}";
 
 /// A transcript, as it should go or as it went.
 #[derive(Clone, Debug)]
@@ -89,7 +92,11 @@ impl Transcript {
                         lines.push(format!("{name}: {}", reply.header(name).unwrap_or_else(|| "(none)".to_owned())));
                     }
                     let body = String::from_utf8_lossy(&reply.body).into_owned();
-                    lines.extend(body.split('\n').filter(|_| !body.is_empty()).map(str::to_owned));
+                    if body == self.page() {
+                        lines.push(PAGE.to_owned());
+                    } else {
+                        lines.extend(body.split('\n').filter(|_| !body.is_empty()).map(str::to_owned));
+                    }
                     lines.extend(reply.broken_rules(&sent).into_iter().map(|broken| format!("{BROKEN}{broken}")));
                     let calls: Vec<_> = route53.take_calls().iter().map(|call| call.operation.to_string()).collect();
                     let calls = match expected_calls {
@@ -165,6 +172,12 @@ impl Transcript {
             Item::Set { name, value } if name == wanted => Some(value.clone()),
             _ => None,
         })
+    }
+
+    /// The page, as the settings make it.
+    fn page(&self) -> String {
+        let names = self.setting("NIC53_FAMILY_NAMES").and_then(|names| names.parse().ok());
+        page::response(names.as_ref()).into_body()
     }
 
     /// The zones that are not as the transcript last said.

@@ -1,0 +1,86 @@
+// Your router: find it in the list, and what to type into it.
+
+var chosen = null;
+
+// A text as it is searched: letters and digits alone, so that `fritzbox` finds `Fritz!Box`.
+function folded(text) { return text.toLowerCase().replace(/[^a-z0-9]/g, ''); }
+
+// The recipes whose names or description have all these words.
+function search(text) {
+  var words = text.split(/\s+/).map(folded);
+  var whole = folded(text);
+  return recipes.filter(function (recipe) {
+    var all = folded([recipe.title, recipe.name, recipe.also, recipe.about].join(' '));
+    return all.indexOf(whole) >= 0 || words.every(function (word) { return all.indexOf(word) >= 0; });
+  });
+}
+
+function showClients() {
+  var text = $('search').value, found = search(text);
+  var other = recipes.filter(function (recipe) { return recipe.name === 'other'; });
+  $('found').textContent = found.length
+    ? (found.length === recipes.length ? '' : found.length === 1 ? 'One fits.' : found.length + ' fit.')
+    : 'None of that name. These fields fit most routers:';
+  show($('clients'), (found.length ? found : other).map(function (recipe) {
+    var pick = button('', '', function () { choose(recipe, true); });
+    show(pick, [document.createTextNode(recipe.title), make('span', '', [recipe.about])]);
+    return make('li', '', [pick]);
+  }));
+}
+
+// Shows a recipe in place of the list, or the list again without one.
+function choose(recipe, focus) {
+  chosen = recipe;
+  $('finder').hidden = !!recipe;
+  showRecipe();
+  if (focus) { (recipe ? $('recipe') : $('search')).focus(); }
+}
+
+function showRecipe() {
+  if (!chosen) { show($('recipe'), []); return; }
+  var names = hosts(), secret = token();
+  var accounts = (names.length ? names : ['home.example.org']).map(function (host) {
+    return account(host, secret || 'YOUR-TOKEN', chosen.limits);
+  });
+  var found = parts(fill(chosen.body, accounts));
+  var elements = [make('div', 'title', [make('h3', '', [chosen.title]), button('Choose another', '', function () { choose(null, true); })])];
+  if (chosen.certificate) { elements.push(make('p', 'tag', ['For certificates, if your operator allows it'])); }
+  elements.push(make('p', 'quiet', [chosen.about]));
+  if (!names.length || !secret) {
+    elements.push(make('p', 'note', ['Type your host name and token above, and they are filled in here.']));
+  }
+  warnings(chosen, names.length ? accounts : [], found).forEach(function (text) { elements.push(make('p', 'note warn', prose(text))); });
+  found.forEach(function (part) { elements = elements.concat(part.paste ? [block(part.text)] : explanation(part.text)); });
+  elements.push(make('p', 'checked', ['How this was checked: ' + chosen.checked + '.']));
+  show($('recipe'), elements);
+}
+
+function explanation(text) {
+  return text.split(/\n\n+/).map(function (paragraph) { return make('p', '', prose(paragraph)); });
+}
+
+// What is typed or pasted: fields if every line is a name and a value in two columns, else one text.
+function block(text) {
+  var fields = text.split('\n').map(function (line) { return /^([A-Z]\S*(?: \S+)*)( {2,})(\S.*)$/.exec(line); });
+  var all = button('Copy', 'Copy all of it', function (pressed) { copy(text, pressed); });
+  if (!fields.every(function (field) { return field; })) {
+    var shown = make('pre', 'paste', [text]);
+    shown.tabIndex = 0;
+    shown.setAttribute('role', 'region');
+    shown.setAttribute('aria-label', 'Text to paste');
+    return make('div', 'block', [shown, all]);
+  }
+  return make('div', 'block paste', fields.map(function (field, index) {
+    return row(field, index > 0 && field[1] === fields[0][1]);
+  }));
+}
+
+function row(field, first) {
+  var name = make('span', 'name', [field[1] + field[2]]), value = make('span', 'value', [field[3]]);
+  var cells = [make('p', '', [name, value])];
+  // What is chosen from a list, not typed.
+  if (!/^(yes|no|\(.*\))$/.test(field[3])) {
+    cells.push(button('Copy', 'Copy ' + field[1], function (pressed) { copy(field[3], pressed); }));
+  }
+  return make('div', first ? 'row first' : 'row', cells);
+}

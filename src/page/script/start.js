@@ -1,0 +1,24 @@
+// What the page does when it is opened, and when somebody types or presses something.
+
+$('plain').hidden = gateway.https || isLoopback(gateway.host);
+$('look').hidden = $('move').hidden = !canAsk();
+$('too-old').hidden = canAsk();
+$('form').onsubmit = function (event) {
+  event.preventDefault();
+  update(true);
+};
+$('move').onclick = function () { update(false); };
+$('reveal').onclick = function () {
+  var reveal = $('token').type === 'password';
+  $('token').type = reveal ? 'text' : 'password';
+  $('reveal').textContent = reveal ? 'Hide' : 'Show';
+  $('reveal').setAttribute('aria-pressed', String(reveal));
+};
+$('host').oninput = $('token').oninput = showRecipe;
+$('search').oninput = showClients;
+showClients();
+// `/ui#fritzbox` shows that recipe.
+recipes.forEach(function (recipe) {
+  if ('#' + recipe.name === location.hash) { choose(recipe, false); }
+});
+askAddresses();
