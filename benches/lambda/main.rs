@@ -16,6 +16,7 @@ mod tls_proxy;
 mod support {
     pub(crate) mod fake_route53;
     pub(crate) mod hosted_zone;
+    pub(crate) mod http_service;
     pub(crate) mod xml;
 }
 

@@ -15,6 +15,7 @@ mod support {
     pub(crate) mod front_end;
     pub(crate) mod gateway;
     pub(crate) mod hosted_zone;
+    pub(crate) mod http_service;
     pub(crate) mod xml;
 }
 

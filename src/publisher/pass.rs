@@ -35,7 +35,7 @@ pub(crate) struct Place {
 impl Place {
     /// Whether there is something to compare.
     pub(crate) fn is_due(&self, now: Millis, every: Millis) -> bool {
-        self.next.is_some() || self.ended.is_none_or(|ended| ended + every <= now)
+        self.next.is_some() || self.ended.is_none_or(|ended| ended.saturating_add(every) <= now)
     }
 }
 

@@ -197,6 +197,18 @@ impl FakeDynamoDb {
         };
     }
 
+    /// Sets one attribute of a zone's own item by hand, or removes it.
+    pub(crate) fn set_zone(&self, zone: &str, name: &str, value: Option<Value>) {
+        let place = (zone.to_owned(), "#".to_owned());
+        let attributes = [("z".to_owned(), json!({ "S": zone })), ("n".to_owned(), json!({ "S": "#" }))];
+        let mut state = self.lock();
+        let item = state.items.by_key.entry(place).or_insert_with(|| Map::from_iter(attributes));
+        match value {
+            Some(value) => item.insert(name.to_owned(), value),
+            None => item.remove(name),
+        };
+    }
+
     /// Removes the item of a host.
     pub(crate) fn remove(&self, zone: &str, host: &str) {
         self.lock().items.by_key.remove(&place(zone, host).0);

@@ -4,7 +4,7 @@
 //! `AWS_ENDPOINT_URL_ROUTE_53`; a gateway in this process needs no socket.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     convert::Infallible,
     fmt,
     future::pending,
@@ -118,6 +118,8 @@ struct State {
     made: [u64; 2],
     /// Whether each call is kept.
     keeps_calls: bool,
+    /// Names that no batch may have.
+    refused: BTreeSet<String>,
 }
 
 /// Which of the record sets that are in the way a refusal of a batch names. Route 53 promises none.
@@ -179,6 +181,7 @@ impl FakeRoute53 {
             naming: Naming::All,
             made: [0, 0],
             keeps_calls: true,
+            refused: BTreeSet::new(),
         };
         Self { state: Arc::new(Mutex::new(state)), server: None }
     }
@@ -229,6 +232,16 @@ impl FakeRoute53 {
     /// Why the real service could not hold it.
     pub(crate) fn put(&self, zone: &str, line: &str) -> Result<(), String> {
         self.lock().zones.get_mut(zone).ok_or_else(|| format!("no zone {zone}"))?.put(line)
+    }
+
+    /// Removes the record sets of a name by hand.
+    pub(crate) fn remove(&self, zone: &str, name: &str) {
+        self.lock().zones.get_mut(zone).expect("a zone").remove(name);
+    }
+
+    /// From now on a batch with that name is refused, whatever it does.
+    pub(crate) fn refuse(&self, name: &str) {
+        self.lock().refused.insert(name.to_owned());
     }
 
     /// All record sets of a zone in order, as [`FakeRoute53::put`] takes them, without its NS and
@@ -446,7 +459,7 @@ impl State {
         };
         let answer = match asked {
             Asked::List { from, most, .. } => Ok(list_answer(hosted_zone, &from, most.min(300), self.page)),
-            Asked::Change { batch } => match hosted_zone.change(&batch) {
+            Asked::Change { batch } => match refused(&self.refused, &batch).and_then(|()| hosted_zone.change(&batch)) {
                 Ok(()) => {
                     self.changes += 1;
                     Ok(change_answer(self.changes))
@@ -512,6 +525,13 @@ impl Naming {
             (_, refusal) => refusal,
         }
     }
+}
+
+/// Refuses a batch with one of these names.
+fn refused(names: &BTreeSet<String>, batch: &[Change]) -> Result<(), Refusal> {
+    let name = |change: &Change| canonical(&change.record_set.name).ok().filter(|name| names.contains(name));
+    let refused: Vec<_> = batch.iter().filter_map(name).map(|name| format!("'{name}' is not to be changed")).collect();
+    if refused.is_empty() { Ok(()) } else { Err(Refusal::InvalidChangeBatch(refused)) }
 }
 
 /// A page of record sets. `most` is what was asked for, `page` what there is at most.

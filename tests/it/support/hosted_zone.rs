@@ -126,6 +126,11 @@ impl HostedZone {
         self.change(&batch).map_err(|refusal| format!("{line}: {refusal:?}"))
     }
 
+    /// Removes the record sets of a name.
+    pub(crate) fn remove(&mut self, name: &str) {
+        self.record_sets.retain(|_, record_set| record_set.name != name);
+    }
+
     /// All record sets in order, as [`RecordSet::parse`] reads them, without the SOA and NS that
     /// the zone was made with.
     pub(crate) fn lines(&self) -> Vec<String> {

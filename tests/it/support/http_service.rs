@@ -1,7 +1,14 @@
 //! An AWS service that a test plays, at its HTTP API: on a loopback port for a whole program, or below
 //! the SDK of this process without a socket, which works on a paused clock.
 
-use std::{fmt, future::poll_fn, io, net::SocketAddr, sync::Arc};
+use std::{
+    fmt,
+    future::{Future, poll_fn},
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+};
 
 use aws_smithy_runtime_api::client::{
     http::{HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn},
@@ -9,7 +16,7 @@ use aws_smithy_runtime_api::client::{
     result::ConnectorError,
 };
 use aws_smithy_types::body::SdkBody;
-use futures_util::future::BoxFuture;
+
 use http::{Request, Response, request::Parts};
 use http_body_util::{BodyExt, Full};
 use hyper::{
@@ -24,7 +31,10 @@ use tokio::{
 };
 
 /// Answers one request; an error resets the connection.
-pub(crate) type Answer = Arc<dyn Fn(Parts, Bytes) -> BoxFuture<'static, io::Result<Response<String>>> + Send + Sync>;
+pub(crate) type Answer = Arc<dyn Fn(Parts, Bytes) -> Answered + Send + Sync>;
+
+/// The answer to come.
+type Answered = Pin<Box<dyn Future<Output = io::Result<Response<String>>> + Send>>;
 
 /// A service that listens, until it is dropped.
 pub(crate) struct Server {

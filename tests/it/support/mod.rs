@@ -8,6 +8,7 @@ pub(crate) mod fake_route53;
 pub(crate) mod fake_server;
 pub(crate) mod faulty_store;
 pub(crate) mod flaky_transport;
+pub(crate) mod fleet;
 pub(crate) mod front_end;
 pub(crate) mod gateway;
 pub(crate) mod history;

@@ -1,0 +1,125 @@
+//! Fleet mode without a network: a fake table, a fake Route 53, a clock that stands still, and the real
+//! publisher between them.
+
+use std::time::{Duration, SystemTime};
+
+use aws_config::SdkConfig;
+use nic53::{
+    protocol::{
+        address::{ByFamily, Family},
+        record::RecordSet,
+        zone::Zones,
+    },
+    publisher::{Publisher, Rules, Wake},
+    settings::FleetState,
+    table::{Clock, Item, Table},
+};
+use tokio::time::Instant;
+
+use super::{captured, fake_dynamodb::FakeDynamoDb, fake_route53::FakeRoute53};
+
+/// A table, a Route 53 and a clock.
+pub(crate) struct Fleet {
+    /// Route 53.
+    pub(crate) route53: FakeRoute53,
+    /// The table.
+    pub(crate) dynamodb: FakeDynamoDb,
+    /// The SDK's configuration, without an endpoint.
+    aws: SdkConfig,
+    /// The zones, as `NIC53_ZONES` has them.
+    zones: Zones,
+    /// When the clock began.
+    began: Instant,
+}
+
+/// The time at which every clock of these tests begins: day 20,000 since 1970.
+pub(crate) const START: Duration = Duration::from_hours(20_000 * 24);
+
+impl Fleet {
+    /// One with these zones and nothing in them: `example.org=Z1,example.net=Z2`.
+    pub(crate) async fn new(zones: &str) -> Self {
+        let fleet = Self {
+            route53: FakeRoute53::new(),
+            dynamodb: FakeDynamoDb::new(),
+            aws: nic53::aws::config().await.expect("an SDK configuration"),
+            zones: Zones::parse(zones).expect("zones"),
+            began: Instant::now(),
+        };
+        for zone in fleet.zones.iter() {
+            fleet.route53.zone(zone.id.as_str(), zone.name.as_str());
+        }
+        fleet
+    }
+
+    /// The rules of a publisher in that state.
+    pub(crate) fn rules(state: FleetState) -> Rules {
+        Rules { state, pace: 4.0, pass_every: Duration::from_hours(6), stale_days: None }
+    }
+
+    /// A publisher in that state.
+    pub(crate) fn publisher(&self, state: FleetState) -> Publisher {
+        self.publisher_with(Self::rules(state))
+    }
+
+    /// A publisher with these rules.
+    pub(crate) fn publisher_with(&self, rules: Rules) -> Publisher {
+        let aws = self.route53.configure(&self.aws);
+        Publisher::new(&aws, self.table(), self.zones.clone(), rules, captured::log())
+    }
+
+    /// The table, by the clock that stands still.
+    pub(crate) fn table(&self) -> Table {
+        self.dynamodb.table(&self.aws).with_clock(self.clock())
+    }
+
+    /// The clock.
+    pub(crate) fn clock(&self) -> Clock {
+        let began = self.began;
+        Clock::new(move || SystemTime::UNIX_EPOCH + START + began.elapsed())
+    }
+
+    /// The time in milliseconds since 1970.
+    pub(crate) fn now(&self) -> u64 {
+        self.clock().now()
+    }
+
+    /// A router asks for a host of `Z1` and is told `good`: what is wanted, such as `60 192.0.2.7`.
+    pub(crate) fn promise(&self, host: &str, wanted: &str) {
+        self.promise_in("Z1", host, wanted);
+    }
+
+    /// The same in a zone.
+    pub(crate) fn promise_in(&self, zone: &str, host: &str, wanted: &str) {
+        let item = self.dynamodb.item(zone, host).unwrap_or_default();
+        let item = Item {
+            version: item.version + 1,
+            wanted: sets(wanted),
+            due: item.due.or(Some(self.now())),
+            pending_since: item.pending_since.or(Some(self.now())),
+            heard: Some(self.now() / 86_400_000),
+            expires: None,
+            ..item
+        };
+        self.dynamodb.put(zone, host, &item);
+    }
+
+    /// Lets a publisher work for so long at most.
+    pub(crate) async fn run(publisher: &Publisher, wake: &Wake, time: Duration) {
+        publisher.run(wake, Instant::now() + time).await;
+    }
+
+    /// Lets it work for a minute at most, as at the rule's tick.
+    pub(crate) async fn tick(publisher: &Publisher) {
+        Self::run(publisher, &Wake::Tick, Duration::from_mins(1)).await;
+    }
+}
+
+/// The record sets of `60 192.0.2.7 192.0.2.8`, of both families if addresses of both are in it.
+pub(crate) fn sets(text: &str) -> ByFamily<Option<RecordSet>> {
+    let Some((ttl, values)) = text.split_once(' ') else { return ByFamily::default() };
+    ByFamily::from_fn(|family| {
+        let is_of_family = |value: &&str| value.contains(':') == (family == Family::V6);
+        let values: Vec<_> = values.split(' ').filter(is_of_family).map(str::to_owned).collect();
+        (!values.is_empty()).then(|| RecordSet { family, ttl: ttl.parse().expect("seconds"), values })
+    })
+}
