@@ -7,9 +7,9 @@ use crate::support::{
     fake_route53::{FakeRoute53, Operation},
     front_end::{FrontEnd, OpenFrontEnd, Reply, Request},
     gateway::{gateway, token},
+    rows,
 };
 use aws_config::SdkConfig;
-use base64::prelude::{BASE64_STANDARD, Engine};
 use nic53::{
     protocol::{address::Family, hostname::HostName, zone::Zones},
     store::{
@@ -162,17 +162,7 @@ impl Row {
     fn request(&self) -> Request {
         let zones = Zones::parse(ZONES).expect("zones");
         let token = token(self.text("token"), &zones).expect("a token");
-        let text = self.text("request").replace("TOKEN", &token);
-        let mut pieces = text.split("{{");
-        let mut raw = pieces.next().unwrap_or_default().to_owned();
-        for piece in pieces {
-            let (pair, rest) = piece.split_once("}}").expect("a closed brace");
-            raw.push_str(&BASE64_STANDARD.encode(pair.as_bytes()));
-            raw.push_str(rest);
-        }
-        let request = Request::parse(raw.as_bytes());
-        assert_eq!(String::from_utf8_lossy(&request.to_bytes()), raw, "byte for byte");
-        request
+        rows::request(self.text("request"), &token)
     }
 
     /// Whom it comes from.

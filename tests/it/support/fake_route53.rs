@@ -120,6 +120,10 @@ struct State {
     keeps_calls: bool,
     /// Names that no batch may have.
     refused: BTreeSet<String>,
+    /// How long a list is on its way back.
+    list_time: Duration,
+    /// Whether the values of TXT are kept in another order than they were written.
+    sorts_texts: bool,
 }
 
 /// Which of the record sets that are in the way a refusal of a batch names. Route 53 promises none.
@@ -182,6 +186,8 @@ impl FakeRoute53 {
             made: [0, 0],
             keeps_calls: true,
             refused: BTreeSet::new(),
+            list_time: Duration::ZERO,
+            sorts_texts: false,
         };
         Self { state: Arc::new(Mutex::new(state)), server: None }
     }
@@ -277,6 +283,17 @@ impl FakeRoute53 {
         self.lock().work = (batch, change);
     }
 
+    /// From now on a list is on its way for this long, so that others may change what is in it.
+    pub(crate) fn delay_lists(&self, time: Duration) {
+        self.lock().list_time = time;
+    }
+
+    /// From now on the values of TXT are listed in alphabetical order: no page promises the one that they
+    /// were written in.
+    pub(crate) fn sort_texts(&self) {
+        self.lock().sorts_texts = true;
+    }
+
     /// From now on the account may make this many calls a second; more are refused (`Throttling`).
     pub(crate) fn limit_calls(&self, rate: u32) {
         self.lock().bucket = Some(Bucket::full(rate.into(), rate.into()));
@@ -329,6 +346,7 @@ async fn answer(parts: &http::request::Parts, body: &[u8], state: &Mutex<State>)
         match understand(parts, body) {
             Ok((zone, request)) => {
                 let changes = if let Asked::Change { batch } = &request { batch.len() } else { 0 };
+                let is_list = matches!(request, Asked::List { .. });
                 let (answer, fault) = state.carry_out(&zone, request);
                 let in_work = changes > 0 && answer.is_ok() && fault.is_none_or(|fault| fault.late);
                 let (batch, change) = state.work;
@@ -337,7 +355,7 @@ async fn answer(parts: &http::request::Parts, body: &[u8], state: &Mutex<State>)
                 if !work.is_zero() {
                     state.busy_until.insert(zone, Instant::now() + work);
                 }
-                (answer, fault, work)
+                (answer, fault, if is_list { state.list_time } else { work })
             }
             Err(error) => (Err(error), None, Duration::ZERO),
         }
@@ -459,13 +477,20 @@ impl State {
         };
         let answer = match asked {
             Asked::List { from, most, .. } => Ok(list_answer(hosted_zone, &from, most.min(300), self.page)),
-            Asked::Change { batch } => match refused(&self.refused, &batch).and_then(|()| hosted_zone.change(&batch)) {
-                Ok(()) => {
-                    self.changes += 1;
-                    Ok(change_answer(self.changes))
+            Asked::Change { mut batch } => {
+                if self.sorts_texts {
+                    for change in &mut batch {
+                        change.record_set.sort_texts();
+                    }
                 }
-                Err(refusal) => Err(self.naming.of(refusal).into()),
-            },
+                match refused(&self.refused, &batch).and_then(|()| hosted_zone.change(&batch)) {
+                    Ok(()) => {
+                        self.changes += 1;
+                        Ok(change_answer(self.changes))
+                    }
+                    Err(refusal) => Err(self.naming.of(refusal).into()),
+                }
+            }
         };
         (answer, fault)
     }

@@ -305,6 +305,13 @@ impl RecordSet {
         Ok(Self { name: canonical(name)?, record_type: record_type.to_owned(), identifier, content })
     }
 
+    /// Sorts the values of a TXT record set.
+    pub(crate) fn sort_texts(&mut self) {
+        if let (Content::Records { values, .. }, "TXT") = (&mut self.content, self.record_type.as_str()) {
+            values.sort_unstable();
+        }
+    }
+
     /// Its place.
     pub(crate) fn place(&self) -> Place {
         Place::new(&self.name, &self.record_type, self.identifier.as_deref())

@@ -19,6 +19,7 @@ pub(crate) mod process;
 pub(crate) mod raw;
 pub(crate) mod results;
 pub(crate) mod reverse_proxy;
+pub(crate) mod rows;
 pub(crate) mod runtime_api;
 pub(crate) mod transcript;
 pub(crate) mod xml;
