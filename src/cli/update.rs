@@ -65,10 +65,10 @@ pub(super) struct UpdateCommand {
     #[arg(long, value_name = "SECONDS")]
     ttl: Option<String>,
     /// The IPv4 addresses; `auto` is the one that the gateway sees, `no` leaves them alone
-    #[arg(long, value_name = "ADDR,…|auto|no", help_heading = "Addresses (neither given: auto)")]
+    #[arg(long, value_name = "ADDR,…|auto|no|offline", help_heading = "Addresses (neither given: auto)")]
     ipv4: Option<String>,
     /// The IPv6 addresses, or a prefix for those that are there; `auto`, `no`
-    #[arg(long, value_name = "ADDR,…|auto|no", help_heading = "Addresses (neither given: auto)")]
+    #[arg(long, value_name = "ADDR,…|auto|no|offline", help_heading = "Addresses (neither given: auto)")]
     ipv6: Option<String>,
     /// Use the lasting global addresses of this interface for a family without its own flag
     #[arg(long, value_name = "NAME", conflicts_with = "command", help_heading = "Addresses (neither given: auto)")]

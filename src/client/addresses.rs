@@ -6,13 +6,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::protocol::address::{ByFamily, Family};
 
+/// What a request writes, and what is remembered, of a family that should have no addresses.
+pub const OFFLINE: &str = "offline";
+
 /// The addresses that a request asks for, as it writes them. A family without one is left alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct HostAddresses(ByFamily<Vec<String>>);
 
 impl HostAddresses {
-    /// The addresses of a family; for IPv6 it may be a prefix.
+    /// The addresses of a family, or [`OFFLINE`]; for IPv6 it may be a prefix.
     pub fn of_family(&self, family: Family) -> &[String] {
         &self.0[family]
     }
@@ -39,11 +42,15 @@ impl HostAddresses {
         }
     }
 
-    /// Sets each family that was asked for to what was answered, which may be nothing.
+    /// Sets each family that was asked for to what was answered, which may be nothing. A host that was left without
+    /// any address is answered with an unspecified one.
     pub fn answer(&mut self, asked: &Self, answered: &[IpAddr]) {
         for family in asked.families() {
-            let of_family = answered.iter().filter(|address| Family::of(**address) == family);
-            self.set(family, of_family.map(IpAddr::to_string).collect());
+            let of_family =
+                answered.iter().filter(|address| Family::of(**address) == family && !address.is_unspecified());
+            let addresses: Vec<String> = of_family.map(IpAddr::to_string).collect();
+            let is_offline = addresses.is_empty() && asked.of_family(family) == [OFFLINE];
+            self.set(family, if is_offline { vec![OFFLINE.to_owned()] } else { addresses });
         }
     }
 
@@ -109,6 +116,14 @@ mod tests {
             ),
             (addresses(&["10.1.1.1"], &[]), &["192.0.2.9"], addresses(&["192.0.2.9"], &["::1"]), "10.1.1.1"),
             (addresses(&[], &["2001:db8::/64"]), &["2001:db8::7"], addresses(&["192.0.2.1"], &["2001:db8::7"]), ""),
+            (addresses(&["offline"], &[]), &["0.0.0.0"], addresses(&["offline"], &["::1"]), ""),
+            (
+                addresses(&["offline"], &["2001:db8::7"]),
+                &["2001:db8::7"],
+                addresses(&["offline"], &["2001:db8::7"]),
+                "",
+            ),
+            (addresses(&["offline"], &[]), &["192.0.2.9"], addresses(&["192.0.2.9"], &["::1"]), "offline"),
             (addresses(&["192.0.2.1"], &["2001:db8::/64"]), &["192.0.2.1"], addresses(&["192.0.2.1"], &[]), ""),
         ] {
             let answered: Vec<IpAddr> = answered.iter().map(|address| address.parse().unwrap()).collect();

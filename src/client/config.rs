@@ -251,10 +251,10 @@ mod tests {
             ("ttl = 99999999999", "x.conf: line 3: ttl = 99999999999: expected seconds"),
             ("ttl = 60.5", "x.conf: line 3: ttl = 60.5: expected seconds"),
             ("zoneid = example.org", "x.conf: line 3: zoneid = example.org: expected a hosted zone's id"),
-            ("ipv4 = 300.1.1.1", "ipv4 = 300.1.1.1: expected IPv4 addresses with commas between, auto or no"),
+            ("ipv4 = 300.1.1.1", "ipv4 = 300.1.1.1: expected IPv4 addresses with commas between, auto, no or offline"),
             ("ipv4 = 192.0.2.1 192.0.2.2", "ipv4 = 192.0.2.1 192.0.2.2: expected IPv4 addresses"),
             ("ipv4 = yes", "ipv4 = yes: expected IPv4 addresses"),
-            ("ipv6 = 2001:db8::/200", "expected IPv6 addresses with commas between, a prefix, auto or no"),
+            ("ipv6 = 2001:db8::/200", "expected IPv6 addresses with commas between, a prefix, auto, no or offline"),
             ("ipv6 = fe80::1", "ipv6 = fe80::1: fe80::1 cannot be published in DNS: expected IPv6 addresses"),
             ("interface = eth0, eth1", "interface = eth0, eth1: expected the name of one interface"),
             (

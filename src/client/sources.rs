@@ -1,6 +1,9 @@
 //! Where the addresses of a host come from.
 
-use super::settings::{HostSettings, Setting};
+use super::{
+    addresses::OFFLINE,
+    settings::{HostSettings, Setting},
+};
 use crate::protocol::{
     address::{ByFamily, Family, is_publishable},
     element::Element,
@@ -21,7 +24,7 @@ pub struct AddressSources {
 pub enum AddressSource {
     /// From nowhere: the family is left alone.
     LeftAlone,
-    /// These addresses, or a prefix to move under, as the request has them.
+    /// These addresses, a prefix to move under, or `offline`, as the request has them.
     Given(Vec<String>),
     /// The address that the gateway sees.
     Auto,
@@ -84,17 +87,19 @@ fn parse_interface(text: &str) -> Result<String, String> {
     word.then(|| text.to_owned()).ok_or_else(|| "expected the name of one interface, such as eth0".to_owned())
 }
 
-/// Reads the source of a family: `auto`, `no`, or addresses.
+/// Reads the source of a family: `auto`, `no`, `offline`, or addresses.
 fn parse_source(text: &str, family: Family) -> Result<AddressSource, String> {
     let expected = || {
         let prefix = if family == Family::V6 { ", a prefix" } else { "" };
-        format!("expected {} addresses with commas between{prefix}, auto or no", family.name())
+        format!("expected {} addresses with commas between{prefix}, auto, no or offline", family.name())
     };
     if text.eq_ignore_ascii_case("auto") {
         return Ok(AddressSource::Auto);
     }
-    if Element::parse(text) == Element::Preserve {
-        return Ok(AddressSource::LeftAlone);
+    match Element::parse(text) {
+        Element::Preserve => return Ok(AddressSource::LeftAlone),
+        Element::Offline => return Ok(AddressSource::Given(vec![OFFLINE.to_owned()])),
+        Element::Address(_) | Element::Prefix(_) | Element::HostPart(_) | Element::Ignored => {}
     }
     let mut given = Vec::new();
     for element in text.split(',').map(str::trim) {
@@ -150,6 +155,7 @@ mod tests {
                 given("2001:db8::7"),
             ),
             (&[("ipv6", "2001:db8:1::/48")], AddressSource::LeftAlone, given("2001:db8:1::/48")),
+            (&[("ipv4", "Offline")], given("offline"), AddressSource::LeftAlone),
             (&[("ipv4", "10.0.0.1")], given("10.0.0.1"), AddressSource::LeftAlone),
             (
                 &[("ipv4", "192.0.2.2, 192.0.2.1,192.0.2.2")],
@@ -170,6 +176,7 @@ mod tests {
             &[("ipv4", "192.0.2.1,")],
             &[("ipv4", "192.0.2.1,auto")],
             &[("ipv4", "no,192.0.2.1")],
+            &[("ipv4", "offline,192.0.2.1")],
             &[("ipv4", "127.0.0.1")],
             &[("ipv4", "0.0.0.0")],
             &[("ipv6", "192.0.2.1")],

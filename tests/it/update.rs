@@ -134,6 +134,40 @@ fn a_gateway_on_this_machine_sees_nothing_that_could_be_published() {
 }
 
 #[test]
+fn a_family_that_is_offline_loses_its_record_once() {
+    let open = gateway(&[("NIC53_ALLOW_OFFLINE", "true")]);
+    let token = open.token(&["home.example.com"]);
+    let home = Home::new();
+    let run = |gateway: &Nic53, sources: &[&str]| {
+        let url = format!("http://{}", gateway.http);
+        home.run(&[&["home.example.com", "--url", &url][..], sources].concat(), &[("NIC53_TOKEN", &token)], "")
+    };
+    let both = run(&open, &["--ipv4", "198.51.100.7", "--ipv6", "2001:db8::7"]);
+    assert_eq!(both, finished(0, "home.example.com: good 198.51.100.7,2001:db8::7\n", ""));
+
+    let offline = ["--ipv4", "offline", "--ipv6", "2001:db8::7"];
+    assert_eq!(run(&open, &offline), finished(0, "home.example.com: good 2001:db8::7\n", ""));
+    assert_eq!(dig(&open, "home.example.com", "A"), Vec::<String>::new());
+    assert_eq!(dig(&open, "home.example.com", "AAAA"), ["2001:db8::7"]);
+    assert_eq!(run(&open, &offline), finished(0, "home.example.com: unchanged offline,2001:db8::7\n", ""));
+
+    // The other family is left alone, or goes too.
+    assert_eq!(run(&open, &["--ipv4", "offline"]), finished(0, "home.example.com: unchanged offline\n", ""));
+    let gone = run(&open, &["--ipv4", "offline", "--ipv6", "offline"]);
+    assert_eq!(gone, finished(0, "home.example.com: good 0.0.0.0\n", ""));
+    assert_eq!(dig(&open, "home.example.com", "AAAA"), Vec::<String>::new());
+    let again = run(&open, &["--ipv4", "offline", "--ipv6", "offline"]);
+    assert_eq!(again, finished(0, "home.example.com: unchanged offline,offline\n", ""));
+    let back = run(&open, &["--ipv4", "198.51.100.8"]);
+    assert_eq!(back, finished(0, "home.example.com: good 198.51.100.8\n", ""));
+
+    // The same secret, and a gateway that does not allow it.
+    let refused = run(&gateway(&[]), &offline);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.stderr.starts_with("nic53: home.example.com: !donator: "), "{refused:?}");
+}
+
+#[test]
 fn a_private_address_that_the_gateway_does_not_publish_is_reported() {
     let gateway = gateway(&[]);
     let token = gateway.token(&["home.example.com"]);
