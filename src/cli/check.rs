@@ -128,6 +128,12 @@ impl Check {
     pub(super) async fn run(self) -> Result<ExitCode, Problem> {
         let token = self.token.read_one()?;
         self.check_myip(token.is_some())?;
+        if let (Some(cacert), false) = (&self.cacert, self.url.https) {
+            let (cacert, url) = (cacert.display(), &self.url);
+            return Err(Problem(format!(
+                "--cacert {cacert}: {url} has no certificate: expected an https:// URL with it"
+            )));
+        }
         let probe = Probe {
             url: self.url.clone(),
             tls: if self.url.https { Some(Tls::new(self.cacert.as_deref())?) } else { None },

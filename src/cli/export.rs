@@ -31,7 +31,10 @@ pub(super) struct Export {
 impl Export {
     /// Prints the zones.
     pub(super) fn run(self) -> Result<(), Problem> {
-        let zones = Zones::parse(&self.zones).map_err(|problem| format!("--zones {}: {problem}", self.zones))?;
+        let zones = Zones::parse(&self.zones).map_err(|problem| {
+            let zones = if self.zones.is_empty() { "``" } else { &self.zones };
+            format!("--zones {zones}: {problem}")
+        })?;
         let zone: Option<HostName> = match &self.zone {
             Some(name) => {
                 let parsed = name.parse().ok().filter(|name| zones.iter().any(|zone| zone.name == *name));

@@ -144,7 +144,7 @@ impl Serve {
     /// a loopback address, so a first try of the program needs no name server.
     fn name_server(&self, store: &Embedded, log: Log) -> Result<NameServer, Problem> {
         let name_server = self.name_server.clone().unwrap_or_default();
-        name_server.check(store.zones()).map_err(|problem| format!("NIC53_NAME_SERVER: {problem}"))?;
+        name_server.check(store.zones()).map_err(|problem| format!("--name-server (NIC53_NAME_SERVER): {problem}"))?;
         if self.dns.0.is_some_and(|address| !address.ip().is_loopback()) {
             for warning in name_server.warnings(store)? {
                 log.warn(&warning);

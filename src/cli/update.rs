@@ -64,10 +64,10 @@ pub(super) struct UpdateCommand {
     /// The TTL to ask for
     #[arg(long, value_name = "SECONDS")]
     ttl: Option<String>,
-    /// The IPv4 addresses; `auto` is the one that the gateway sees, `no` leaves them alone
+    /// The IPv4 addresses; `auto` is the one that the gateway sees, `no` leaves them alone, `offline` removes the record
     #[arg(long, value_name = "ADDR,…|auto|no|offline", help_heading = "Addresses (neither given: auto)")]
     ipv4: Option<String>,
-    /// The IPv6 addresses, or a prefix for those that are there; `auto`, `no`
+    /// The IPv6 addresses, or a prefix for those that are there; `auto`, `no`, `offline`
     #[arg(long, value_name = "ADDR,…|auto|no|offline", help_heading = "Addresses (neither given: auto)")]
     ipv6: Option<String>,
     /// Use the lasting global addresses of this interface for a family without its own flag

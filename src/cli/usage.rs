@@ -3,7 +3,7 @@
 use std::{error::Error as _, ffi::OsString};
 
 use clap::{
-    Arg, Command, Parser,
+    Arg, ArgAction, Command, Parser,
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
@@ -16,7 +16,7 @@ use crate::problem::Problem;
 ///
 /// What was typed, what was expected, and an example.
 pub(super) fn parse<C: Parser>(arguments: &[OsString]) -> Result<C, Problem> {
-    let matches = keep_examples_whole(C::command()).try_get_matches_from(arguments);
+    let matches = take_negative_numbers(keep_examples_whole(C::command())).try_get_matches_from(arguments);
     matches.and_then(|mut matches| C::from_arg_matches_mut(&mut matches)).map_err(|error| {
         if !error.use_stderr() {
             error.exit();
@@ -33,6 +33,14 @@ fn keep_examples_whole(command: Command) -> Command {
     let Some(examples) = command.get_after_help().map(ToString::to_string) else { return command };
     let template = format!("{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{{all-args}}\n\n{examples}\n");
     command.help_template(template).after_help(None::<&str>)
+}
+
+/// Lets every flag take `-1` as its value, so that its own error names the flag and what was expected.
+fn take_negative_numbers(command: Command) -> Command {
+    command.mut_subcommands(take_negative_numbers).mut_args(|arg| match arg.get_action() {
+        ArgAction::Set | ArgAction::Append => arg.allow_negative_numbers(true),
+        _ => arg,
+    })
 }
 
 /// A command line with an error.
@@ -94,9 +102,14 @@ impl<'a> Typed<'a> {
     /// An argument with its value: `--http x`, `NIC53_HTTP=x` or `` URL `x` ``.
     fn named(&self, arg: &str, value: &str) -> String {
         let name = name(arg);
+        // A URL with a user name may have a password too.
+        if value.contains("://") && value.contains('@') {
+            return name;
+        }
         if !name.starts_with('-') {
             return format!("{name} `{value}`");
         }
+        let value = if value.is_empty() { "``" } else { value };
         let is_typed = self.arguments.iter().any(|typed| *typed == name || typed.starts_with(&format!("{name}=")));
         let variable = self.command.and_then(|command| find_flag(command, &name)?.get_env());
         match variable {
@@ -111,7 +124,7 @@ impl<'a> Typed<'a> {
         let Some(command) = self.command else { return self.misplaced(&arg) };
         let name = command.get_name();
         if !arg.starts_with('-') {
-            return format!("`{arg}`: nic53 {name} takes no such argument: expected {}", self.example(""));
+            return format!("`{arg}`: nic53 {name} takes no such argument: expected none there, {}", self.example(""));
         }
         let suggested = self::name(suggested);
         let instead = if suggested.is_empty() { "a flag".to_owned() } else { format!("{suggested}, or a flag") };

@@ -166,7 +166,7 @@ fn socket(data: &Path) -> PathBuf {
 
 /// The error for a socket that does not work.
 fn failed(path: &Path, error: &io::Error) -> Problem {
-    Problem(format!("{}: {error}", path.display()))
+    Problem(format!("{}: {error}: expected the folder of `nic53 serve`, which you may read", path.display()))
 }
 
 #[cfg(test)]
