@@ -393,7 +393,7 @@ fn lines_of_the_clients_file() {
 fn every(rows: &[Row<'_>]) {
     for (arguments, words) in rows {
         let mut command = program(NIC53);
-        if !arguments.contains(&"route53") && !arguments.iter().any(|argument| *argument == "--secret-file") {
+        if !arguments.contains(&"route53") && !arguments.contains(&"--secret-file") {
             command = command.settings(&[("NIC53_SECRET", SECRET)]);
         }
         if !arguments.contains(&"--zones") {
