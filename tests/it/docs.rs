@@ -82,6 +82,18 @@ fn the_page_of_settings_lists_what_the_program_reads() {
     assert_eq!(listed, variables());
 }
 
+/// A file that no module names is not compiled, and its tests pass unseen.
+#[test]
+fn every_file_of_tests_is_a_module() {
+    let main = fs::read_to_string(root("tests/it/main.rs")).expect("main.rs");
+    for entry in fs::read_dir(root("tests/it")).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+        let is_module = main.lines().any(|line| line == format!("mod {name};"));
+        assert!(is_module || name == "main", "tests/it/main.rs: `mod {name};` is missing");
+    }
+}
+
 #[test]
 fn the_page_of_the_tests_lists_every_file() {
     let page = Page::read("tests/README.md").text;

@@ -16,6 +16,7 @@ mod first_start;
 mod functions;
 mod fuzz;
 mod health;
+mod instructions;
 mod model;
 mod moto;
 mod properties;
