@@ -1,4 +1,4 @@
-//! The Lambda: the gateway in front of Route 53, one event after the other.
+//! The Lambda: the gateway in front of Route 53 or of fleet mode's table, one event after the other.
 
 use std::{
     env,
@@ -16,15 +16,16 @@ use crate::{
     log::{Entry, Format, Level, Log},
     protocol::reply::{self, ReturnCode},
     secrets::Provider,
-    settings::{FLEET_VARIABLES, Settings, unknown_variables},
-    store::route53::Route53,
+    settings::{FLEET_VARIABLES, Fleet, Settings, unknown_variables},
 };
 
 mod event;
 mod guard;
 mod publisher;
+mod store;
 mod target;
 
+use self::store::LambdaStore;
 pub use event::{Invocation, request, serve};
 
 /// How long a start that failed is not tried again.
@@ -33,7 +34,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// The gateway, or when it last failed to start.
 enum State {
     /// It started.
-    Ready(Arc<Gateway<Route53>>),
+    Ready(Arc<Gateway<LambdaStore>>),
     /// It did not start; a later request tries again.
     Failed(SystemTime),
 }
@@ -76,7 +77,7 @@ impl State {
     }
 
     /// The gateway, started again if that failed some seconds ago.
-    async fn gateway(&mut self) -> Option<Arc<Gateway<Route53>>> {
+    async fn gateway(&mut self) -> Option<Arc<Gateway<LambdaStore>>> {
         if let Self::Failed(at) = self
             && at.elapsed().is_ok_and(|since| since < RETRY_AFTER)
         {
@@ -105,8 +106,9 @@ fn not_started() -> Response<String> {
 }
 
 /// Makes the gateway from the environment's settings.
-async fn gateway() -> Result<Gateway<Route53>, String> {
+async fn gateway() -> Result<Gateway<LambdaStore>, String> {
     let settings = Settings::read(|name| env::var(name).ok()).map_err(|error| error.to_string())?;
+    let fleet = Fleet::read(|name| env::var(name).ok()).map_err(|error| error.to_string())?;
     let log = Log { level: settings.log, format: Format::Json };
     let is_of_fleets = |name: &str| FLEET_VARIABLES.iter().any(|variable| variable.name == name);
     for warning in unknown_variables(env::vars_os().map(|(name, _)| name), is_of_fleets) {
@@ -114,7 +116,7 @@ async fn gateway() -> Result<Gateway<Route53>, String> {
     }
     let source = settings.secret.as_ref().ok_or("NIC53_SECRET_ARN is not set: expected it, or NIC53_SECRET")?;
     let aws = aws::config().await?;
-    let store = Route53::new(&aws);
+    let store = LambdaStore::new(&aws, fleet.as_ref());
     let warm_up = async {
         if let Some(zone) = settings.zones.iter().next() {
             store.warm_up(zone).await;

@@ -4,6 +4,7 @@ mod budget;
 #[cfg(feature = "cli")]
 pub mod embedded;
 pub mod route53;
+pub mod table;
 mod turns;
 
 use std::{
@@ -37,6 +38,13 @@ pub struct Present<V> {
     pub pending: Option<Duration>,
     /// The versions of what was read: a batch is applied only to those.
     pub versions: V,
+}
+
+impl<V> Present<V> {
+    /// The same with other versions.
+    pub fn with_versions<W>(self, make: impl FnOnce(V) -> W) -> Present<W> {
+        Present { current: self.current, pending: self.pending, versions: make(self.versions) }
+    }
 }
 
 impl Present<()> {

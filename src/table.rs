@@ -18,6 +18,6 @@ pub use self::{
     clock::{Clock, DAY, Millis, day},
     item::{Item, LeftAlone, same},
     key::Key,
-    sight::{ASK_AGAIN_AFTER, GONE_AFTER, HOLD_DOWN, asked_again, due, expiry, first_sight},
+    sight::{ASK_AGAIN_AFTER, GONE_AFTER, HOLD_DOWN, asked_again, due, expiry, first_sight, overruled, taken_over},
     update::Update,
 };

@@ -1,10 +1,10 @@
 //! What a pass makes of a host: a table of what Route 53 and the table have of it.
 
-use super::write::{as_known, is_wanted, left_alone, set_published, taken_over};
+use super::write::{as_known, is_wanted, left_alone, set_published};
 use crate::{
     protocol::{address::Family, hostname::HostName, record::Current, zone::ZoneId},
     settings::FleetState,
-    table::{Attribute, Item, Key, Millis, Update, asked_again, day, first_sight, same},
+    table::{Attribute, Item, Key, Millis, Update, asked_again, day, first_sight, same, taken_over},
 };
 
 /// What a pass corrects.

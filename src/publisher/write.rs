@@ -10,7 +10,7 @@ use crate::{
         zone::ZoneId,
     },
     settings::FleetState,
-    table::{Attribute, HOLD_DOWN, Item, Key, LeftAlone, Millis, Update, expiry, same},
+    table::{Attribute, HOLD_DOWN, Item, Key, LeftAlone, Millis, Update, expiry, same, taken_over},
 };
 
 /// The record sets of a host.
@@ -97,22 +97,6 @@ pub(crate) fn not_pending(zone: &ZoneId, host: &Host) -> Update {
         .if_equal(Attribute::Version, item.version)
         .if_equal(Attribute::PublishedVersion, item.published_version)
         .if_equal(Attribute::LeftAloneSeen, item.left_alone.as_ref().map(|left_alone| left_alone.seen))
-}
-
-/// What Route 53 has is wanted from now on, and nothing else was promised.
-pub(crate) fn taken_over(update: Update, item: &Item, sets: &Sets, now: Millis) -> Update {
-    let update = Family::BOTH
-        .iter()
-        .fold(update, |update, family| update.set(Attribute::Wanted(*family), sets[*family].as_ref()));
-    let is_nothing = sets.v4.is_none() && sets.v6.is_none();
-    set_published(update, sets)
-        .set(Attribute::Imported, item.version)
-        .set(Attribute::PublishedVersion, item.version)
-        .set(Attribute::Expires, is_nothing.then(|| expiry(now)))
-        .remove(Attribute::Due)
-        .remove(Attribute::PendingSince)
-        .remove(Attribute::LeftAlone)
-        .remove(Attribute::LeftAloneSeen)
 }
 
 /// The host is left alone, and not pending.

@@ -7,10 +7,13 @@ use aws_sdk_dynamodb::{
     Client,
     error::{ProvideErrorMetadata, SdkError},
     operation::{
-        query::builders::QueryFluentBuilder, transact_write_items::TransactWriteItemsError,
-        update_item::UpdateItemError,
+        query::builders::QueryFluentBuilder,
+        transact_write_items::TransactWriteItemsError,
+        update_item::{UpdateItemError, UpdateItemOutput},
     },
-    types::{self, AttributeValue, KeysAndAttributes, ReturnValuesOnConditionCheckFailure, TransactWriteItem},
+    types::{
+        self, AttributeValue, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+    },
 };
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -164,6 +167,27 @@ impl Table {
     ///
     /// If it was not made, or it is not known whether it was.
     pub async fn update(&self, update: &Update, deadline: Instant) -> Result<(), NotWritten> {
+        self.send(update, ReturnValue::None, deadline).await.map(drop)
+    }
+
+    /// Makes one change, and gives the item as it is then.
+    ///
+    /// # Errors
+    ///
+    /// If it was not made, or it is not known whether it was.
+    pub async fn update_and_read(&self, update: &Update, deadline: Instant) -> Result<Item, NotWritten> {
+        let answer = self.send(update, ReturnValue::AllNew, deadline).await?;
+        let attributes = answer.attributes.unwrap_or_default();
+        named(update.key(), Item::read(&attributes)).map_err(NotWritten::Failed)
+    }
+
+    /// Sends one change.
+    async fn send(
+        &self,
+        update: &Update,
+        values: ReturnValue,
+        deadline: Instant,
+    ) -> Result<UpdateItemOutput, NotWritten> {
         let sent = self
             .client
             .update_item()
@@ -172,9 +196,13 @@ impl Table {
             .update_expression(update.expression())
             .set_condition_expression(update.condition())
             .set_expression_attribute_values(update.values())
+            .return_values(values)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send();
-        let Err(failed) = in_time("could not change the table", deadline, sent).await else { return Ok(()) };
+        let failed = match in_time("could not change the table", deadline, sent).await {
+            Ok(answer) => return Ok(answer),
+            Err(failed) => failed,
+        };
         Err(match failed.service_error() {
             Some(UpdateItemError::ConditionalCheckFailedException(refused)) => refusal(update.key(), refused.item()),
             Some(UpdateItemError::TransactionConflictException(_)) => NotWritten::Conflict,

@@ -45,6 +45,36 @@ pub fn first_sight(key: Key, found: &Current, now: Millis) -> Update {
 /// Puts down what Route 53 has now of a host that was left alone, or that no router has written since
 /// it was taken over. The caller adds conditions of its own, if it has any.
 pub fn asked_again(key: Key, item: &Item, found: &Current, now: Millis) -> Update {
+    match found {
+        Current::Simple(sets) if item.is_promised() => still_wanted(as_read(key, item), item, sets, now),
+        Current::Simple(_) | Current::NotOurs(_) | Current::Refused(_) => overruled(key, item, found, now),
+    }
+}
+
+/// Puts down what Route 53 has now, whatever was wanted before.
+pub fn overruled(key: Key, item: &Item, found: &Current, now: Millis) -> Update {
+    let update = as_read(key, item);
+    match found {
+        Current::Simple(sets) => taken_over(update, item, sets, now),
+        Current::NotOurs(reason) | Current::Refused(reason) => {
+            left_alone(update, reason, now).remove(Attribute::Due).remove(Attribute::PendingSince)
+        }
+    }
+}
+
+/// What Route 53 has is wanted from now on, and nothing else was promised.
+pub fn taken_over(update: Update, item: &Item, sets: &ByFamily<Option<RecordSet>>, now: Millis) -> Update {
+    imported(update, sets, now)
+        .set(Attribute::Imported, item.version)
+        .set(Attribute::PublishedVersion, item.version)
+        .remove(Attribute::Due)
+        .remove(Attribute::PendingSince)
+        .remove(Attribute::LeftAlone)
+        .remove(Attribute::LeftAloneSeen)
+}
+
+/// Only if the item is as it was read.
+fn as_read(key: Key, item: &Item) -> Update {
     let seen = item.left_alone.as_ref().map(|left_alone| left_alone.seen);
     let mut update = Update::new(key)
         .if_equal(Attribute::Version, item.version)
@@ -53,16 +83,7 @@ pub fn asked_again(key: Key, item: &Item, found: &Current, now: Millis) -> Updat
     for family in Family::BOTH {
         update = update.if_equal(Attribute::Published(family), item.published[family].as_ref());
     }
-    match found {
-        Current::NotOurs(reason) | Current::Refused(reason) => {
-            left_alone(update, reason, now).remove(Attribute::Due).remove(Attribute::PendingSince)
-        }
-        Current::Simple(sets) if item.is_promised() => still_wanted(update, item, sets, now),
-        Current::Simple(sets) => imported(update, sets, now)
-            .set(Attribute::PublishedVersion, item.version)
-            .remove(Attribute::LeftAlone)
-            .remove(Attribute::LeftAloneSeen),
-    }
+    update
 }
 
 /// What a router wants stays wanted, and is published unless it is there.
@@ -150,7 +171,7 @@ mod tests {
     fn what_a_router_wants_stays_wanted() {
         let left_alone = Some(LeftAlone { why: "a CNAME is there".to_owned(), seen: 1 });
         let (wanted, at_sight) = (sets("192.0.2.7"), sets("192.0.2.1"));
-        let imported = "SET w4 = :w4, p4 = :p4, pv = :pv REMOVE w6, p6, x, e, ea";
+        let imported = "SET w4 = :w4, p4 = :p4, i = :i, pv = :pv REMOVE w6, p6, x, d, t, e, ea";
         for (version, there, expected) in [
             (1, found("192.0.2.9"), imported),
             (2, found("192.0.2.7"), "SET p4 = :p4, pv = :pv REMOVE e, ea, p6, x, d, t"),

@@ -94,6 +94,12 @@ impl Update {
         &self.key
     }
 
+    /// Its expression and its condition.
+    #[cfg(test)]
+    pub(crate) fn shown(&self) -> (String, Option<String>) {
+        (self.expression(), self.condition())
+    }
+
     /// `SET … REMOVE …`.
     pub(super) fn expression(&self) -> String {
         let clause = |word: &str, parts: String| if parts.is_empty() { parts } else { format!("{word} {parts}") };

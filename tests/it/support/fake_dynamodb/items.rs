@@ -87,8 +87,10 @@ impl Items {
     pub(crate) fn update(&mut self, asked: &Value) -> Result<Value, Refusal> {
         let ready = self.ready(asked)?;
         if ready.holds {
+            let key = ready.key.clone();
             self.make(ready);
-            return Ok(json!({}));
+            let all_new = asked["ReturnValues"] == "ALL_NEW";
+            return Ok(if all_new { json!({ "Attributes": self.by_key[&key] }) } else { json!({}) });
         }
         let mut more = Map::new();
         if asked["ReturnValuesOnConditionCheckFailure"] == "ALL_OLD" {
