@@ -13,6 +13,7 @@ mod dynamodb;
 mod export;
 mod fake_route53;
 mod first_start;
+mod fleet_gateway;
 mod functions;
 mod fuzz;
 mod health;

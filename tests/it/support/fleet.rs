@@ -5,18 +5,27 @@ use std::time::{Duration, SystemTime};
 
 use aws_config::SdkConfig;
 use nic53::{
+    gateway::Gateway,
     protocol::{
         address::{ByFamily, Family},
+        parameters::Body,
         record::RecordSet,
         zone::Zones,
     },
     publisher::{Publisher, Rules, Wake},
-    settings::FleetState,
+    settings::{self, FleetState},
+    store::{route53::Route53, table::TableStore},
     table::{Clock, Item, Table},
 };
 use tokio::time::Instant;
 
-use super::{captured, fake_dynamodb::FakeDynamoDb, fake_route53::FakeRoute53};
+use super::{
+    captured,
+    fake_dynamodb::{FakeDynamoDb, TABLE},
+    fake_route53::FakeRoute53,
+    front_end::FrontEnd,
+    gateway::{gateway, token},
+};
 
 /// A table, a Route 53 and a clock.
 pub(crate) struct Fleet {
@@ -67,6 +76,29 @@ impl Fleet {
         Publisher::new(&aws, self.table(), self.zones.clone(), rules, captured::log())
     }
 
+    /// A gateway in front of the table, with the settings of that state.
+    pub(crate) async fn gateway(&self, state: FleetState, narrow: bool) -> FleetGateway {
+        let word = match state {
+            FleetState::Prepare => "prepare",
+            FleetState::On => "on",
+            FleetState::Drain => "drain",
+        };
+        let settings = settings::Fleet::read(|name| match name {
+            "NIC53_FLEET" => Some(word.to_owned()),
+            "NIC53_TABLE" => Some(TABLE.to_owned()),
+            "NIC53_FLEET_NARROW" => Some(narrow.to_string()),
+            _ => None,
+        });
+        let settings = settings.expect("settings").expect("fleet mode");
+        let store = TableStore::new(self.table(), Route53::new(&self.route53.configure(&self.aws)), &settings);
+        let setting = |name: &str| match name {
+            "NIC53_ZONES" => Some(self.zones.to_string()),
+            "NIC53_ALLOW_OFFLINE" => Some("true".to_owned()),
+            _ => None,
+        };
+        FleetGateway(gateway(FrontEnd::HttpApi, store, setting).await.expect("a gateway"), self.zones.clone())
+    }
+
     /// The table, by the clock that stands still.
     pub(crate) fn table(&self) -> Table {
         self.dynamodb.table(&self.aws).with_clock(self.clock())
@@ -111,6 +143,19 @@ impl Fleet {
     /// Lets it work for a minute at most, as at the rule's tick.
     pub(crate) async fn tick(publisher: &Publisher) {
         Self::run(publisher, &Wake::Tick, Duration::from_mins(1)).await;
+    }
+}
+
+/// A gateway in front of the table, and its zones.
+pub(crate) struct FleetGateway(Gateway<TableStore>, Zones);
+
+impl FleetGateway {
+    /// Asks for hosts of `example.org` with the token of all of them, and gives the lines of the reply.
+    pub(crate) async fn ask(&self, hosts: &str, query: &str) -> String {
+        let token = token("subtree example.org", &self.1).expect("a token");
+        let uri = format!("/nic/update?hostname={hosts}&{query}&username=x&password={token}");
+        let (parts, ()) = http::Request::get(uri).body(()).expect("a request").into_parts();
+        self.0.answer(&parts, Body::Whole(b""), None).await.into_body()
     }
 }
 
