@@ -97,7 +97,8 @@ fn a_zone_that_is_delegated_as_the_page_says_is_found() {
                  zone \"example.org\" { type primary; file \"parent.zone\"; };";
     let lookups = block(SELF_HOSTING, "dig @203.0.113.5")
         .replace("NAME-SERVER-OF-EXAMPLE.ORG", "10.53.0.1")
-        .replace("dig router", "dig @10.53.0.3 router");
+        .replace("dig router", "dig @10.53.0.3 router")
+        .replace("nic53 check", "nic53 check --resolver 10.53.0.3");
     let finished = in_a_namespace(include_str!("instructions/delegation.sh"), |program| {
         program
             .file("root.zone", &root)
@@ -119,6 +120,7 @@ fn a_zone_that_is_delegated_as_the_page_says_is_found() {
     assert!(words(authority).contains("home.example.org. 3600 IN NS ns.home.example.org."), "{parent}");
     assert!(words(additional).contains("ns.home.example.org. 3600 IN A 203.0.113.5"), "{parent}");
     assert!(words(resolver).contains("IN A 198.51.100.7"), "{resolver}");
+    assert!(resolver.contains("\nok delegation: ") && resolver.contains("\nok name-servers: "), "{resolver}");
 }
 
 #[test]
