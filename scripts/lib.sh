@@ -69,6 +69,19 @@ pip_install() {
     "$1/bin/python" -m pip install --quiet --no-cache-dir --disable-pip-version-check "${@:2}"
 }
 
+# Installs the modules of node that the lock file in the folder $2 names into $1, unless they are there.
+make_node_modules() {
+    local folder=$1 locked=$2/package-lock.json
+    if cmp -s "$locked" "$folder/installed.json"; then
+        return
+    fi
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    cp "$2/package.json" "$locked" "$folder/"
+    npm ci --prefix "$folder" --ignore-scripts --no-audit --no-fund --silent
+    cp "$locked" "$folder/installed.json"
+}
+
 # Installs version $2 of the crate $1 into the folder $3, as $3/bin/$1.
 install_cargo_tool() {
     local crate=$1 version=$2 folder=$3

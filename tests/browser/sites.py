@@ -1,6 +1,5 @@
 """Some sites on one port: the gateway's, which passes everything on to it, and others with pages."""
 
-import http.client
 import ssl
 import threading
 from collections.abc import Callable
@@ -12,6 +11,8 @@ from pathlib import Path
 from chromium import PATIENCE
 
 GATEWAY = "gw.test"
+# The address that the browser comes from, by the gateway's name that it asks. Two have addresses of one family.
+SOURCES = {GATEWAY: "203.0.113.9", f"ipv4.{GATEWAY}": "203.0.113.9", f"ipv6.{GATEWAY}": "2001:db8:1:2::9"}
 CERTIFICATE = Path(__file__).parent.parent / "it/support/tls.pem"
 
 
@@ -29,14 +30,20 @@ class Exchange:
 class Sites:
     """The sites, over http or https."""
 
-    def __init__(self, scheme: str, gateway_port: int) -> None:
+    def __init__(self, scheme: str, gateway) -> None:
         self.scheme = scheme
-        self.gateway_port = gateway_port
+        # Has `exchange`, as a Gateway has.
+        self.gateway = gateway
+        # Another address that the browser comes from.
+        self.source = ""
+        # More names of the gateway.
+        self.names = set(SOURCES)
         # Pages by name of the site and path.
         self.pages: dict[tuple[str, str], str] = {}
         self.exchanges: list[Exchange] = []
         self.changed = threading.Condition()
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler(self))
+        self.server.daemon_threads = True
         if scheme == "https":
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(CERTIFICATE)
@@ -65,16 +72,19 @@ class Sites:
 
     def pass_on(self, request: BaseHTTPRequestHandler) -> Exchange:
         """Passes a request on to the gateway, and keeps what was said."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.gateway_port, timeout=PATIENCE)
-        connection.request(request.command, request.path, headers=dict(request.headers))
-        reply = connection.getresponse()
-        body = reply.read().decode()
-        connection.close()
-        exchange = Exchange(request.path, request.headers, reply.status, reply.headers, body)
+        source = self.source or SOURCES.get(name_in(request), SOURCES[GATEWAY])
+        reply = self.gateway.exchange(request.command, request.path, request.headers, source)
+        exchange = Exchange(request.path, request.headers, *reply)
         with self.changed:
             self.exchanges.append(exchange)
             self.changed.notify_all()
         return exchange
+
+
+def name_in(request: BaseHTTPRequestHandler) -> str:
+    """The site that a request asks for."""
+    host = request.headers["Host"]
+    return host.partition("]")[0] + "]" if host.startswith("[") else host.split(":")[0]
 
 
 def handler(sites: Sites) -> type[BaseHTTPRequestHandler]:
@@ -82,11 +92,11 @@ def handler(sites: Sites) -> type[BaseHTTPRequestHandler]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            site = self.headers["Host"].split(":")[0]
+            site = name_in(self)
             page = sites.pages.get((site, self.path))
             if page is not None:
                 self.answer(200, {"Content-Type": "text/html; charset=utf-8"}, page)
-            elif site == GATEWAY:
+            elif site in sites.names:
                 exchange = sites.pass_on(self)
                 self.answer(exchange.status, dict(exchange.reply_headers), exchange.body)
             else:

@@ -28,7 +28,7 @@ class OtherSites:
     def setUpClass(cls) -> None:
         cls.gateway = Gateway()
         cls.addClassCleanup(cls.gateway.stop)
-        cls.sites = Sites(cls.scheme, cls.gateway.port)
+        cls.sites = Sites(cls.scheme, cls.gateway)
         cls.addClassCleanup(cls.sites.stop)
         cls.browser = chromium.start()
         cls.addClassCleanup(cls.browser.quit)

@@ -1,4 +1,5 @@
-// What a client cannot do: src/cli/setup/limits.rs does the same for `nic53 setup`.
+// What a client cannot do: src/cli/setup/limits.rs does the same for `nic53 setup`, and tests/browser compares how many
+// warnings there are.
 
 // Characters that break some client.
 var BREAKING = ':@/?#&=+%,\'"\\$`<>';

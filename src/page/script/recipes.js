@@ -1,4 +1,5 @@
-// The recipes: src/cli/setup/filling.rs does the same for `nic53 setup`.
+// The recipes: src/cli/setup/filling.rs does the same for `nic53 setup`, and tests/browser compares
+// them.
 
 // Undoes src/page/pack.rs, which says what is what.
 function unpack(packed) {
@@ -33,14 +34,14 @@ function firstOf(these, text) {
   return text.split('').filter(function (letter) { return these.indexOf(letter) >= 0; })[0];
 }
 
-// Fills in a recipe. `one` is the account of these lines, if they stand there once for each.
+// Fills in some whole lines. `one` is the account of these lines, if they stand there once for each.
 function fill(text, accounts, one) {
-  var filled = '', lines = text.replace(/\n$/, '').split('\n'), at, open, end, section;
-  for (at = 0; at < lines.length; at += 1) {
+  var filled = '', lines = text.split('\n'), at, open, end, section;
+  for (at = 0; at < lines.length - 1; at += 1) {
     open = /^\{\{#(.+)\}\}$/.exec(lines[at]);
     if (open) {
       end = lines.indexOf('{{/' + open[1] + '}}', at);
-      section = lines.slice(at + 1, end).join('\n');
+      section = lines.slice(at + 1, end).concat('').join('\n');
       at = end;
       filled += fillSection(open[1], section, accounts, one);
     } else {
@@ -50,6 +51,7 @@ function fill(text, accounts, one) {
   return filled;
 }
 
+// Fills in the lines of a section: for each host, or once if its word is true.
 function fillSection(word, section, accounts, one) {
   if (word === 'hosts') {
     return accounts.map(function (account, index) {

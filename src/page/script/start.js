@@ -17,8 +17,11 @@ $('reveal').onclick = function () {
 $('host').oninput = $('token').oninput = showRecipe;
 $('search').oninput = showClients;
 showClients();
-// `/ui#fritzbox` shows that recipe.
-recipes.forEach(function (recipe) {
-  if ('#' + recipe.name === location.hash) { choose(recipe, false); }
-});
+// `/ui#fritzbox` shows that recipe, also if the link is followed while the page is open.
+window.onhashchange = function () {
+  recipes.forEach(function (recipe) {
+    if ('#' + recipe.name === location.hash) { choose(recipe, false); }
+  });
+};
+window.onhashchange();
 askAddresses();
