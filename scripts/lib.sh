@@ -78,7 +78,8 @@ make_node_modules() {
     rm -rf "$folder"
     mkdir -p "$folder"
     cp "$2/package.json" "$locked" "$folder/"
-    npm ci --prefix "$folder" --ignore-scripts --no-audit --no-fund --silent
+    # In the folder: by --prefix it refuses one that is a link.
+    (cd "$folder" && npm ci --ignore-scripts --no-audit --no-fund --loglevel error)
     cp "$locked" "$folder/installed.json"
 }
 
