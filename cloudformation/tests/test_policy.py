@@ -6,11 +6,12 @@ import unittest
 
 from cloud import TEMPLATE, Cloud
 from ministack.core.iam_evaluator import EvalContext, evaluate, parse_policy_document
-from test_template import BASE
+from test_template import BASE, STATES
 
 ZONE, OTHER_ZONE, FOREIGN_ZONE = "Z0123ABC", "Z0456DEF", "Z0FOREIGN"
 NAMES = "home.example.org,dyn.example.org,*.dyn.example.org,\\052.wild.example.org"
 LOG = "arn:aws:logs:us-east-1:000000000000:log-group:/aws/lambda/nic53:log-stream:x"
+PUBLISHER_LOG = LOG.replace("nic53", "nic53-publisher")
 
 
 def zone(zone_id):
@@ -36,6 +37,8 @@ def call(action, resource):
 
 
 HOME = change("home.example.org")
+ACTIONS = ("CREATE", "UPSERT", "DELETE")
+KEYS = ("NormalizedRecordNames", "RecordTypes", "Actions")
 
 # Hosts home and *.wild, subtree dyn; no offline.
 NAMED = [
@@ -142,6 +145,78 @@ UNNAMED_ACME = [
     (False, change("x._acme-challenge.www.example.org", **TXT)),
 ]
 
+
+def table(action, *keys, part=""):
+    """A call to the table of fleet mode, or to a part of it, and the context keys DynamoDB gives for it."""
+    return f"dynamodb:{action}", f"TABLE{part}", {"dynamodb:leadingkeys": list(keys)} if keys else {}
+
+
+# Route 53 holds what every state lets the gateway change, until it is narrowed.
+WIDE = [
+    (True, HOME),
+    (True, change("home.example.org", "a.dyn.example.org", types=("A", "AAAA"))),
+    (True, call("route53:ListResourceRecordSets", zone(ZONE))),
+    (False, change("www.example.org")),
+    (False, change("home.example.org", actions=("CREATE",))),
+    (False, change("home.example.org", types=("TXT",))),
+]
+# What faces the internet can change no address, whatever becomes of it.
+NARROWED = [
+    (False, HOME),
+    *((False, change("home.example.org", types=(kind,), actions=(action,))) for kind in ("A", "AAAA") for action in ACTIONS),
+    (False, without(HOME, "NormalizedRecordNames")),
+    (False, call("route53:ChangeResourceRecordSets", zone(ZONE))),
+    (True, call("route53:ListResourceRecordSets", zone(ZONE))),
+]
+# The gateway's part of the table: the items of its zones, one by one.
+PROMISES = [
+    (True, table("BatchGetItem", ZONE)),
+    (True, table("BatchGetItem", ZONE, OTHER_ZONE)),
+    (True, table("UpdateItem", ZONE)),
+    (False, table("UpdateItem", FOREIGN_ZONE)),
+    (False, table("BatchGetItem", ZONE, FOREIGN_ZONE)),
+    # ForAllValues is true of what is not there.
+    (False, table("BatchGetItem")),
+    (False, table("UpdateItem")),
+    *((False, table(action, ZONE)) for action in ("GetItem", "PutItem", "DeleteItem", "Query", "Scan", "BatchWriteItem")),
+    *((False, table(action, ZONE, part="/index/pending")) for action in ("Query", "Scan")),
+    *((False, table(action, part="/stream")) for action in ("GetRecords", "GetShardIterator", "DescribeStream")),
+    *((False, table(action)) for action in ("DeleteTable", "UpdateTable", "UpdateTimeToLive", "CreateBackup")),
+]
+NO_TABLE = [(False, table(action, ZONE)) for action in ("BatchGetItem", "UpdateItem", "Query")]
+# The publisher's.
+PUBLISHED = [
+    (True, table("BatchGetItem", ZONE)),
+    (True, table("Query", ZONE)),
+    (True, table("UpdateItem", ZONE)),
+    (True, table("Query", ZONE, part="/index/pending")),
+    *((True, table(action, part="/stream")) for action in ("GetRecords", "GetShardIterator", "DescribeStream")),
+    (True, call("dynamodb:ListStreams", "*")),
+    (True, call("logs:CreateLogStream", PUBLISHER_LOG)),
+    (True, call("logs:PutLogEvents", PUBLISHER_LOG)),
+    (False, call("logs:PutLogEvents", LOG)),
+    *((False, table(action, ZONE)) for action in ("GetItem", "PutItem", "DeleteItem", "Scan", "BatchWriteItem")),
+    (False, table("Scan", ZONE, part="/index/pending")),
+    (False, call("dynamodb:Query", "arn:aws:dynamodb:us-east-1:000000000000:table/other")),
+    (False, call("dynamodb:UpdateItem", "arn:aws:dynamodb:us-east-1:000000000000:table/other")),
+    (True, call("route53:ListResourceRecordSets", zone(ZONE))),
+    (False, call("route53:ListResourceRecordSets", zone(FOREIGN_ZONE))),
+    (True, change("home.example.org", actions=("CREATE",))),
+    (True, change("home.example.org", actions=("DELETE",), types=("AAAA",))),
+    (True, change("home.example.org", "a.dyn.example.org", actions=("CREATE", "DELETE"), types=("A", "AAAA"))),
+    # It would overwrite an alias.
+    (False, change("home.example.org", actions=("UPSERT",))),
+    (False, change("home.example.org", actions=("CREATE", "UPSERT"))),
+    (False, change("www.example.org", actions=("CREATE",))),
+    (False, change("home.example.org", "www.example.org", actions=("CREATE",))),
+    (False, change("home.example.org", actions=("CREATE",), types=("TXT",))),
+    (False, change("home.example.org", actions=("DELETE",), types=("A", "CNAME"))),
+    (False, change("home.example.org", actions=("CREATE",), at=FOREIGN_ZONE)),
+    *((False, without(change("home.example.org", actions=("CREATE",)), key)) for key in KEYS),
+    (False, call("secretsmanager:GetSecretValue", "SECRET")),
+    (False, call("lambda:InvokeFunction", "arn:aws:lambda:us-east-1:000000000000:function:nic53")),
+]
+
 KEPT = "arn:aws:secretsmanager:us-east-1:000000000000:secret:kept-abcdef"
 SECRET = [
     (True, call("secretsmanager:GetSecretValue", KEPT)),
@@ -159,7 +234,11 @@ class Policy(unittest.TestCase):
         s3.put_object(Bucket=BASE["CodeBucket"], Key=BASE["CodeKey"], Body=b"")
 
     def policy(self, **parameters):
-        """The policy of a role deployed with these parameters."""
+        """The policy of the gateway's role deployed with these parameters."""
+        return self.policies(**parameters)["Role"]
+
+    def policies(self, **parameters):
+        """The policies of the roles deployed with these parameters, by the roles' names in the template."""
         cloudformation, iam = self.cloud.client("cloudformation"), self.cloud.client("iam")
         cloudformation.create_stack(
             StackName="nic53",
@@ -169,15 +248,34 @@ class Policy(unittest.TestCase):
         )
         quick = {"Delay": 0.2, "MaxAttempts": 300}
         cloudformation.get_waiter("stack_create_complete").wait(StackName="nic53", WaiterConfig=quick)
-        role = cloudformation.describe_stack_resource(StackName="nic53", LogicalResourceId="Role")
-        role = role["StackResourceDetail"]["PhysicalResourceId"]
-        self.assertEqual(iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"], [])
-        names = iam.list_role_policies(RoleName=role)["PolicyNames"]
-        self.assertEqual(len(names), 1)
-        document = iam.get_role_policy(RoleName=role, PolicyName=names[0])["PolicyDocument"]
+        made = cloudformation.describe_stack_resources(StackName="nic53")["StackResources"]
+        self.made = {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in made}
+        documents = {}
+        for name in [name for name in self.made if name.endswith("Role")]:
+            role = self.made[name]
+            self.assertEqual(iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"], [])
+            names = iam.list_role_policies(RoleName=role)["PolicyNames"]
+            self.assertEqual(len(names), 1)
+            documents[name] = iam.get_role_policy(RoleName=role, PolicyName=names[0])["PolicyDocument"]
+        self.stream = self.stream_of(self.made.get("Table"))
         cloudformation.delete_stack(StackName="nic53")
         cloudformation.get_waiter("stack_delete_complete").wait(StackName="nic53", WaiterConfig=quick)
-        return document
+        if table := self.made.get("Table"):
+            # It stays when the stack goes.
+            self.cloud.client("dynamodb").delete_table(TableName=table)
+        return documents
+
+    def stream_of(self, table):
+        """The ARN of a table's stream."""
+        if not table:
+            return ""
+        return self.cloud.client("dynamodb").describe_table(TableName=table)["Table"]["LatestStreamArn"]
+
+    def arn(self, resource):
+        """The ARN of what a row of a table means by TABLE, its stream, or SECRET."""
+        of_table = f"arn:aws:dynamodb:us-east-1:000000000000:table/{self.made.get('Table')}"
+        resource = resource.replace("TABLE/stream", self.stream)
+        return resource.replace("TABLE", of_table).replace("SECRET", self.made.get("Secret", ""))
 
     def judge(self, policy, table):
         statements = parse_policy_document(policy)
@@ -188,7 +286,7 @@ class Policy(unittest.TestCase):
                 principal_type="AssumedRole",
                 principal_account="000000000000",
                 action=action,
-                resource_arn=resource,
+                resource_arn=self.arn(resource),
                 region="us-east-1",
                 service_context=keys,
             )
@@ -212,6 +310,55 @@ class Policy(unittest.TestCase):
 
     def test_its_own_secret_alone(self):
         self.judge(self.policy(SecretArn=KEPT), SECRET)
+
+    def test_each_state_of_fleet_mode(self):
+        publishing = {"prepare", "ready", "on", "narrow", "draining", "drain"}
+        for name, parameters in STATES.items():
+            with self.subTest(name):
+                policies = self.policies(RecordNames=NAMES, **parameters)
+                self.assertEqual("PublisherRole" in policies, name in publishing)
+                self.judge(policies["Role"], NARROWED if name == "narrow" else WIDE)
+                self.judge(policies["Role"], PROMISES if name in publishing else NO_TABLE)
+                # The same in every state: nothing of the publisher's, and its own secret and log.
+                self.judge(policies["Role"], [(True, call("secretsmanager:GetSecretValue", "SECRET"))])
+                self.judge(policies["Role"], [(False, call("logs:PutLogEvents", PUBLISHER_LOG))])
+                if name in publishing:
+                    self.judge(policies["PublisherRole"], PUBLISHED)
+
+    def test_narrow_the_gateway_keeps_its_challenges_and_nothing_else(self):
+        policy = self.policies(RecordNames=NAMES, AllowAcme="true", ChallengeNames=CHALLENGES, **STATES["narrow"])["Role"]
+        self.judge(policy, NARROWED)
+        self.judge(policy, [row for row in ACME if row not in NAMED])
+
+    def test_off_and_kept_have_the_policy_of_before_fleet_mode(self):
+        off, kept = (self.policy(RecordNames=NAMES, **STATES[name]) for name in ("off", "kept"))
+        self.assertEqual([s["Sid"] for s in off["Statement"]], ["ReadRecords", "ChangeAddresses", "ReadSecret", "WriteLog"])
+        self.assertEqual([s["Sid"] for s in kept["Statement"]], [s["Sid"] for s in off["Statement"]])
+
+    def test_without_names_the_publisher_may_change_every_address(self):
+        policy = self.policies(**STATES["narrow"])["PublisherRole"]
+        self.judge(policy, [(True, change("www.example.org", actions=("CREATE",)))])
+        self.judge(policy, [(False, change("www.example.org", actions=("CREATE",), types=("MX",)))])
+        self.judge(policy, [(False, change("www.example.org", actions=("CREATE",), at=FOREIGN_ZONE))])
+
+    def test_the_publisher_has_no_action_more(self):
+        statements = parse_policy_document(self.policies(**STATES["on"])["PublisherRole"])
+        self.assertEqual(
+            {action for statement in statements for action in statement.actions},
+            {
+                "dynamodb:BatchGetItem",
+                "dynamodb:DescribeStream",
+                "dynamodb:GetRecords",
+                "dynamodb:GetShardIterator",
+                "dynamodb:ListStreams",
+                "dynamodb:Query",
+                "dynamodb:UpdateItem",
+                "logs:CreateLogStream",
+                "logs:PutLogEvents",
+                "route53:ChangeResourceRecordSets",
+                "route53:ListResourceRecordSets",
+            },
+        )
 
     def test_no_action_more(self):
         statements = parse_policy_document(self.policy())

@@ -1,5 +1,6 @@
 """What the template promises beyond being valid, and which resources each choice makes."""
 
+import json
 import re
 import unittest
 
@@ -21,7 +22,28 @@ DOMAIN = {"Certificate", "DomainName", "Mapping", "Address", "AddressIpv6"}
 FAMILIES = {f"{family}{part}" for family in ("Ipv4", "Ipv6") for part in ("DomainName", "Mapping", "Address")}
 CLOUDFRONT = {"Distribution", "OriginRequestPolicy", "ChallengeFunction"}
 ALARMS = {"Topic", "ErrorsAlarm", "ThrottlesAlarm", "RequestsAlarm"}
+TABLE = {"Table"}
+PUBLISHER = {"Publisher", "PublisherRole", "PublisherLogGroup"}
+PUBLISHER |= {"Stream", "EveryMinute", "EveryMinutePermission", "EveryMinuteOnce"}
+FLEET_ALARMS = {"PublisherErrorsAlarm", "PublisherFaultMetric", "PublisherFaultAlarm", "PendingMetric", "PendingAlarm"}
+FLEET_ALARMS |= {"WaitingMetric", "WaitingAlarm", "RefusedMetric", "RefusedAlarm", "ReadThrottlesAlarm", "WriteThrottlesAlarm"}
+# The states of fleet mode, in the order in which ./deploy goes through them.
+STATES = {
+    "off": {},
+    "prepare": {"Fleet": "prepare", "FleetTable": "true"},
+    "ready": {"Fleet": "on", "FleetTable": "true"},
+    "on": {"Fleet": "on", "FleetTable": "true", "FleetGateway": "on"},
+    "narrow": {"Fleet": "on", "FleetTable": "true", "FleetGateway": "on", "FleetNarrow": "true"},
+    "draining": {"Fleet": "drain", "FleetTable": "true", "FleetGateway": "on"},
+    "drain": {"Fleet": "drain", "FleetTable": "true", "FleetGateway": "drain"},
+    "kept": {"FleetTable": "true"},
+}
 ALARMS |= {"DnserrMetric", "DnserrAlarm", "FaultMetric", "FaultAlarm"}
+
+
+# What only the publisher reads, and what the gateway reads in fleet mode alone.
+PUBLISHERS = {"NIC53_FLEET_PACE", "NIC53_PASS_HOURS", "NIC53_STALE_DAYS"}
+FLEETS = {"NIC53_FLEET", "NIC53_FLEET_NARROW", "NIC53_TABLE"}
 
 
 class Loader(yaml.SafeLoader):
@@ -40,6 +62,11 @@ def function(loader, suffix, node):
 Loader.add_multi_constructor("!", function)
 template = yaml.load(TEMPLATE.read_text(), Loader)
 resources = template["Resources"]
+
+
+def keys_of(table):
+    """The names of a table's or an index's keys."""
+    return [key["AttributeName"] for key in table["KeySchema"]]
 
 
 class Promises(unittest.TestCase):
@@ -116,12 +143,61 @@ class Promises(unittest.TestCase):
 
     def test_every_setting_of_the_gateway_is_a_parameter(self):
         variables = resources["Function"]["Properties"]["Environment"]["Variables"]
-        read = set(re.findall(r'"(NIC53_[A-Z_]+)"', (ROOT / "src" / "settings.rs").read_text()))
-        # Of the server, or another source of the secret.
-        elsewhere = {"NIC53_STORE", "NIC53_DATA", "NIC53_HTTP", "NIC53_DNS"}
+        sources = [ROOT / "src" / "settings.rs", *(ROOT / "src" / "settings").glob("*.rs")]
+        read = {name for path in sources for name in re.findall(r'"(NIC53_[A-Z_]*[A-Z])"', path.read_text())}
+        # Of the server, of the publisher, or another source of the secret.
+        elsewhere = {"NIC53_STORE", "NIC53_DATA", "NIC53_HTTP", "NIC53_DNS"} | PUBLISHERS
         elsewhere |= {name for name in read if name.startswith("NIC53_SECRET") and name != "NIC53_SECRET_ARN"}
         self.assertEqual(read - elsewhere - set(variables), set())
         self.assertEqual(set(variables) - read, set())
+
+    def test_the_publisher_has_its_settings_and_no_secret(self):
+        variables = resources["Publisher"]["Properties"]["Environment"]["Variables"]
+        self.assertEqual(set(variables), {"NIC53_ZONES", "NIC53_TABLE", "NIC53_FLEET", "NIC53_LOG"} | PUBLISHERS)
+        self.assertEqual(resources["Publisher"]["Properties"]["Handler"], "publisher")
+        self.assertEqual(resources["Publisher"]["Properties"]["Code"], resources["Function"]["Properties"]["Code"])
+        # Whatever LogLevel is: an alarm waits for a line a minute.
+        self.assertEqual(variables["NIC53_LOG"], "info")
+
+    def test_without_fleet_mode_the_function_is_what_it_was(self):
+        variables = resources["Function"]["Properties"]["Environment"]["Variables"]
+        added = {name: value for name, value in variables.items() if name in FLEETS}
+        self.assertEqual(set(added), FLEETS)
+        for name, value in added.items():
+            condition, _, otherwise = value["Fn::If"]
+            self.assertEqual((condition, otherwise), ("AsksTable", {"Ref": "AWS::NoValue"}), name)
+
+    def test_the_table_is_as_the_gateway_and_the_publisher_know_it(self):
+        table = resources["Table"]
+        self.assertEqual((table["DeletionPolicy"], table["UpdateReplacePolicy"]), ("Retain", "Retain"))
+        table = table["Properties"]
+        # With a name of its own it could not be replaced.
+        self.assertNotIn("TableName", table)
+        self.assertEqual(table["BillingMode"], "PAY_PER_REQUEST")
+        self.assertEqual(keys_of(table), ["z", "n"])
+        (index,) = table["LocalSecondaryIndexes"]
+        self.assertEqual((index["IndexName"], keys_of(index)), ("pending", ["z", "d"]))
+        self.assertEqual(index["Projection"], {"ProjectionType": "KEYS_ONLY"})
+        self.assertEqual(table["StreamSpecification"], {"StreamViewType": "NEW_IMAGE"})
+        self.assertEqual(table["TimeToLiveSpecification"], {"AttributeName": "x", "Enabled": True})
+        attributes = (ROOT / "src" / "table" / "attribute.rs").read_text()
+        for name, meaning in (("d", "Due"), ("x", "Expires")):
+            self.assertIn(f'Self::{meaning} => "{name}"', attributes)
+
+    def test_what_wakes_the_publisher_is_only_a_bell(self):
+        stream, rule = resources["Stream"]["Properties"], resources["EveryMinute"]["Properties"]
+        self.assertEqual((stream["BatchSize"], stream["MaximumBatchingWindowInSeconds"]), (500, 1))
+        self.assertEqual((stream["MaximumRetryAttempts"], stream["MaximumRecordAgeInSeconds"]), (0, 60))
+        self.assertEqual(stream["StartingPosition"], "LATEST")
+        (only,) = stream["FilterCriteria"]["Filters"]
+        self.assertEqual(json.loads(only["Pattern"]), {"dynamodb": {"NewImage": {"d": {"N": [{"exists": True}]}}}})
+        self.assertEqual(rule["ScheduleExpression"], "rate(1 minute)")
+        once = resources["EveryMinuteOnce"]["Properties"]
+        self.assertEqual((once["MaximumRetryAttempts"], once["MaximumEventAgeInSeconds"]), (0, 60))
+
+    def test_a_silent_publisher_is_reported(self):
+        alarm = resources["PendingAlarm"]["Properties"]
+        self.assertEqual((alarm["TreatMissingData"], alarm["Threshold"], alarm["Statistic"]), ("breaching", 600, "Maximum"))
 
     def test_the_alarms_match_the_words_of_the_log(self):
         self.assertEqual(resources["DnserrMetric"]["Properties"]["FilterPattern"], '{ $.codes[*] = "dnserr" }')
@@ -185,8 +261,38 @@ class Choices(unittest.TestCase):
     def test_alarms(self):
         self.assertEqual(self.resources_of(AlarmEmail="me@example.org"), ALWAYS | HTTP_API | ALARMS)
 
+    def test_each_state_of_fleet_mode(self):
+        for name, parameters in STATES.items():
+            with self.subTest(name):
+                publishing = parameters.get("Fleet", "off") != "off"
+                expected = ALWAYS | HTTP_API | (TABLE if parameters else set()) | (PUBLISHER if publishing else set())
+                self.assertEqual(self.resources_of(**parameters), expected)
+
+    def test_alarms_of_fleet_mode(self):
+        made = self.resources_of(**STATES["narrow"], AlarmEmail="me@example.org", PublisherConcurrency="1")
+        self.assertEqual(made, ALWAYS | HTTP_API | TABLE | PUBLISHER | ALARMS | FLEET_ALARMS)
+        # Without a publisher nobody waits for its lines.
+        made = self.resources_of(**STATES["kept"], AlarmEmail="me@example.org")
+        self.assertEqual(made, ALWAYS | HTTP_API | TABLE | ALARMS)
+
     def test_what_makes_no_sense_together_is_refused(self):
         for parameters in (
+            {"Fleet": "prepare"},
+            {"Fleet": "On", "FleetTable": "true"},
+            {"FleetGateway": "on"},
+            {"FleetGateway": "on", "FleetTable": "true"},
+            {**STATES["prepare"], "FleetGateway": "on"},
+            {**STATES["on"], "FleetGateway": "drain"},
+            {"FleetNarrow": "true"},
+            {**STATES["prepare"], "FleetNarrow": "true"},
+            {**STATES["ready"], "FleetNarrow": "true"},
+            {**STATES["draining"], "FleetNarrow": "true"},
+            {**STATES["drain"], "FleetNarrow": "true"},
+            {"StaleDays": "34"},
+            {"StaleDays": "1"},
+            {"PassHours": "0"},
+            {"FleetPace": "0"},
+            {"PublisherConcurrency": "2"},
             {"Domain": "ddns.example.org"},
             {**self.domain, "FrontDoor": "FunctionUrl"},
             {"FamilyNames": "true"},
