@@ -14,12 +14,15 @@ from .archive import archive
 from .aws import Aws, AwsError, caller
 from .deployment import deploy
 from .flags import check_flags
+from .fleet import switch
+from .fleet_hosts import fleet_hosts
 from .hosts import hosts
 from .parser import Parser
 from .remove import remove
 from .rotation import end_grace, rotate
 from .show import show, show_json
 from .stack import Stack, deployed
+from .steps import State
 from .trouble import Trouble
 
 
@@ -57,8 +60,11 @@ def run(options):
         rotate(aws, deployed(stack, options), options)
     elif options.end_grace:
         end_grace(aws, deployed(stack, options))
+    elif options.fleet or options.no_fleet:
+        switch(aws, identity, stack, options, on=options.fleet)
     elif options.hosts:
-        hosts(aws, deployed(stack, options), options)
+        asks_table = State.of(deployed(stack, options).parameters).asks_table
+        (fleet_hosts if asks_table else hosts)(aws, stack, options)
     elif options.show is not None:
         (show_json if options.json else show)(aws, deployed(stack, options), options.show)
     else:
@@ -82,6 +88,9 @@ def arguments():
         metavar="[NAME=]AGE",
         help="with --hosts: end with 1 if a host is silent for longer, such as 30d; units are m, h, d, w",
     )
+    some = parser.add_mutually_exclusive_group()
+    some.add_argument("--pending", action="store_true", help="with --hosts in fleet mode: those not in Route 53 yet")
+    some.add_argument("--refused", action="store_true", help="with --hosts in fleet mode: those left alone, and why")
     parser.add_argument("--keep-secret", action="store_true", help="with --remove: keep the secret, and so the tokens")
     options = parser.parse_args()
     check_flags(options)
@@ -138,6 +147,8 @@ def add_instead(group):
         "--show", nargs="*", metavar="NAME", help="print the URL and the router's fields again, of these names or of all"
     )
     group.add_argument("--hosts", action="store_true", help="print when each host was last seen, newest trouble first")
+    group.add_argument("--fleet", action="store_true", help="for thousands of hosts: a table in front of Route 53")
+    group.add_argument("--no-fleet", action="store_true", help="back to Route 53 alone; nothing is lost")
     group.add_argument("--rotate", action="store_true", help="make a new secret; the previous tokens go on working")
     group.add_argument("--end-grace", action="store_true", help="refuse the previous tokens")
     group.add_argument("--remove", action="store_true", help="take it all down")

@@ -14,6 +14,8 @@ from .trouble import Trouble
 ROOT = Path(__file__).resolve().parents[2]
 # Amazon Linux 2023 has glibc 2.34.
 GLIBC = (2, 34)
+# What every version since fleet mode reads.
+FLEET_SETTING = b"NIC53_FLEET_NARROW"
 
 
 def archive(options, arch):
@@ -39,6 +41,13 @@ def archive(options, arch):
         raise Trouble(f"{path}: bootstrap wants glibc {dotted(glibc(binary))}, and Lambda has {dotted(GLIBC)}")
     print(f"archive {path} ({found}, {path.stat().st_size:,} bytes, glibc {dotted(glibc(binary))} or newer)")
     return path, found
+
+
+def check_fleet(path):
+    """Refuse an archive of before fleet mode: its gateway would not ask the table, and may change nothing itself."""
+    with zipfile.ZipFile(path) as zipped:
+        if FLEET_SETTING not in zipped.read("bootstrap"):
+            raise Trouble(f"{path}: that version knows nothing of fleet mode; deploy a newer one, or ./deploy --no-fleet first")
 
 
 def build(arch):

@@ -2,15 +2,17 @@
 
 import hashlib
 
-from .archive import ROOT, archive
+from .archive import ROOT, archive, check_fleet
 from .bucket import check_bucket, make_bucket, own_bucket, upload
 from .challenge import print_challenge
 from .change_set import alone, create_change_set, drop_change_set, print_change_set
+from .forget import forget_added, forget_dropped
 from .names import grants_of
 from .permissions import check_permissions
 from .settings import changes_settings, planned, tried, wanted
 from .show import show_changed
 from .stack import Stack, delete_stack, following
+from .steps import State
 from .trouble import Trouble
 
 TEMPLATE = ROOT / "cloudformation" / "nic53.yaml"
@@ -23,7 +25,7 @@ def deploy(aws, identity, stack, options):
     if failed:
         stack = tried(failed, options)
     template = TEMPLATE.read_text()
-    known = {p["ParameterKey"] for p in aws("cloudformation validate-template", TemplateBody=template)["Parameters"]}
+    known = known_parameters(aws, template)
     changed = wanted(aws, options, stack, known)
     bucket = options.bucket or stack.parameters.get("CodeBucket") or own_bucket(account, options)
     check_permissions(aws, identity, options, planned(stack, {**changed, "CodeBucket": bucket}))
@@ -34,12 +36,15 @@ def deploy(aws, identity, stack, options):
     if failed:
         print("The first deployment had failed; its empty stack is removed first.")
         delete_stack(aws, failed)
+    if not options.dry_run:
+        forget_added(aws, stack, changed)
     with alone(stack):
         apply(aws, stack, template, known, changed, options)
     if not options.dry_run:
         made = Stack.read(aws, options.stack)
         show_changed(aws, stack, made)
         print_left(account, bucket, stack, made, options)
+        forget_dropped(aws, stack, made)
         print_challenge(made, made.flags(aws))
 
 
@@ -59,6 +64,11 @@ def failed_before(stack, options):
     return stack
 
 
+def known_parameters(aws, template):
+    """The names of the template's parameters."""
+    return {p["ParameterKey"] for p in aws("cloudformation validate-template", TemplateBody=template)["Parameters"]}
+
+
 def keeps_code(stack, options):
     """Whether only settings change: then the code stays, and whoever changes them needs no Rust."""
     given = options.archive or options.arch or options.bucket
@@ -66,9 +76,11 @@ def keeps_code(stack, options):
 
 
 def code(aws, account, bucket, stack, options):
-    """The parameters of the archive, which is built and uploaded."""
+    """The parameters of the archive, which is built, checked and uploaded."""
     exists = check_bucket(aws, account, bucket, options)
     path, arch = archive(options, options.arch or (None if options.archive else stack.parameters.get("Architecture")))
+    if options.fleet or not State.of(stack.parameters).is_off:
+        check_fleet(path)
     key = f"{stack.name}-{hashlib.sha256(path.read_bytes()).hexdigest()[:16]}.zip"
     if not options.dry_run:
         if not exists:

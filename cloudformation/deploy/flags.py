@@ -29,7 +29,9 @@ READ = {
     "dry_run": (*NAMES, *PARAMETERS, *CODE, *STACK),
     "build": ("arch", "archive"),
     "show": (*STACK, "json"),
-    "hosts": (*STACK, "json", "stale"),
+    "hosts": (*STACK, "json", "stale", "pending", "refused"),
+    "fleet": (*STACK, *CODE),
+    "no_fleet": STACK,
     "rotate": STACK,
     "end_grace": STACK,
     "remove": (*STACK, "keep_secret"),
@@ -39,7 +41,9 @@ DOES = {
     "dry_run": "a deployment does not read it",
     "build": "--build only builds the archive",
     "show": "--show only prints what is deployed",
-    "hosts": "--hosts only reads the log",
+    "hosts": "--hosts only reads the log, or the table of fleet mode",
+    "fleet": "--fleet only switches to fleet mode",
+    "no_fleet": "--no-fleet only switches back from fleet mode",
     "rotate": "--rotate makes a new secret, and with it new tokens for all names",
     "end_grace": "--end-grace refuses the previous tokens of all names",
     "remove": "--remove takes the whole stack down, with the tokens of all names",
@@ -63,6 +67,8 @@ WAY = {
 INSTEAD = {
     "keep_secret": "it goes with --remove: ./deploy --remove --keep-secret",
     "json": "it goes with --show and --hosts: ./deploy --show --json",
+    "pending": "it goes with --hosts: ./deploy --hosts --pending",
+    "refused": "it goes with --hosts: ./deploy --hosts --refused",
     "stale": "it goes with --hosts: ./deploy --hosts --stale {value}",
 }
 

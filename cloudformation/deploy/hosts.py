@@ -14,7 +14,10 @@ OPEN = 86_400
 
 
 def hosts(aws, stack, options):
-    """Print every host of the stack. An error if one is stale."""
+    """Print every host of the stack, from the log. An error if one is stale."""
+    if options.pending or options.refused:
+        flag = "--pending" if options.pending else "--refused"
+        raise Trouble(f"{flag} is about fleet mode, and the gateway is on Route 53 itself: leave it out")
     roster = Roster(stack, limits_of(options.stale))
     log = Log(aws, stack)
     check_limits(roster.limits, log.retention)

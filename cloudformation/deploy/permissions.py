@@ -49,6 +49,8 @@ def permissions(account, options, parameters):
         groups.append(of_cloudfront(account, options.stack))
     if parameters.get("AlarmEmail"):
         groups.append(of_alarms(*place))
+    if parameters.get("Fleet", "off") != "off":
+        groups.append(of_fleet(*place))
     needed = {}
     for resource, actions in (pair for group in groups for pair in group.items()):
         needed.setdefault(resource, []).extend(actions)
@@ -166,4 +168,34 @@ def of_alarms(region, account, stack):
         ),
         f"arn:aws:cloudwatch:{region}:{account}:alarm:{stack}-*": words("cloudwatch", "PutMetricAlarm DeleteAlarms"),
         log_group_arn(region, account, stack): words("logs", "PutMetricFilter DeleteMetricFilter"),
+    }
+
+
+def of_fleet(region, account, stack):
+    """The table of fleet mode, and the publisher with its role, its log and what wakes it."""
+    publisher = f"{stack}-publisher"
+    return {
+        "*": words(
+            "lambda",
+            "CreateEventSourceMapping GetEventSourceMapping UpdateEventSourceMapping DeleteEventSourceMapping "
+            "GetAccountSettings",
+        ),
+        f"arn:aws:dynamodb:{region}:{account}:table/{stack}-Table-*": words(
+            "dynamodb",
+            "CreateTable DescribeTable UpdateTable UpdateTimeToLive DescribeTimeToLive GetItem Query UpdateItem",
+        ),
+        function_arn(region, account, publisher): words(
+            "lambda",
+            "CreateFunction GetFunction UpdateFunctionCode UpdateFunctionConfiguration DeleteFunction AddPermission "
+            "RemovePermission PutFunctionEventInvokeConfig DeleteFunctionEventInvokeConfig PutFunctionConcurrency "
+            "DeleteFunctionConcurrency",
+        ),
+        f"arn:aws:iam::{account}:role/{stack}-PublisherRole-*": words(
+            "iam", "CreateRole GetRole PutRolePolicy DeleteRolePolicy DeleteRole PassRole"
+        ),
+        log_group_arn(region, account, publisher): words("logs", "CreateLogGroup PutRetentionPolicy DeleteLogGroup"),
+        f"arn:aws:events:{region}:{account}:rule/{stack}-EveryMinute-*": words(
+            "events", "PutRule DescribeRule PutTargets RemoveTargets DeleteRule"
+        ),
+        f"arn:aws:apigateway:{region}::/account": words("apigateway", "GET"),
     }

@@ -5,15 +5,18 @@ from .bucket import own_bucket, remove_archives, remove_bucket
 from .confirm import confirm
 from .secret import secret_stages, secret_value
 from .stack import delete_stack
+from .steps import State
 from .trouble import Trouble
 
 
 def remove(aws, account, stack, options):
     """Delete the stack and the archives; print what is left."""
     if stack.exists:
-        confirm(f"Remove stack {stack.name}, and with it the tokens of all its hosts?", options)
+        confirm(f"{promised(stack)}Remove stack {stack.name}, and with it the tokens of all its hosts?", options)
         left = [f"the A and AAAA records that the routers set, in {stack.parameters.get('Zones')}"]
         left += certificate_records(aws, stack)
+        if table := stack.outputs.get("TableName"):
+            left.append(f"the table {table} of fleet mode; aws dynamodb delete-table --table-name {table} deletes it")
         bucket = stack.parameters.get("CodeBucket")
         if options.keep_secret:
             left.append(f"the secret {keep_secret(aws, stack)}; deploy with --secret ARN and the tokens are the same")
@@ -26,6 +29,13 @@ def remove(aws, account, stack, options):
     remove_bucket(aws, account, own_bucket(account, options))
     for line in left:
         print(f"left: {line}")
+
+
+def promised(stack):
+    """A warning if the gateway promises what Route 53 need not have yet."""
+    if not State.of(stack.parameters).asks_table:
+        return ""
+    return "What routers were promised and is not in Route 53 yet is lost; ./deploy --no-fleet first waits for it. "
 
 
 def certificate_records(aws, stack):

@@ -6,9 +6,12 @@ from .certificates import certificates
 from .flags import NAMES, PARAMETERS, given
 from .names import canonical, grants_of, is_in, parse_pairs, record_names, zone_of
 from .stack import Stack
+from .steps import State
 from .trouble import Trouble
 from .zones import check_zone, domain_zone, find_zone
 
+# The parameters that the steps of fleet mode set.
+STEPPED = ("Fleet", "FleetGateway", "FleetTable", "FleetNarrow")
 # The most characters that CloudFormation takes in one parameter.
 LONGEST = 4096
 
@@ -33,7 +36,7 @@ def wanted(aws, options, stack, known):
         **revoked(options, present, zones),
         **front(aws, options, stack, zones),
         **certificates(options, stack, before, grants),
-        **others(options, known),
+        **others(options, stack, known),
     }
     check_lengths(changed)
     return changed
@@ -129,7 +132,7 @@ def front(aws, options, stack, zones):
     return changed
 
 
-def others(options, known):
+def others(options, stack, known):
     """Everything else, and what is set by its own name."""
     changed = {}
     if options.alarm_email is not None:
@@ -140,8 +143,18 @@ def others(options, known):
         name, equals, value = given.partition("=")
         if not equals or name not in known:
             raise Trouble(f"--set {given}: say --set NAME=VALUE; the names are {', '.join(sorted(known))}")
+        check_fleet(name, value, stack)
         changed[name] = value
     return changed
+
+
+def check_fleet(name, value, stack):
+    """Refuse what only the steps of fleet mode may set. The table may be given up once it is no longer used."""
+    if name not in STEPPED or (name == "FleetTable" and value == "false" and State.of(stack.parameters).is_off):
+        return
+    raise Trouble(
+        f"--set {name}={value}: {name} is set step by step, by ./deploy --fleet and ./deploy --no-fleet; docs/fleet.md"
+    )
 
 
 def changes_settings(options):

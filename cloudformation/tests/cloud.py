@@ -6,6 +6,7 @@ import http.client
 import http.server
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -31,7 +32,7 @@ sys.exit(main())
 # One for all: it reads the descriptions of the services, which takes longer than most calls.
 SESSION = botocore.session.get_session()
 # What ./deploy does instead of deploying.
-INSTEAD = {"--build", "--show", "--hosts", "--rotate", "--end-grace", "--remove"}
+INSTEAD = {"--build", "--show", "--hosts", "--fleet", "--no-fleet", "--rotate", "--end-grace", "--remove"}
 # Without the user's own settings of the AWS CLI and of nic53.
 ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "NIC53_"))},
@@ -151,6 +152,27 @@ class Cloud:
             capture_output=True,
             text=True,
         )
+
+    def interrupt(self, when, *words, environment=None):
+        """Run ./deploy and interrupt it, as Ctrl-C does, at the first line of which `when` says so, if any."""
+        process = subprocess.Popen(
+            [ROOT / "deploy", *words],
+            env={**self.environment, **self.proxies, "PYTHONUNBUFFERED": "1", **(environment or {})},
+            cwd=self.directory.name,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            process_group=0,
+        )
+        printed = []
+        for line in process.stdout:
+            printed.append(line)
+            if when(printed):
+                os.killpg(process.pid, signal.SIGINT)
+                break
+        more, errors = process.communicate()
+        return subprocess.CompletedProcess(words, process.returncode, "".join(printed) + more, errors)
 
     def request(self, url, *, user=None, password=None, headers=None):
         """A GET to the name in the URL, which is served here whatever it says. Gives the response and its text."""

@@ -2,10 +2,8 @@
 its HTTP API or Function URL into `bootstrap` and change records of its Route 53."""
 
 import json
-import os
 import re
 import shlex
-import signal
 import subprocess
 import sys
 import time
@@ -191,7 +189,9 @@ class Deployment(unittest.TestCase):
         interrupted = 0
         for lines in (0, 1, 2, 4, 9, 20):
             with self.subTest(lines=lines):
-                done = self.interrupt(lines, *words, "--host", f"h{lines}.example.org")
+                more = ["--host", f"h{lines}.example.org"]
+                # The first line shows that it runs.
+                done = self.cloud.interrupt(lambda printed: len(printed) > lines, *words, *more)
                 self.assertIn(done.returncode, (0, 1))
                 interrupted += done.returncode
                 if done.returncode:
@@ -200,25 +200,6 @@ class Deployment(unittest.TestCase):
         self.await_stack()
         _, tokens = printed(self.cloud.deploy(*words) + self.cloud.deploy("--show"))
         self.assertIn("home.example.org", tokens)
-
-    def interrupt(self, lines, *words):
-        """Run ./deploy and interrupt it, as Ctrl-C does, when it has printed so many lines."""
-        process = subprocess.Popen(
-            [ROOT / "deploy", *words],
-            env={**self.cloud.environment, **self.cloud.proxies, "PYTHONUNBUFFERED": "1"},
-            cwd=self.cloud.directory.name,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            process_group=0,
-        )
-        # The first line shows that it runs.
-        printed = [process.stdout.readline() for _ in range(lines + 1)]
-        if printed[-1]:
-            os.killpg(process.pid, signal.SIGINT)
-        more, errors = process.communicate()
-        return subprocess.CompletedProcess(words, process.returncode, "".join(printed) + more, errors)
 
     def await_stack(self):
         """Wait until CloudFormation is done with what it has begun."""

@@ -20,13 +20,15 @@ MODES = {
     "show": ["--show"],
     "show a name": ["--show", "home.example.org"],
     "hosts": ["--hosts"],
+    "fleet": ["--fleet"],
+    "no-fleet": ["--no-fleet"],
     "rotate": ["--rotate"],
     "end-grace": ["--end-grace"],
     "remove": ["--remove"],
 }
 DEPLOYING = {"deploy", "dry-run"}
 SHOWING = {"show", "show a name"}
-EXISTING = {*DEPLOYING, *SHOWING, "hosts", "rotate", "end-grace", "remove"}
+EXISTING = {*DEPLOYING, *SHOWING, "hosts", "fleet", "no-fleet", "rotate", "end-grace", "remove"}
 
 # Each flag, and the modes that read it.
 FLAGS = [
@@ -51,12 +53,14 @@ FLAGS = [
     (["--alarm-email", ""], DEPLOYING),
     (["--secret", "arn:aws:secretsmanager:x"], DEPLOYING),
     (["--set", "Memory=256"], DEPLOYING),
-    (["--bucket", "mine"], DEPLOYING),
-    (["--arch", "arm64"], {*DEPLOYING, "build"}),
-    (["--archive", "nic53.zip"], {*DEPLOYING, "build"}),
+    (["--bucket", "mine"], {*DEPLOYING, "fleet"}),
+    (["--arch", "arm64"], {*DEPLOYING, "build", "fleet"}),
+    (["--archive", "nic53.zip"], {*DEPLOYING, "build", "fleet"}),
     (["--stack", "nic53"], EXISTING),
     (["--region", "us-east-1"], EXISTING),
     (["--json"], {*SHOWING, "hosts"}),
+    (["--pending"], {"hosts"}),
+    (["--refused"], {"hosts"}),
     (["--stale", "30d"], {"hosts"}),
     (["--stale", "home.example.org=2d"], {"hosts"}),
     (["--keep-secret"], {"remove"}),
@@ -77,6 +81,8 @@ WAYS = [
     ("--rotate --stale home.example.org=2d", "./deploy --hosts --stale home.example.org=2d"),
     ("--hosts --host home.example.org", "it prints every name of the stack"),
     ("--hosts --drop home.example.org", "./deploy --drop home.example.org"),
+    ("--fleet --host home.example.org", "./deploy --host home.example.org"),
+    ("--no-fleet --pending", "./deploy --hosts --pending"),
     ("--hosts --stale soon", "'soon' is no age; say an age such as --stale 30d"),
     ("--hosts --stale 0d", "'0d' is no age"),
     ("--hosts --stale home.example.org=", "'' is no age"),

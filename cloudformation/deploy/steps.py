@@ -1,0 +1,133 @@
+"""The steps into fleet mode and back: which comes next, without AWS.
+
+One step changes a little and is safe to stop after; docs/fleet.md says what each is for. The publisher is switched
+before the gateway, and only when its old invocations are over: a publisher that still prepares would undo what the
+gateway promises, and one that is still on would undo what a stateless gateway wrote."""
+
+from dataclasses import dataclass, field
+
+# Until no old instance of the gateway answers any more, in seconds: its time-out is at most 29.
+GATEWAY_SETTLES = 60
+# Until no old invocation of the publisher is running: its time-out is 300.
+PUBLISHER_SETTLES = 310
+
+
+@dataclass(frozen=True)
+class State:
+    """Where a stack is: the template's parameters of these names."""
+
+    publisher: str
+    gateway: str
+    narrow: bool
+
+    @classmethod
+    def of(cls, parameters):
+        """The state of a stack with these parameters. One of before fleet mode is off."""
+        return cls(
+            parameters.get("Fleet", "off"),
+            parameters.get("FleetGateway", "off"),
+            parameters.get("FleetNarrow", "false") == "true",
+        )
+
+    @property
+    def is_off(self):
+        """Whether there is no publisher."""
+        return self.publisher == "off"
+
+    @property
+    def asks_table(self):
+        """Whether the gateway asks the table, so that this has what was promised."""
+        return self.gateway != "off"
+
+
+@dataclass(frozen=True)
+class Step:
+    """What has to come true first, and then what is changed."""
+
+    says: str
+    changes: dict = field(hash=False)
+    # Seconds to wait before anything else.
+    settles: int = 0
+    # A pass that begins and ends after that.
+    needs_pass: bool = False
+    # Nothing may be pending after that.
+    needs_drained: bool = False
+
+
+OFF = State("off", "off", False)
+PREPARE = State("prepare", "off", False)
+READY = State("on", "off", False)
+ON = State("on", "on", False)
+NARROW = State("on", "on", True)
+DRAINING = State("drain", "on", False)
+DRAIN = State("drain", "drain", False)
+
+TO_ON = {
+    OFF: Step("the table and the publisher are made; routers notice nothing", {"Fleet": "prepare", "FleetTable": "true"}),
+    PREPARE: Step(
+        "the table has what Route 53 has; the publisher goes to work",
+        {"Fleet": "on"},
+        settles=GATEWAY_SETTLES,
+        needs_pass=True,
+    ),
+    READY: Step("the gateway answers from the table", {"FleetGateway": "on"}, settles=PUBLISHER_SETTLES),
+    ON: Step(
+        "the gateway loses the right to change addresses",
+        {"FleetNarrow": "true"},
+        settles=GATEWAY_SETTLES,
+        needs_pass=True,
+    ),
+    # The gateway has been on all the time.
+    DRAINING: Step("the publisher goes to work again", {"Fleet": "on"}),
+    # Route 53 is right again once nothing is pending, and the table learns it anew.
+    DRAIN: Step(
+        "the gateway is back on Route 53; the table begins anew",
+        {"Fleet": "prepare", "FleetGateway": "off"},
+        settles=GATEWAY_SETTLES,
+        needs_drained=True,
+    ),
+}
+TO_OFF = {
+    NARROW: Step("the gateway gets back the right to change addresses", {"FleetNarrow": "false"}),
+    # The right takes a moment to arrive; it is needed only two steps later.
+    ON: Step("the publisher gives way to Route 53", {"Fleet": "drain"}),
+    DRAINING: Step(
+        "the gateway is back on Route 53, but for hosts that are pending",
+        {"FleetGateway": "drain"},
+        settles=PUBLISHER_SETTLES,
+    ),
+    DRAIN: Step(
+        "nothing is pending; the publisher is removed",
+        {"Fleet": "off", "FleetGateway": "off"},
+        settles=GATEWAY_SETTLES,
+        needs_drained=True,
+    ),
+    # The gateway has never asked the table.
+    READY: Step("the publisher is removed", {"Fleet": "off"}),
+    PREPARE: Step("the publisher is removed", {"Fleet": "off"}),
+}
+ENDS = {True: NARROW, False: OFF}
+
+
+def next_step(state, on):
+    """The step that leads on from a state, into fleet mode or out of it; None at the end of the way."""
+    if state == ENDS[on]:
+        return None
+    return (TO_ON if on else TO_OFF)[state]
+
+
+def after(state, step):
+    """The state that a step leads to."""
+    return State(
+        step.changes.get("Fleet", state.publisher),
+        step.changes.get("FleetGateway", state.gateway),
+        step.changes.get("FleetNarrow", "true" if state.narrow else "false") == "true",
+    )
+
+
+def remaining(state, on):
+    """How many steps are left from a state."""
+    count = 0
+    while step := next_step(state, on):
+        count, state = count + 1, after(state, step)
+    return count
