@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-use nic53::settings::VARIABLES;
+use nic53::settings::{FLEET_VARIABLES, VARIABLES};
 
 #[test]
 fn the_tests_that_the_pages_name_exist() {
@@ -131,8 +131,11 @@ fn variables() -> BTreeMap<String, String> {
         let value = text.split_once("[default: ").and_then(|(_, rest)| rest.split_once(']'));
         value.map_or("none", |(value, _)| value).to_owned()
     };
-    let mut variables: BTreeMap<String, String> =
-        VARIABLES.iter().map(|variable| (variable.name.to_owned(), default(variable.help))).collect();
+    let mut variables: BTreeMap<String, String> = VARIABLES
+        .iter()
+        .chain(&FLEET_VARIABLES)
+        .map(|variable| (variable.name.to_owned(), default(variable.help)))
+        .collect();
     for command in ["serve", "token", "setup", "check", "update", "export"] {
         let help = Command::new(env!("CARGO_BIN_EXE_nic53")).args([command, "--help"]).env_clear().output();
         let help = String::from_utf8(help.expect("nic53 runs").stdout).expect("text");
