@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use http::Response;
+use nic53::page;
 
 use super::{
     address,
@@ -17,6 +18,18 @@ use crate::support::{fake_route53::Operation, hosted_zone};
 /// The page that tells the caller's address, around the address.
 const PAGE: (&str, &str) =
     ("<html><head><title>Current IP Check</title></head><body>Current IP Address: ", "</body></html>");
+
+/// How the page for people begins.
+const DOCUMENT: &str = "<!DOCTYPE html>";
+/// The headers that the page has besides those of every reply.
+const PROTECTED: [(&str, &str); 6] = [
+    ("content-security-policy", "default-src 'none'; "),
+    ("x-frame-options", "DENY"),
+    ("x-content-type-options", "nosniff"),
+    ("referrer-policy", "no-referrer"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("x-robots-tag", "noindex"),
+];
 
 /// A line of a reply.
 pub(super) struct Line<'a> {
@@ -33,6 +46,12 @@ pub(super) fn check(input: &Input, token: &str, reference: &Reference, reply: &R
     let cover = TOKENS[input.token].1;
     nobody_else_is_touched(reference, cover, effect);
     assert_eq!(status != 404, reference.is_known_path, "{status} {body}");
+    assert_eq!(body.starts_with(DOCUMENT), reference.is_of_page, "{status} {}", &body[..body.len().min(80)]);
+    if reference.is_of_page {
+        // To the byte: nothing of the request is in it.
+        assert_eq!((status, body), (200, page::response(None).body().as_str()));
+        return did_nothing(effect);
+    }
     match (status, body) {
         (413, "911") if input.settings.has(TOO_LARGE) => return did_nothing(effect),
         // 911: the form broke off, or the address that was asked for is unknown.
@@ -200,9 +219,16 @@ pub(super) fn keeps_its_form(reply: &Response<String>) {
     let body = reply.body();
     let header = |name: &str| reply.headers().get(name).and_then(|value| value.to_str().ok());
     assert_eq!(header("content-length"), Some(body.len().to_string().as_str()), "{body}");
+    assert_eq!(header("cache-control"), Some("no-store"));
+    if body.starts_with(DOCUMENT) {
+        assert_eq!(header("content-type"), Some("text/html; charset=utf-8"));
+        for (name, begin) in PROTECTED {
+            assert!(header(name).is_some_and(|value| value.starts_with(begin)), "{name}: {:?}", header(name));
+        }
+        return assert_eq!(reply.headers().len(), 3 + PROTECTED.len(), "{:?}", reply.headers());
+    }
     let kind = if body.starts_with("<html>") { "text/html" } else { "text/plain" };
     assert_eq!(header("content-type"), Some(kind), "{body}");
-    assert_eq!(header("cache-control"), Some("no-store"));
     let of_status = match reply.status().as_u16() {
         401 => Some(("www-authenticate", &["Basic realm=\"nic53\""][..])),
         405 => Some(("allow", &["GET, POST, PUT", "GET, HEAD"][..])),

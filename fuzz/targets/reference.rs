@@ -25,6 +25,8 @@ pub(super) struct Reference {
     pub(super) prefixes: Vec<(Ipv6Addr, u32)>,
     /// Whether its path is one of ours.
     pub(super) is_known_path: bool,
+    /// Whether it is answered by the page for people.
+    pub(super) is_of_page: bool,
     /// Whether a browser sent it for another site's page, with credentials that it had stored.
     pub(super) is_of_other_site: bool,
 }
@@ -48,13 +50,17 @@ impl Reference {
             || !pairs.is_empty()
             || settings.has(TOO_LARGE)
             || settings.has(BROKEN);
+        let path = known_path(parts.uri.path(), asks);
+        let is_read = parts.method == Method::GET || parts.method == Method::HEAD;
+        let is_of_page = path.as_deref() == Some("ui") && is_read || !asks && is_root_for_a_person(parts);
         let mut reference = Self {
             pairs,
             credentials,
             hosts,
             addresses: Vec::new(),
             prefixes: Vec::new(),
-            is_known_path: is_known_path(parts.uri.path(), asks),
+            is_known_path: path.is_some(),
+            is_of_page,
             is_of_other_site: is_of_other_site(&parts.headers),
         };
         reference.addresses.extend(peer.map(|peer| peer.to_canonical()));
@@ -143,28 +149,44 @@ const V6_LISTS: [&str; 4] = ["myipv6", "myip6", "ipv6", "ip6"];
 /// The parameters of a prefix.
 const PREFIXES: [&str; 4] = ["ip6lanprefix", "ipv6prefix", "ipprefix", "prefix"];
 
-/// Whether a path is one of ours, with or without a stage before it.
-fn is_known_path(path: &str, asks: bool) -> bool {
+/// A path of ours without a stage before it; empty for the root.
+fn known_path(path: &str, asks: bool) -> Option<String> {
     let known = |path: &str| {
-        let paths = "nic/update v2/update v3/update update checkip nic/checkip ip myip healthz";
+        let paths = "nic/update v2/update v3/update update checkip nic/checkip ip myip healthz ui";
         paths.split(' ').any(|known| known == path)
     };
     let decoded = decode(&path.replace('+', "%2b"));
     let words: Vec<&str> = decoded.split('/').filter(|word| !word.is_empty()).collect();
     let path = words.join("/");
     if !decoded.starts_with('/') || words.is_empty() || known(&path) {
-        return decoded.starts_with('/');
+        return decoded.starts_with('/').then_some(path);
     }
     let never = "nic update v2 v3 checkip ip myip healthz ui present cleanup register . ..";
     let stage = words[0].to_lowercase();
     let odd = stage.chars().any(|letter| !matches!(letter, 'a'..='z' | '0'..='9' | '-' | '_' | '$' | '.'));
     if odd || words[0].contains(|letter: char| !letter.is_ascii()) || never.split(' ').any(|word| word == stage) {
-        return false;
+        return None;
     }
     match path.split_once('/') {
-        Some((_, rest)) => known(rest),
-        None => asks,
+        Some((_, rest)) => known(rest).then(|| rest.to_owned()),
+        None => asks.then(String::new),
     }
+}
+
+/// Whether a browser asks for "/" because a person opens it.
+fn is_root_for_a_person(parts: &Parts) -> bool {
+    let first =
+        |name: &str| parts.headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let is = |name: &str, word: &str| {
+        first(name).is_some_and(|value| value.trim_matches([' ', '\t']).to_ascii_lowercase() == word)
+    };
+    let mut accepted = parts.headers.get_all("accept").iter();
+    let takes_html = accepted.any(|value| String::from_utf8_lossy(value.as_bytes()).contains("text/html"));
+    let by_fetch = is("sec-fetch-mode", "navigate") && is("sec-fetch-dest", "document");
+    let by_upgrade = is("upgrade-insecure-requests", "1") && takes_html;
+    parts.method == Method::GET
+        && parts.uri.path() == "/"
+        && if first("sec-fetch-mode").is_some() { by_fetch } else { by_upgrade }
 }
 
 /// Whether the headers are those of a browser with stored credentials on another site's page.
