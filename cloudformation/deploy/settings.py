@@ -69,6 +69,11 @@ def drop(options, zones, grants):
         # A name can be both.
         if (grants.pop(name, None), zones.pop(name, None)) == (None, None):
             raise Trouble(f"--drop {name}: neither a host nor a zone here")
+    for zone in map(canonical, options.drop):
+        left = [name for name in grants if is_in(name, [zone]) and not is_in(name, zones)]
+        if left:
+            others = f" and {len(left) - 1} more" if left[1:] else ""
+            raise Trouble(f"--drop {zone}: {left[0]}{others} would be in no zone: drop the names of a zone with it")
 
 
 def check_zones(options, zones, grants):

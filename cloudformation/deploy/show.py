@@ -84,7 +84,12 @@ def has_page(stack):
 
 def page_url(stack):
     """The URL of the page."""
-    return stack.outputs["UpdateUrl"].removesuffix("/nic/update") + "/ui"
+    return base_url(stack) + "/ui"
+
+
+def base_url(stack):
+    """The gateway's URL, as `nic53 setup` and `nic53 check` take it."""
+    return stack.outputs["UpdateUrl"].removesuffix("/nic/update")
 
 
 def print_tokens(stack, found):
@@ -99,6 +104,16 @@ def print_tokens(stack, found):
         print(f"    password   {token.password}")
         print(f"  to try it, which sets {token.name} to your own address:")
         print(f"    curl -u '{token.name}:{token.password}' '{url}?hostname={token.name}'")
+    if found:
+        print_tools(stack, found[0].name)
+
+
+def print_tools(stack, name):
+    """Print what says more: the settings of one kind of device, and whether all is well from outside."""
+    base = base_url(stack)
+    print("\nMore, by the program nic53 (cargo run --) with the password in NIC53_TOKEN:")
+    print(f"  nic53 setup fritzbox {name} --url {base}    # what that device wants; `nic53 setup` lists all")
+    print(f"  nic53 check {base} {name}    # whether all is well, seen from here")
 
 
 def print_command(stack):

@@ -70,6 +70,10 @@ class Deployment(unittest.TestCase):
         self.assertEqual((response.status, response.headers["Content-Type"]), (200, "text/html; charset=utf-8"))
         self.assertTrue(body.startswith("<!DOCTYPE html>"))
 
+        # What goes on from here has the URL in it.
+        for command in ("nic53 setup fritzbox home.example.org --url {}", "nic53 check {} home.example.org"):
+            self.assertIn(f"\n  {command.format(url.removesuffix('/nic/update'))}    #", output)
+
         # A client that waits for it is challenged, and ./deploy has looked.
         self.assertIn("The challenge arrives as WWW-Authenticate", output)
         response, body = self.cloud.request(f"{url}?hostname=home.example.org&myip={OLD}")
@@ -489,6 +493,10 @@ class Words(unittest.TestCase):
             ([], {"Zones": "example.org=Z1"}, None),
             (["--drop", "home.example.org"], zone, "which names? Say --host"),
             (["--drop", "two.example.org"], zone, "neither a host nor a zone here"),
+            (["--drop", "example.org"], zone, "--drop example.org: home.example.org would be in no zone"),
+            (["--drop", "example.org", "--host", "a.example.org"], zone, "home.example.org and 1 more would be in no"),
+            (["--drop", "example.org", "--drop", "home.example.org", "--host", "a.dyn.example.org"], zone, None),
+            (["--drop", "dyn.example.org", "--host", "a.dyn.example.org"], zone, None),
             (["--host", "home.example.net"], zone, "home.example.net is in none of the zones example.org"),
             (["--host", "example.orgx"], zone, "is in none of the zones"),
             (["--revoke", "home.example.net"], zone, "is in none of the zones"),
