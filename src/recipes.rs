@@ -6,6 +6,8 @@
 //! optionally `also`, `warning`, `token-in` and `address`, then the limits that [`Limits`] lists. The body is Markdown
 //! with placeholders.
 
+use serde::Serialize;
+
 /// The name of each client, and the text of its recipe.
 pub const RECIPES: [(&str, &str); 34] = [
     ("asus", include_str!("recipes/asus.md")),
@@ -60,6 +62,7 @@ fn letters(name: &str) -> String {
 }
 
 /// A client: what it is, what it cannot do, and how to set it up.
+#[derive(Serialize)]
 pub struct Recipe {
     /// Its name as people know it.
     pub title: &'static str,
@@ -70,6 +73,7 @@ pub struct Recipe {
     /// How the template was verified, and what was not.
     pub checked: &'static str,
     /// When the token goes in the query and not in a header.
+    #[serde(skip)]
     pub token_in_query: InQuery,
     /// Whether the client publishes the address that the gateway sees.
     pub address_is_seen: bool,
@@ -105,7 +109,7 @@ impl InQuery {
 }
 
 /// What a client cannot do, as the head of its template says it; a key that is absent is no limit.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize)]
 pub struct Limits {
     /// `hosts`: how many hosts.
     pub hosts: Option<usize>,

@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-use nic53::settings::{FLEET_VARIABLES, VARIABLES};
+use nic53::settings::VARIABLES;
 
 #[test]
 fn the_tests_that_the_pages_name_exist() {
@@ -82,6 +82,37 @@ fn the_page_of_settings_lists_what_the_program_reads() {
     assert_eq!(listed, variables());
 }
 
+#[test]
+fn every_command_that_the_pages_show_has_the_flags_that_they_give_it() {
+    let mut helps: BTreeMap<String, String> = BTreeMap::new();
+    let mut help = |command: &str| helps.entry(command.to_owned()).or_insert_with(|| help_of(command)).clone();
+    let commands = help("");
+    let mut flags = 0;
+    for page in pages() {
+        let whole = fs::read_to_string(root(&page)).expect("a page");
+        for line in commands_of(&whole) {
+            let mut words = line.split_whitespace();
+            let command = words.next().expect("a command");
+            assert!(commands.contains(&format!("\n  {command} ")), "{page}: nic53 {line}: no such command");
+            for flag in words.filter_map(|word| word.strip_prefix("--")) {
+                let name = flag.split(|letter: char| !(letter.is_ascii_lowercase() || letter == '-')).next();
+                let name = name.expect("a first part");
+                let known = help(command).split_whitespace().any(|word| word.trim_matches(',') == format!("--{name}"));
+                assert!(known, "{page}: nic53 {line}: `nic53 {command}` has no --{name}");
+                flags += 1;
+            }
+        }
+    }
+    assert!(flags >= 12, "{flags} flags are shown: the pages are not read as they are written");
+}
+
+#[test]
+fn a_command_is_found_in_a_block_and_between_backticks() {
+    let page = "A `nic53 token NAME` and\n\n```\n$ nic53 check --myip 192.0.2.1 | head\nDATA=/var/nic53 nic53 update\n```\n\
+                and `nic53\nexport`, not `nic53-data` or `the nic53 is`.";
+    assert_eq!(commands_of(page), ["check --myip 192.0.2.1 ", "update", "token NAME", "export"]);
+}
+
 /// A file that no module names is not compiled, and its tests pass unseen.
 #[test]
 fn every_file_of_tests_is_a_module() {
@@ -131,14 +162,10 @@ fn variables() -> BTreeMap<String, String> {
         let value = text.split_once("[default: ").and_then(|(_, rest)| rest.split_once(']'));
         value.map_or("none", |(value, _)| value).to_owned()
     };
-    let mut variables: BTreeMap<String, String> = VARIABLES
-        .iter()
-        .chain(&FLEET_VARIABLES)
-        .map(|variable| (variable.name.to_owned(), default(variable.help)))
-        .collect();
+    let mut variables: BTreeMap<String, String> =
+        VARIABLES.iter().map(|variable| (variable.name.to_owned(), default(variable.help))).collect();
     for command in ["serve", "token", "setup", "check", "update", "export"] {
-        let help = Command::new(env!("CARGO_BIN_EXE_nic53")).args([command, "--help"]).env_clear().output();
-        let help = String::from_utf8(help.expect("nic53 runs").stdout).expect("text");
+        let help = help_of(command);
         let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
         for rest in help.split("NIC53_").skip(1) {
             let end = rest.find(|letter: char| !(letter.is_ascii_uppercase() || letter == '_')).unwrap_or(rest.len());
@@ -149,6 +176,43 @@ fn variables() -> BTreeMap<String, String> {
         }
     }
     variables
+}
+
+/// What `nic53` prints for `--help` of a command.
+fn help_of(command: &str) -> String {
+    let words = [command, "--help"].into_iter().filter(|word| !word.is_empty());
+    let help = Command::new(env!("CARGO_BIN_EXE_nic53")).args(words).env_clear().output();
+    String::from_utf8(help.expect("nic53 runs").stdout).expect("text")
+}
+
+/// The commands of `nic53` that a page shows, without the program: in its fenced blocks and between backticks,
+/// up to where the shell goes on with something else.
+fn commands_of(page: &str) -> Vec<String> {
+    let (mut blocks, mut prose) = (Vec::new(), String::new());
+    for (number, part) in page.split("```").enumerate() {
+        match number % 2 {
+            0 => prose.push_str(part),
+            _ => blocks.extend(part.replace("\\\n", " ").lines().skip(1).map(str::to_owned)),
+        }
+    }
+    let spans = prose.split('`').skip(1).step_by(2).map(|span| span.replace('\n', " "));
+    let lines = blocks.into_iter().chain(spans);
+    // Settings, a prompt, a time of cron or a path may stand before it.
+    let may_precede = |word: &str| word.contains(['=', '/']) || !word.contains(char::is_alphabetic);
+    let typed = |line: String| {
+        // A path may end like the program.
+        let mut ends = line.match_indices("nic53 ").map(|(at, word)| (at, at + word.len()));
+        let (at, end) = ends.find(|(_, end)| !line[*end..].starts_with("nic53 "))?;
+        let (before, command) = (&line[..at], &line[end..]);
+        let before = before.rsplit([';', '\'', '|', '&']).next().unwrap_or_default();
+        let is_typed = before.split_whitespace().all(may_precede) && !before.ends_with(char::is_alphanumeric);
+        // The first start says where it listens.
+        let is_command =
+            command.starts_with(|first: char| first.is_ascii_lowercase()) && !command.starts_with("listening");
+        let end = command.find(['|', ';', '>', '\'', '#', '`']).unwrap_or(command.len());
+        (is_typed && is_command).then(|| command[..end].to_owned())
+    };
+    lines.filter_map(typed).collect()
 }
 
 /// A page of the documentation, its fenced blocks left out.

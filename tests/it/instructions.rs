@@ -58,6 +58,22 @@ fn the_readme_shows_what_the_first_start_prints() {
 }
 
 #[test]
+fn the_readme_shows_steps_that_the_tests_have() {
+    let script = fs::read_to_string(root("test")).expect("the script");
+    let (_, packages) = script.split_once("packages=(\n").expect("the packages");
+    let script = script.replace("${packages[*]}", &packages.split_whitespace().collect::<Vec<_>>().join(" "));
+    let steps: Vec<&str> = script.lines().filter_map(|line| line.trim().strip_prefix("step ")).collect();
+    let shown = block("README.md", "== Debian packages");
+    let shown: Vec<&str> = shown.lines().filter_map(|line| line.strip_prefix("== ")).collect();
+    assert!(shown.len() >= 3, "{shown:?}");
+    for line in shown {
+        // What is left out, and the seconds.
+        let words = line.rsplit_once(" (").map_or(line, |(words, _)| words).trim_end_matches(" …");
+        assert!(steps.iter().any(|step| step[1..].starts_with(words)), "{words}: {steps:#?}");
+    }
+}
+
+#[test]
 fn nginx_with_the_block_of_the_page_passes_on_who_asked() {
     let answers = through_nginx(&site(), &settings());
     assert_eq!(answers, THROUGH_NGINX);
