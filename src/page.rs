@@ -4,6 +4,7 @@
 //! `page/page.html` has its text, `page/page.css` its style, `page/script/` what it does. The recipes and the meanings
 //! of the codes are those of the programs. `docs/page.md` says how it is kept careful.
 
+mod compact;
 mod family_names;
 mod pack;
 
@@ -11,26 +12,27 @@ use std::{fmt::Write as _, sync::LazyLock};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
-use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
+use self::compact::compacted;
 pub use self::family_names::FamilyNames;
 use crate::{
     protocol::{
         meaning::{CodeMeaning, EVERY_CODE, meaning},
         reply,
     },
-    recipes::{RECIPES, Recipe},
+    recipes::RECIPES,
 };
 
 /// The page with the places of its parts, as `%PART%`.
 const HTML: &str = include_str!("page/page.html");
 
 /// Its style.
-const STYLE: &str = include_str!("page/page.css");
+const STYLE: &str = compacted!(include_str!("page/page.css"));
 
-/// Its script, in ES5, in this order within one function.
-const SCRIPT: [&str; 8] = [
+/// Its script, in ES5.
+const SCRIPT: &str = compacted!(concat!(
+    "(function () {\n'use strict';\n",
     include_str!("page/script/ui.js"),
     include_str!("page/script/gateway.js"),
     include_str!("page/script/recipes.js"),
@@ -39,7 +41,8 @@ const SCRIPT: [&str; 8] = [
     include_str!("page/script/host.js"),
     include_str!("page/script/router.js"),
     include_str!("page/script/start.js"),
-];
+    "})();"
+));
 
 /// Where the page reads [`FamilyNames`].
 const NO_FAMILY_NAMES: &str = "<meta name=\"family-names\" content=\"\">";
@@ -55,16 +58,6 @@ struct Page {
     style: String,
     /// The hash of its script.
     script: String,
-}
-
-/// A recipe with its name, as the page's script reads it.
-#[derive(Serialize)]
-struct NamedRecipe {
-    /// Its name in [`RECIPES`].
-    name: &'static str,
-    /// The recipe.
-    #[serde(flatten)]
-    recipe: Recipe,
 }
 
 /// The reply with the page.
@@ -93,15 +86,13 @@ fn protect(headers: &mut HeaderMap, policy: &str) {
 impl Page {
     /// Joins the parts.
     fn join() -> Self {
-        let style = without_comments(STYLE);
-        let script = format!("(function () {{\n'use strict';\n{}\n}})();", without_comments(&SCRIPT.concat()));
         let html = HTML
             .trim_end()
-            .replacen("%STYLE%", &style, 1)
+            .replacen("%STYLE%", STYLE, 1)
             .replacen("%CODES%", &codes(), 1)
-            .replacen("%SCRIPT%", &script, 1)
-            .replacen("%RECIPES%", &pack::pack(&ascii(&recipes())), 1);
-        Self { html, style: source(&style), script: source(&script) }
+            .replacen("%SCRIPT%", SCRIPT, 1)
+            .replacen("%RECIPES%", &pack::pack(&recipes()), 1);
+        Self { html, style: source(STYLE), script: source(SCRIPT) }
     }
 
     /// What the browser may do for the page, and nothing else (CSP Level 3, W3C).
@@ -118,13 +109,6 @@ impl Page {
 /// The hash of an inline element, as a source of a content security policy.
 fn source(text: &str) -> String {
     format!("'sha256-{}'", BASE64_STANDARD.encode(Sha256::digest(text)))
-}
-
-/// A style or script without indentation, empty lines, and lines that are a comment.
-fn without_comments(text: &str) -> String {
-    let is_comment = |line: &str| line.starts_with("//") || (line.starts_with("/*") && line.ends_with("*/"));
-    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty() && !is_comment(line)).collect();
-    lines.join("\n")
 }
 
 /// The meanings of the codes, as a list that the script reads too.
@@ -149,28 +133,13 @@ fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;")
 }
 
-/// The recipes as JSON. A test parses them all.
+/// The recipes as they are, each behind a line with its name.
 fn recipes() -> String {
-    let named = |(name, text): &(&'static str, &'static str)| {
-        Recipe::parse(name, text).ok().map(|recipe| NamedRecipe { name, recipe })
-    };
-    let recipes: Vec<NamedRecipe> = RECIPES.iter().filter_map(named).collect();
-    serde_json::to_string(&recipes).unwrap_or_default()
-}
-
-/// JSON with everything but ASCII escaped (RFC 8259 §7).
-fn ascii(json: &str) -> String {
-    let mut ascii = String::with_capacity(json.len());
-    for letter in json.chars() {
-        if letter.is_ascii() {
-            ascii.push(letter);
-        } else {
-            for unit in letter.encode_utf16(&mut [0; 2]) {
-                let _ = write!(ascii, "\\u{unit:04x}");
-            }
-        }
+    let mut recipes = String::new();
+    for (name, text) in RECIPES {
+        let _ = write!(recipes, "=== {name}\n{text}");
     }
-    ascii
+    recipes
 }
 
 #[cfg(test)]
@@ -187,7 +156,7 @@ mod tests {
         let page = response(None);
         assert!(page.body().len() <= 64 * 1024, "{} octets", page.body().len());
         assert!(!page.body().contains('%') || !page.body().contains("%S"), "a part is missing");
-        assert_eq!(recipes().matches("\"body\":").count(), RECIPES.len());
+        assert_eq!(format!("\n{}", recipes()).matches("\n=== ").count(), RECIPES.len());
         assert_eq!(page.body().matches("data-code=").count(), EVERY_CODE.len());
         assert_eq!(page.body().matches(NO_FAMILY_NAMES).count(), 1);
     }
@@ -229,10 +198,5 @@ mod tests {
         assert!(policy.contains(expected), "{policy}");
         assert!(page.body().contains("<meta name=\"family-names\" content=\"ddns.example.org\">"));
         assert_eq!(page.headers()[header::CONTENT_LENGTH], page.body().len().to_string());
-    }
-
-    #[test]
-    fn everything_but_ascii_is_escaped() {
-        assert_eq!(ascii("\"a…\u{1f600}\""), "\"a\\u2026\\ud83d\\ude00\"");
     }
 }

@@ -6,8 +6,6 @@
 //! optionally `also`, `warning`, `token-in` and `address`, then the limits that [`Limits`] lists. The body is Markdown
 //! with placeholders.
 
-use serde::Serialize;
-
 /// The name of each client, and the text of its recipe.
 pub const RECIPES: [(&str, &str); 34] = [
     ("asus", include_str!("recipes/asus.md")),
@@ -62,7 +60,6 @@ fn letters(name: &str) -> String {
 }
 
 /// A client: what it is, what it cannot do, and how to set it up.
-#[derive(Serialize)]
 pub struct Recipe {
     /// Its name as people know it.
     pub title: &'static str,
@@ -73,7 +70,6 @@ pub struct Recipe {
     /// How the template was verified, and what was not.
     pub checked: &'static str,
     /// When the token goes in the query and not in a header.
-    #[serde(skip)]
     pub token_in_query: InQuery,
     /// Whether the client publishes the address that the gateway sees.
     pub address_is_seen: bool,
@@ -109,7 +105,7 @@ impl InQuery {
 }
 
 /// What a client cannot do, as the head of its template says it; a key that is absent is no limit.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default)]
 pub struct Limits {
     /// `hosts`: how many hosts.
     pub hosts: Option<usize>,

@@ -1,7 +1,7 @@
 //! Packs a text so that a few lines of script can unpack it.
 //!
 //! The recipes repeat themselves, and a page that no front door compresses should still be small. What was
-//! there before is referred to, as by LZ77 (Ziv and Lempel, 1977). A reference is a character from U+0100 on,
+//! there before is referred to, as by LZ77 (Ziv and Lempel, 1977). A reference is a character from U+0100 to U+02FF,
 //! which has the length and the upper part of the distance, and two digits of base 66, which have the lower
 //! part. `«` stands for `<`, so that nothing in the text can end the element that it stands in.
 //! `src/page/script/recipes.js` unpacks it.
@@ -11,7 +11,7 @@ use std::collections::HashMap;
 /// The first character of a reference with the shortest length and the smallest distance.
 const FIRST: u32 = 0x100;
 
-/// The octets of a reference in UTF-8. What is shorter than one more is not referred to.
+/// The octets of a reference in UTF-8. What has as many characters is not referred to.
 const REFERENCE: usize = 4;
 
 /// How many lengths there are, from `REFERENCE + 1` on.
@@ -29,23 +29,23 @@ const WINDOW: usize = 8 * BASE * BASE;
 /// How many earlier places are looked at for each place.
 const CANDIDATES: usize = 64;
 
-/// Packs a text of ASCII.
+/// Packs a text that has no `«`, and no character of a reference.
 pub(super) fn pack(text: &str) -> String {
-    let octets = text.as_bytes();
-    let mut places: HashMap<&[u8], Vec<usize>> = HashMap::new();
+    let text: Vec<char> = text.chars().collect();
+    let mut places: HashMap<&[char], Vec<usize>> = HashMap::new();
     let mut packed = String::new();
     let mut at = 0;
-    while at < octets.len() {
-        let (length, distance) = longest_before(octets, at, &places);
+    while at < text.len() {
+        let (length, distance) = longest_before(&text, at, &places);
         let step = if length > REFERENCE {
             push_reference(&mut packed, length, distance);
             length
         } else {
-            packed.push(if octets[at] == b'<' { '«' } else { char::from(octets[at]) });
+            packed.push(if text[at] == '<' { '«' } else { text[at] });
             1
         };
         for place in at..at + step {
-            if let Some(start) = octets.get(place..=place + REFERENCE) {
+            if let Some(start) = text.get(place..=place + REFERENCE) {
                 places.entry(start).or_default().push(place);
             }
         }
@@ -55,16 +55,13 @@ pub(super) fn pack(text: &str) -> String {
 }
 
 /// The length and the distance of the longest text before this place that stands here again; 0 if there is none.
-fn longest_before(octets: &[u8], at: usize, places: &HashMap<&[u8], Vec<usize>>) -> (usize, usize) {
-    let start = octets.get(at..=at + REFERENCE);
+fn longest_before(text: &[char], at: usize, places: &HashMap<&[char], Vec<usize>>) -> (usize, usize) {
+    let start = text.get(at..=at + REFERENCE);
     let candidates = start.and_then(|start| places.get(start)).map_or(&[][..], Vec::as_slice);
     let near = candidates.iter().rev().take(CANDIDATES).filter(|place| at - **place < WINDOW);
     let matches = near.map(|place| {
-        let same = octets[*place..at]
-            .iter()
-            .zip(&octets[at..])
-            .take(LENGTHS + REFERENCE)
-            .take_while(|(one, other)| one == other);
+        let same =
+            text[*place..at].iter().zip(&text[at..]).take(LENGTHS + REFERENCE).take_while(|(one, other)| one == other);
         (same.count(), at - place)
     });
     matches.max_by_key(|(length, distance)| (*length, usize::MAX - distance)).unwrap_or_default()
@@ -86,29 +83,29 @@ mod tests {
 
     /// What the script does.
     fn unpack(packed: &str) -> String {
-        let mut text = String::new();
+        let mut text: Vec<char> = Vec::new();
         let mut rest = packed.chars();
         while let Some(letter) = rest.next() {
-            let Some(first) = u32::from(letter).checked_sub(FIRST) else {
+            let first = u32::from(letter).checked_sub(FIRST).and_then(|first| usize::try_from(first).ok());
+            let Some(first) = first.filter(|first| *first < 8 * LENGTHS) else {
                 text.push(if letter == '«' { '<' } else { letter });
                 continue;
             };
-            let first = usize::try_from(first).unwrap();
             let mut digit = || usize::try_from(u32::from(rest.next().unwrap()) - u32::from(ZERO)).unwrap();
             let distance = first / LENGTHS * BASE * BASE + digit() * BASE + digit();
             let start = text.len() - distance;
-            let length = first % LENGTHS + REFERENCE + 1;
-            let again = text[start..][..length].to_owned();
-            text += &again;
+            text.extend_from_within(start..=(start + first % LENGTHS + REFERENCE));
         }
-        text
+        text.into_iter().collect()
     }
 
     #[test]
     fn what_is_packed_is_the_same_unpacked() {
         let digits: String = (0..9_000).flat_map(|number| [number.to_string(), ";".to_owned()]).collect();
         let long = format!("{}{digits}{}", "x".repeat(300), "x".repeat(300));
-        for text in ["", "a", "no repeat", "</script><!--", "abcabcabcabcabcabc", "aaaaaaaaaaaa", &long] {
+        for text in
+            ["", "a", "no repeat", "</script><!--", "abcabcabcabcabcabc", "aaaaaaaaaaaa", "Type `<…>` – `<…>`", &long]
+        {
             assert_eq!(unpack(&pack(text)), text);
             assert!(!pack(text).contains('<'));
         }

@@ -109,6 +109,11 @@ impl Course {
         self.lookups.insert(host);
     }
 
+    /// The same at the end of a run: by the next one the role may be another.
+    pub(crate) fn without_denial(self) -> Self {
+        Self { denied: None, ..self }
+    }
+
     /// Route 53 took a batch.
     pub(crate) fn taken(&mut self) -> Step {
         self.length = (self.length * 2).min(LONGEST);
@@ -303,6 +308,18 @@ mod tests {
             assert_eq!(ends, [("zone".to_owned(), "rests".to_owned())], "{count}");
             assert!(calls <= 4, "{count}: {calls}");
         }
+    }
+
+    #[test]
+    fn a_zone_that_rested_because_of_its_only_host_tries_that_again() {
+        let (mut course, one) = (Course::new(), hosts(1));
+        assert_eq!(course.failed(&one, &failure(Kind::Denied, "AccessDenied")), Step::GoOn);
+        let build = course.build(one.clone());
+        assert!(course.is_denied_all(&build));
+        let mut course = course.without_denial();
+        assert_eq!(course.build(one.clone()).batch, one);
+        // Nor is it blamed for another one that is allowed by then.
+        assert_eq!((course.taken(), course.refusal(&one[0].name)), (Step::Mark, None));
     }
 
     #[test]

@@ -187,7 +187,7 @@ impl Memory {
 
     /// Keeps that for the next run.
     fn keep(&self, zone: ZoneId, course: Course) {
-        self.with(|remembered| remembered.courses.insert(zone, course));
+        self.with(|remembered| remembered.courses.insert(zone, course.without_denial()));
     }
 
     /// A zone rests until the next tick.

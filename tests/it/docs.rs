@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-use nic53::settings::VARIABLES;
+use nic53::settings::{FLEET_VARIABLES, VARIABLES};
 
 #[test]
 fn the_tests_that_the_pages_name_exist() {
@@ -162,8 +162,11 @@ fn variables() -> BTreeMap<String, String> {
         let value = text.split_once("[default: ").and_then(|(_, rest)| rest.split_once(']'));
         value.map_or("none", |(value, _)| value).to_owned()
     };
-    let mut variables: BTreeMap<String, String> =
-        VARIABLES.iter().map(|variable| (variable.name.to_owned(), default(variable.help))).collect();
+    let mut variables: BTreeMap<String, String> = VARIABLES
+        .iter()
+        .chain(&FLEET_VARIABLES)
+        .map(|variable| (variable.name.to_owned(), default(variable.help)))
+        .collect();
     for command in ["serve", "token", "setup", "check", "update", "export"] {
         let help = help_of(command);
         let help = help.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -1,5 +1,6 @@
-//! Every transcript of `protocol-tests/`, through every front end. `REWRITE=1` writes down what the
-//! socket answers instead of comparing.
+//! Every transcript of `protocol-tests/`, through every front end, and in fleet mode. `REWRITE=1` writes
+//! down what the socket answers instead of comparing, and of transcripts about fleet mode alone what that
+//! answers.
 
 use std::{
     env, fs,
@@ -8,6 +9,7 @@ use std::{
 
 use crate::support::{
     front_end::FrontEnd,
+    stage::{InFleet, Size, Stateless},
     transcript::{Transcript, difference},
 };
 use aws_config::SdkConfig;
@@ -49,6 +51,33 @@ async fn a_load_balancer_answers_as_written() {
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_of_one_record_set_change_no_answer() {
     play_all(FrontEnd::HttpApi, 1).await;
+}
+
+/// How many transcripts are not true of fleet mode, and say why.
+const STATELESS_ONLY: usize = 13;
+
+#[tokio::test(start_paused = true)]
+async fn fleet_mode_answers_as_written() {
+    let aws = nic53::aws::config().await.expect("an SDK configuration");
+    let (mut stateless, mut problems) = (0, Vec::new());
+    for (path, text) in files() {
+        let written: Transcript = text.parse().expect("a transcript");
+        if is_rewriting() && written.size() != Some(Size::Fleet) {
+            continue;
+        }
+        // An event has no bytes that are not UTF-8.
+        let front_end = if written.fits(FrontEnd::HttpApi) == Ok(true) { FrontEnd::HttpApi } else { FrontEnd::Socket };
+        let stage = InFleet::open(front_end, &aws, |name| written.setting(name)).await.expect("settings");
+        let played = written.play(&stage).await.unwrap_or_else(|problem| panic!("{}: {problem}", path.display()));
+        match (written.size(), compare(&path, &written, &played)) {
+            (Some(Size::Stateless), Outcome::Problem(_)) => stateless += 1,
+            (Some(Size::Stateless), _) => problems.push(format!("{}: it is true of fleet mode too", path.display())),
+            (_, Outcome::Problem(problem)) => problems.push(format!("{front_end:?}: {problem}")),
+            (_, Outcome::AsWritten | Outcome::LeftOut) => {}
+        }
+    }
+    assert!(problems.is_empty(), "{} differ:\n{}", problems.len(), problems.join("\n"));
+    assert!(is_rewriting() || stateless == STATELESS_ONLY, "{stateless} transcripts are not true of fleet mode");
 }
 
 #[test]
@@ -106,6 +135,9 @@ async fn play_all(front_end: FrontEnd, page: usize) {
     let aws = nic53::aws::config().await.expect("an SDK configuration");
     let mut plays = JoinSet::new();
     for (path, text) in files() {
+        if text.contains("\nsize fleet\n") {
+            continue;
+        }
         let aws = aws.clone();
         plays.spawn(async move {
             // Who only waits needs no seat.
@@ -133,19 +165,28 @@ async fn play_all(front_end: FrontEnd, page: usize) {
 /// Plays a transcript and compares it with what is written, or rewrites it.
 async fn play(path: &Path, text: &str, front_end: FrontEnd, page: usize, aws: &SdkConfig) -> Result<Outcome, String> {
     let mut written: Transcript = text.parse()?;
-    let Some(mut played) = written.play(front_end, page, aws).await? else { return Ok(Outcome::LeftOut) };
+    if !written.fits(front_end)? {
+        return Ok(Outcome::LeftOut);
+    }
+    let stage = Stateless::open((front_end, page), aws, |name| written.setting(name)).await?;
+    let mut played = written.play(&stage).await?;
     if page < WHOLE_PAGES {
         written.fold_lists();
         played.fold_lists();
     }
+    Ok(compare(path, &written, &played))
+}
+
+/// Compares how a transcript went with what is written, or rewrites it.
+fn compare(path: &Path, written: &Transcript, played: &Transcript) -> Outcome {
     let difference = difference(&written.to_string(), &played.to_string());
     if difference.is_empty() {
-        Ok(Outcome::AsWritten)
+        Outcome::AsWritten
     } else if is_rewriting() && !played.is_broken() {
-        fs::write(path, played.to_string()).map_err(|error| error.to_string())?;
-        Ok(Outcome::AsWritten)
+        fs::write(path, played.to_string()).expect("a file that can be written");
+        Outcome::AsWritten
     } else {
-        Ok(Outcome::Problem(format!("{}, {front_end:?}:\n{difference}", path.display())))
+        Outcome::Problem(format!("{}:\n{difference}", path.display()))
     }
 }
 

@@ -7,7 +7,7 @@ function unpack(packed) {
   function digit(index) { return packed.charCodeAt(index) - 61; }
   while (at < packed.length) {
     first = packed.charCodeAt(at) - 256;
-    if (first < 0) {
+    if (first < 0 || first > 511) {
       text += packed.charAt(at) === '«' ? '<' : packed.charAt(at);
       at += 1;
     } else {
@@ -19,13 +19,24 @@ function unpack(packed) {
   return text;
 }
 
-var recipes = JSON.parse(unpack($('recipes').textContent));
+// A recipe as an object: what is in its head by key, its name, and its body. src/recipes/README.md has the keys.
+var recipes = unpack($('recipes').textContent).split(/^=== /m).slice(1).map(function (text) {
+  var found = /^(.+)\n---\n([^]+?)\n---\n([^]*)$/.exec(text);
+  var recipe = { name: found[1], body: found[3], also: '', refuses: '' };
+  found[2].split('\n').forEach(function (line) {
+    var entry = /^(.+?): (.*\S)/.exec(line);
+    recipe[entry[1]] = entry[2];
+  });
+  // As the command has it: a certificate for a name is one for its wildcard too.
+  if (recipe.certificate) { recipe.refuses = '*'; }
+  return recipe;
+});
 
 // A host with its user name and token. A user name without a dot claims nothing, for clients that cannot take the
 // host's.
-function account(host, token, limits) {
-  var refused = (limits.user_refuses || '') + (limits.refuses || '');
-  var fits = !(limits.user && host.length > limits.user) && !firstOf(refused, host);
+function account(host, token, recipe) {
+  var refused = (recipe['user-refuses'] || '') + recipe.refuses;
+  var fits = !(host.length > recipe.user) && !firstOf(refused, host);
   return { host: host, user: fits ? host : 'nic53', token: token };
 }
 

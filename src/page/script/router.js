@@ -40,7 +40,7 @@ function showRecipe() {
   if (!chosen) { show($('recipe'), []); return; }
   var names = hosts(), secret = token();
   var accounts = (names.length ? names : ['home.example.org']).map(function (host) {
-    return account(host, secret || 'YOUR-TOKEN', chosen.limits);
+    return account(host, secret || 'YOUR-TOKEN', chosen);
   });
   var found = parts(fill(chosen.body, accounts));
   var elements = [make('div', 'title', [make('h3', '', [chosen.title]), button('Choose another', '', function () { choose(null, true); })])];

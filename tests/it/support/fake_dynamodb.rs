@@ -526,6 +526,18 @@ impl FromStr for Fault {
     }
 }
 
+impl Operation {
+    /// All of them.
+    const ALL: [Self; 4] = [Self::Get, Self::Update, Self::Transact, Self::Query];
+
+    /// Those that a word stands for: one, or all as `table`.
+    pub(crate) fn of(word: &str) -> Option<Vec<Self>> {
+        let operations: Vec<_> =
+            Self::ALL.into_iter().filter(|operation| word == "table" || operation.to_string() == word).collect();
+        (!operations.is_empty()).then_some(operations)
+    }
+}
+
 impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

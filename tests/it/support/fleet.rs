@@ -47,13 +47,14 @@ pub(crate) const START: Duration = Duration::from_hours(20_000 * 24);
 impl Fleet {
     /// One with these zones and nothing in them: `example.org=Z1,example.net=Z2`.
     pub(crate) async fn new(zones: &str) -> Self {
-        let fleet = Self {
-            route53: FakeRoute53::new(),
-            dynamodb: FakeDynamoDb::new(),
-            aws: nic53::aws::config().await.expect("an SDK configuration"),
-            zones: Zones::parse(zones).expect("zones"),
-            began: Instant::now(),
-        };
+        let aws = nic53::aws::config().await.expect("an SDK configuration");
+        Self::with_aws(Zones::parse(zones).expect("zones"), aws)
+    }
+
+    /// The same, with the SDK's configuration, which takes longer to make than most tests do.
+    pub(crate) fn with_aws(zones: Zones, aws: SdkConfig) -> Self {
+        let fleet =
+            Self { route53: FakeRoute53::new(), dynamodb: FakeDynamoDb::new(), aws, zones, began: Instant::now() };
         for zone in fleet.zones.iter() {
             fleet.route53.zone(zone.id.as_str(), zone.name.as_str());
         }
@@ -76,8 +77,13 @@ impl Fleet {
         Publisher::new(&aws, self.table(), self.zones.clone(), rules, captured::log())
     }
 
-    /// A gateway in front of the table, with the settings of that state.
-    pub(crate) async fn gateway(&self, state: FleetState, narrow: bool) -> FleetGateway {
+    /// The zones.
+    pub(crate) fn zones(&self) -> &Zones {
+        &self.zones
+    }
+
+    /// The table as a gateway uses it, with the settings of that state.
+    pub(crate) fn store(&self, state: FleetState, narrow: bool) -> TableStore {
         let word = match state {
             FleetState::Prepare => "prepare",
             FleetState::On => "on",
@@ -90,7 +96,12 @@ impl Fleet {
             _ => None,
         });
         let settings = settings.expect("settings").expect("fleet mode");
-        let store = TableStore::new(self.table(), Route53::new(&self.route53.configure(&self.aws)), &settings);
+        TableStore::new(self.table(), Route53::new(&self.route53.configure(&self.aws)), &settings)
+    }
+
+    /// A gateway in front of the table, with the settings of that state.
+    pub(crate) async fn gateway(&self, state: FleetState, narrow: bool) -> FleetGateway {
+        let store = self.store(state, narrow);
         let setting = |name: &str| match name {
             "NIC53_ZONES" => Some(self.zones.to_string()),
             "NIC53_ALLOW_OFFLINE" => Some("true".to_owned()),

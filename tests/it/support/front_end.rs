@@ -250,7 +250,7 @@ impl Request {
     }
 
     /// Everything before the query.
-    fn path(&self) -> String {
+    pub(crate) fn path(&self) -> String {
         text(self.target.split(|byte| *byte == b'?').next().unwrap_or_default())
     }
 

@@ -21,5 +21,6 @@ pub(crate) mod results;
 pub(crate) mod reverse_proxy;
 pub(crate) mod rows;
 pub(crate) mod runtime_api;
+pub(crate) mod stage;
 pub(crate) mod transcript;
 pub(crate) mod xml;

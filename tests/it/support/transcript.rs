@@ -3,15 +3,16 @@
 
 use std::{fmt, net::IpAddr, str::FromStr};
 
-use aws_config::SdkConfig;
 use base64::prelude::{BASE64_STANDARD, Engine};
-use nic53::{page, protocol::zone::Zones, store::route53::Route53};
+use nic53::{page, protocol::zone::Zones};
 use similar::TextDiff;
 
 use super::{
-    fake_route53::{FakeRoute53, Fault, Operation},
+    fake_dynamodb,
+    fake_route53::FakeRoute53,
     front_end::{FrontEnd, Request},
-    gateway::{gateway, token},
+    gateway::token,
+    stage::{BROKEN, Ordered, Size, Stage},
 };
 
 /// Who asks, unless the transcript says otherwise.
@@ -29,6 +30,8 @@ pub(crate) struct Transcript(Vec<Item>);
 enum Item {
     /// A comment or an empty line.
     Remark(String),
+    /// `size stateless REASON`, or `size fleet`: a transcript that is about one of them alone.
+    Size(Size, String),
     /// `set NAME VALUE`.
     Set { name: String, value: String },
     /// `zone ID NAME` and its record sets: what is there before the first exchange, or what is
@@ -37,45 +40,50 @@ enum Item {
     /// `peer ADDRESS`, or `peer unknown`.
     Peer(Option<IpAddr>),
     /// `fault OPERATION KIND [TIMES]`, with its text.
-    Fault { operation: Operation, fault: Fault, times: Option<u32>, text: String },
+    Fault { ordered: Ordered, times: Option<u32>, text: String },
     /// A request, its reply and the calls it made.
     Exchange { request: Vec<String>, reply: Vec<String>, calls: Option<String> },
 }
 
 impl Transcript {
-    /// Plays it through a front end, with a Route 53 whose pages have so many record sets. `None` where
-    /// the front end cannot carry one of the requests.
+    /// Whether a front end can carry all of the requests.
     ///
     /// # Errors
     ///
     /// What makes no sense in the transcript.
-    pub(crate) async fn play(&self, front_end: FrontEnd, page: usize, aws: &SdkConfig) -> Result<Option<Self>, String> {
+    pub(crate) fn fits(&self, front_end: FrontEnd) -> Result<bool, String> {
         let zones = Zones::parse(&self.zones())?;
         for request in self.requests() {
             if front_end.cannot_carry(&read_request(request, &zones)?).is_some() {
-                return Ok(None);
+                return Ok(false);
             }
         }
-        let route53 = FakeRoute53::start().await;
-        route53.limit_pages(page);
-        let store = Route53::new(&route53.configure(aws));
-        let gateway = gateway(front_end, store, |name| self.setting(name)).await?;
-        let open = front_end.open(gateway).await;
+        Ok(true)
+    }
+
+    /// Plays it, and gives how it went.
+    ///
+    /// # Errors
+    ///
+    /// What makes no sense in the transcript.
+    pub(crate) async fn play(&self, stage: &impl Stage) -> Result<Self, String> {
+        let zones = Zones::parse(&self.zones())?;
+        let route53 = stage.route53();
         let mut played = Vec::new();
         let (mut peer, mut begun) = (PEER.parse().ok(), false);
         for item in &self.0 {
             let went = match item {
-                Item::Remark(_) | Item::Set { .. } => item.clone(),
+                Item::Remark(_) | Item::Size(..) | Item::Set { .. } => item.clone(),
                 Item::Peer(address) => {
                     peer = *address;
                     item.clone()
                 }
-                Item::Fault { operation, fault, times, .. } => {
-                    route53.fault(*operation, *fault, *times);
+                Item::Fault { ordered, times, .. } => {
+                    stage.fault(ordered, *times)?;
                     item.clone()
                 }
                 Item::Zone { id, name, records } if !begun => {
-                    route53.zone(id, name);
+                    stage.zone(id, name);
                     records.iter().try_for_each(|record| route53.put(id, record))?;
                     item.clone()
                 }
@@ -85,8 +93,8 @@ impl Transcript {
                 Item::Exchange { request, reply: expected, calls: expected_calls } => {
                     begun = true;
                     let sent = read_request(request, &zones)?;
-                    let reply = open.send(&sent, peer).await;
-                    route53.clear_faults();
+                    let stateless = expected_calls.as_deref().filter(|_| self.size() != Some(Size::Fleet));
+                    let (reply, calls) = stage.exchange(&sent, peer, stateless).await;
                     let mut lines = vec![reply.status.to_string()];
                     for name in expected.iter().skip(1).map_while(|line| header_name(line)) {
                         lines.push(format!("{name}: {}", reply.header(name).unwrap_or_else(|| "(none)".to_owned())));
@@ -98,35 +106,30 @@ impl Transcript {
                         lines.extend(body.split('\n').filter(|_| !body.is_empty()).map(str::to_owned));
                     }
                     lines.extend(reply.broken_rules(&sent).into_iter().map(|broken| format!("{BROKEN}{broken}")));
-                    let calls: Vec<_> = route53.take_calls().iter().map(|call| call.operation.to_string()).collect();
-                    let calls = match expected_calls {
-                        Some(expected) if fits(expected, &calls) => expected.clone(),
-                        _ if calls.is_empty() => "none".to_owned(),
-                        _ => calls.join(" "),
-                    };
+                    let calls = expected_calls.clone().filter(|expected| fits(expected, &calls)).unwrap_or(calls);
                     Item::Exchange { request: request.clone(), reply: lines, calls: Some(calls) }
                 }
             };
             played.push(went);
         }
-        played.extend(self.unsaid(&route53));
-        Ok(Some(Self(played)))
+        played.extend(self.unsaid(route53));
+        Ok(Self(played))
+    }
+
+    /// The one size of deployment that it is about, if it is not about both.
+    pub(crate) fn size(&self) -> Option<Size> {
+        self.0.iter().find_map(|item| if let Item::Size(size, _) = item { Some(*size) } else { None })
     }
 
     /// The requests' lines.
     fn requests(&self) -> impl Iterator<Item = &[String]> {
-        self.0.iter().filter_map(|item| match item {
-            Item::Exchange { request, .. } => Some(request.as_slice()),
-            Item::Remark(_) | Item::Set { .. } | Item::Zone { .. } | Item::Peer(_) | Item::Fault { .. } => None,
-        })
+        self.0.iter().filter_map(|item| if let Item::Exchange { request, .. } = item { Some(&**request) } else { None })
     }
 
     /// The bodies' lines.
     pub(crate) fn answers(&self) -> impl Iterator<Item = &str> {
-        let replies = self.0.iter().filter_map(|item| match item {
-            Item::Exchange { reply, .. } => Some(reply),
-            Item::Remark(_) | Item::Set { .. } | Item::Zone { .. } | Item::Peer(_) | Item::Fault { .. } => None,
-        });
+        let replies =
+            self.0.iter().filter_map(|item| if let Item::Exchange { reply, .. } = item { Some(reply) } else { None });
         replies
             .flat_map(|reply| reply.iter().skip(1).skip_while(|line| header_name(line).is_some()))
             .map(String::as_str)
@@ -143,10 +146,12 @@ impl Transcript {
         }
     }
 
-    /// Whether a reply broke a rule that all must keep, so that it must never be written down as
-    /// expected.
+    /// Whether a reply or the calls for it broke a rule that all must keep, so that it must never be
+    /// written down as expected.
     pub(crate) fn is_broken(&self) -> bool {
-        self.answers().any(|line| line.starts_with(BROKEN))
+        let calls =
+            |item: &Item| matches!(item, Item::Exchange { calls: Some(calls), .. } if calls.starts_with(BROKEN));
+        self.answers().any(|line| line.starts_with(BROKEN)) || self.0.iter().any(calls)
     }
 
     /// The zones, as `NIC53_ZONES` has them.
@@ -164,7 +169,7 @@ impl Transcript {
     }
 
     /// A setting that the transcript makes.
-    fn setting(&self, wanted: &str) -> Option<String> {
+    pub(crate) fn setting(&self, wanted: &str) -> Option<String> {
         if wanted == "NIC53_ZONES" {
             return Some(self.zones());
         }
@@ -203,17 +208,14 @@ impl Transcript {
 }
 
 /// Whether the calls are those of a transcript, where `change…` is one or more.
-fn fits(expected: &str, calls: &[String]) -> bool {
-    let mut calls = calls.iter().peekable();
+fn fits(expected: &str, calls: &str) -> bool {
+    let mut calls = calls.split(' ').peekable();
     let each = |word: &str| match word.strip_suffix('…') {
         Some(word) => std::iter::from_fn(|| calls.next_if(|call| *call == word)).count() > 0,
         None => calls.next().is_some_and(|call| call == word),
     };
     expected.split(' ').all(each) && calls.next().is_none()
 }
-
-/// How a line begins that says which rule a reply broke.
-const BROKEN: &str = "(broken) ";
 
 impl FromStr for Transcript {
     type Err = String;
@@ -233,6 +235,15 @@ impl FromStr for Transcript {
                     let (id, name) = rest.split_once(' ').ok_or_else(|| problem("`zone ID NAME`"))?;
                     items.push(Item::Zone { id: id.to_owned(), name: name.to_owned(), records: vec![] });
                 }
+                ("size", _) => {
+                    let (size, reason) = rest.split_once(' ').unwrap_or((rest, ""));
+                    let size = match (size, reason) {
+                        ("stateless", reason) if !reason.is_empty() => Size::Stateless,
+                        ("fleet", "") => Size::Fleet,
+                        _ => return Err(problem("`size stateless REASON` or `size fleet`")),
+                    };
+                    items.push(Item::Size(size, reason.to_owned()));
+                }
                 ("set", _) => {
                     let (name, value) = rest.split_once(' ').ok_or_else(|| problem("`set NAME VALUE`"))?;
                     items.push(Item::Set { name: name.to_owned(), value: value.to_owned() });
@@ -242,7 +253,7 @@ impl FromStr for Transcript {
                 ("fault", _) => items.push(read_fault(rest).map_err(|expected| problem(&expected))?),
                 (_, _) if line.is_empty() || line.starts_with('#') => items.push(Item::Remark(line.to_owned())),
                 (_, Some(Item::Zone { records, .. })) => records.push(line.to_owned()),
-                (_, _) => return Err(problem("set, zone, peer, fault, calls, `>`, `<` or `#`")),
+                (_, _) => return Err(problem("size, set, zone, peer, fault, calls, `>`, `<` or `#`")),
             }
         }
         Ok(Self(items))
@@ -259,6 +270,8 @@ impl fmt::Display for Item {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Remark(text) => writeln!(f, "{text}"),
+            Self::Size(Size::Stateless, reason) => writeln!(f, "size stateless {reason}"),
+            Self::Size(Size::Fleet, _) => writeln!(f, "size fleet"),
             Self::Set { name, value } => writeln!(f, "set {name} {value}"),
             Self::Zone { id, name, records } => {
                 writeln!(f, "zone {id} {name}")?;
@@ -284,7 +297,11 @@ fn read_fault(text: &str) -> Result<Item, String> {
         [operation, kind, times] => (operation, kind, Some(times.parse().map_err(|_| "a number of times".to_owned())?)),
         _ => return Err("`fault OPERATION KIND [TIMES]`".to_owned()),
     };
-    Ok(Item::Fault { operation: operation.parse()?, fault: kind.parse()?, times, text: text.to_owned() })
+    let ordered = match fake_dynamodb::Operation::of(operation) {
+        Some(operations) => Ordered::Table(operations, kind.parse()?),
+        None => Ordered::Route53(operation.parse()?, kind.parse()?),
+    };
+    Ok(Item::Fault { ordered, times, text: text.to_owned() })
 }
 
 /// The name in `Name: value`.
