@@ -1,13 +1,14 @@
 //! What to type or paste into a client: a text file in `recipes/` each, described in its README.
 //!
-//! [`RECIPES`] lists them. A new one needs its file, its line there, and its section in `docs/devices.md`.
+//! [`RECIPES`] lists them. A new one needs its file, its line there, and its section in `docs/devices.md`, or, if it is
+//! for certificates, in `docs/certificates.md`.
 //!
 //! The head of a recipe, between two lines of `---`, has one `key: value` a line: `title`, `about`, `checked`,
-//! optionally `also`, `warning`, `token-in` and `address`, then the limits that [`Limits`] lists. The body is Markdown
-//! with placeholders.
+//! optionally `also`, `certificate`, `warning`, `token-in` and `address`, then the limits that [`Limits`] lists. The
+//! body is Markdown with placeholders.
 
-/// The name of each client, and the text of its recipe.
-pub const RECIPES: [(&str, &str); 34] = [
+/// The name of each client, and the text of its recipe; those for certificates are last.
+pub const RECIPES: [(&str, &str); 45] = [
     ("asus", include_str!("recipes/asus.md")),
     ("asus-merlin", include_str!("recipes/asus-merlin.md")),
     ("cisco-ios", include_str!("recipes/cisco-ios.md")),
@@ -42,6 +43,17 @@ pub const RECIPES: [(&str, &str); 34] = [
     ("vyos", include_str!("recipes/vyos.md")),
     ("vyos-1.3", include_str!("recipes/vyos-1.3.md")),
     ("other", include_str!("recipes/other.md")),
+    ("acme.sh", include_str!("recipes/acme.sh.md")),
+    ("caddy", include_str!("recipes/caddy.md")),
+    ("cert-manager", include_str!("recipes/cert-manager.md")),
+    ("certbot", include_str!("recipes/certbot.md")),
+    ("dehydrated", include_str!("recipes/dehydrated.md")),
+    ("home-assistant", include_str!("recipes/home-assistant.md")),
+    ("lego", include_str!("recipes/lego.md")),
+    ("nginx-proxy-manager", include_str!("recipes/nginx-proxy-manager.md")),
+    ("opnsense-acme", include_str!("recipes/opnsense-acme.md")),
+    ("proxmox", include_str!("recipes/proxmox.md")),
+    ("traefik", include_str!("recipes/traefik.md")),
 ];
 
 /// The name of the client that somebody calls this: by its name, its title or another name of it, in any case and with
@@ -69,6 +81,8 @@ pub struct Recipe {
     pub also: &'static str,
     /// How the template was verified, and what was not.
     pub checked: &'static str,
+    /// Whether it gets certificates for the host, instead of moving it.
+    pub certificate: bool,
     /// When the token goes in the query and not in a header.
     pub token_in_query: InQuery,
     /// Whether the client publishes the address that the gateway sees.
@@ -147,6 +161,7 @@ impl Recipe {
             about: "",
             also: "",
             checked: "",
+            certificate: false,
             token_in_query: InQuery::Never,
             address_is_seen: false,
             warning: None,
@@ -177,6 +192,8 @@ impl Recipe {
             "about" => self.about = value,
             "also" => self.also = value,
             "checked" => self.checked = value,
+            // The token of a wildcard gets no certificate: one for the name above it is for the wildcard too.
+            "certificate" if value == "yes" => (self.certificate, self.limits.refuses) = (true, "*"),
             "warning" => self.warning = Some(value),
             "token-in" => {
                 self.token_in_query = match value {
@@ -219,6 +236,8 @@ mod tests {
             ("Asuswrt-Merlin", Some("asus-merlin")),
             ("udm", Some("unifi")),
             ("ddclient", Some("ddclient4")),
+            ("opnsense", Some("opnsense")),
+            ("acmesh", Some("acme.sh")),
             ("vyos", Some("vyos")),
             ("VyOS 1.3", Some("vyos-1.3")),
             ("", None),
@@ -253,6 +272,7 @@ mod tests {
             ("---\ncolour: red\n---\n", "`colour: red`"),
             ("---\nport: yes\n---\n", "`port: yes`"),
             ("---\ntoken-in: body\n---\n", "`token-in: body`"),
+            ("---\ncertificate: no\n---\n", "`certificate: no`"),
         ] {
             let error = Recipe::parse("router", text).err().unwrap_or_default();
             assert!(error.starts_with("recipe router:") && error.contains(named), "{text}: {error}");

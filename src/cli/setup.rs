@@ -31,13 +31,14 @@ use crate::{
 
 /// Print what to type or paste into a router or another client
 ///
-/// Without a client, it lists them; `other` is for all that it does not list. The token is derived from the gateway's secret, if the settings have that
+/// Without a client, it lists them; `other` is for all that it does not list. Those at the end get certificates for the host, if the operator of the gateway allows that. The token is derived from the gateway's secret, if the settings have that
 /// (`NIC53_SECRET`, a file, or AWS Secrets Manager); otherwise it is read from --token-file or `NIC53_TOKEN`. On a pipe,
 /// only the text to paste is printed. Warnings about limits of the client go to standard error.
 #[derive(Args)]
 #[command(after_help = "Examples:
   nic53 setup
   nic53 setup fritzbox home.example.org --url https://dyn.example.org
+  nic53 setup certbot home.example.org --url https://dyn.example.org
   nic53 setup ddclient3 home.example.org nas.example.org --url https://dyn.example.org >/etc/ddclient.conf
   nic53 token --subtree example.org | nic53 setup openwrt home.example.org --token-file -")]
 pub(super) struct Setup {
@@ -81,12 +82,7 @@ impl Setup {
             warnings
                 .insert(0, format!("no --url: {url} is used, which only this machine can reach; expected the URL that the client can use"));
         }
-        if recipe.token_in_query.at(url.https) && settings.is_some_and(|settings| !settings.policy.query_credentials) {
-            warnings.push(format!(
-                "{} sends the token in the query, which this gateway ignores: expected NIC53_QUERY_CREDENTIALS=true",
-                recipe.title
-            ));
-        }
+        warnings.extend(settings.and_then(|settings| refused(&recipe, &url, &settings)));
         print_warnings(&warnings);
         print(&show(&recipe, &parts, style));
         Ok(ExitCode::SUCCESS)
@@ -119,6 +115,19 @@ impl Setup {
     }
 }
 
+/// What the client needs and a gateway of these settings refuses.
+fn refused(recipe: &Recipe, url: &GatewayUrl, settings: &Settings) -> Option<String> {
+    let title = recipe.title;
+    if recipe.certificate && !settings.allow_acme {
+        return Some(format!("{title} gets certificates, which this gateway refuses: expected NIC53_ALLOW_ACME=true"));
+    }
+    (recipe.token_in_query.at(url.https) && !settings.policy.query_credentials).then(|| {
+        format!(
+            "{title} sends the token in the query, which this gateway ignores: expected NIC53_QUERY_CREDENTIALS=true"
+        )
+    })
+}
+
 /// The URL of `nic53 serve` with its defaults.
 fn default_url() -> GatewayUrl {
     GatewayUrl { https: false, host: "127.0.0.1".to_owned(), port: 8053, prefix: String::new() }
@@ -131,12 +140,20 @@ fn recipe(client: &str) -> Result<Recipe, Problem> {
     Ok(Recipe::parse(name, text)?)
 }
 
+/// What is said of a recipe for certificates.
+const FOR_CERTIFICATES: &str = "For certificates, if the operator of the gateway allows it";
+
 /// The clients, one a line: name, title and description. On a pipe a tab ends the name, so that `cut -f1` gets it.
 fn list(style: Style) -> Result<String, Problem> {
     let mut list = String::new();
+    let mut certificates = false;
     for (client, _) in RECIPES {
-        let Recipe { title, about, .. } = recipe(client)?;
+        let Recipe { title, about, certificate, .. } = recipe(client)?;
         if style.terminal {
+            if certificate && !certificates {
+                let _ = writeln!(list, "\n{}:\n", style.paint(Colour::Title, FOR_CERTIFICATES));
+                certificates = true;
+            }
             let name = style.paint(Colour::Title, &format!("{client:<16}"));
             let _ = writeln!(list, "{name} {title}: {about}");
         } else {
@@ -154,6 +171,9 @@ fn show(recipe: &Recipe, parts: &[Part], style: Style) -> String {
     let mut shown = String::new();
     if style.terminal {
         let _ = writeln!(shown, "{}\n", style.paint(Colour::Title, recipe.title));
+        if recipe.certificate {
+            let _ = writeln!(shown, "{}\n", style.paint(Colour::Warning, FOR_CERTIFICATES));
+        }
     }
     let mut separate = false;
     for part in parts {
@@ -217,12 +237,12 @@ mod tests {
 
     #[test]
     fn every_client_has_its_section_in_the_documentation() {
-        let page = include_str!("../../docs/devices.md");
-        for (client, _) in RECIPES {
-            assert!(
-                page.contains(&format!("nic53 setup {client} ")),
-                "docs/devices.md has no `nic53 setup {client} …`"
-            );
+        let devices = include_str!("../../docs/devices.md");
+        let certificates = include_str!("../../docs/certificates.md");
+        for (client, text) in RECIPES {
+            let is_for_certificates = Recipe::parse(client, text).unwrap().certificate;
+            let page = if is_for_certificates { certificates } else { devices };
+            assert!(page.contains(&format!("nic53 setup {client} ")), "no page has `nic53 setup {client} …`");
         }
     }
 
@@ -233,6 +253,9 @@ mod tests {
         assert!(pipe.contains("\nfritzbox\tFritz!Box: AVM's routers"), "{pipe}");
         let terminal = list(Style { terminal: true, colours: false }).unwrap();
         assert!(terminal.contains("\nfritzbox         Fritz!Box: AVM's routers"), "{terminal}");
+        let (_, certificates) = terminal.split_once("\nFor certificates, if the operator").unwrap();
+        assert!(certificates.contains("\nlego             lego: certificates by"), "{terminal}");
+        assert!(!certificates.contains("router"), "{terminal}");
         assert!(terminal.ends_with("CLIENT is `other`.\n"), "{terminal}");
     }
 

@@ -3,6 +3,7 @@
 mod abuse;
 mod bootstrap;
 mod busy;
+mod certificates;
 mod challenges;
 mod check;
 mod clients;

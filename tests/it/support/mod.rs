@@ -1,5 +1,6 @@
 //! What the tests share: servers, fakes, clients and models.
 
+pub(crate) mod authority;
 pub(crate) mod captured;
 pub(crate) mod clients;
 pub(crate) mod dig;

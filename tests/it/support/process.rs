@@ -50,7 +50,7 @@ impl Nic53 {
 
     /// Its process.
     pub fn pid(&self) -> u32 {
-        self.process.child.id()
+        self.process.pid()
     }
 
     /// All that it has logged so far.
@@ -189,6 +189,11 @@ pub struct Finished {
 }
 
 impl Process {
+    /// The number of its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What it has printed so far.
     pub fn streams(&self) -> Streams {
         self.streams.lock().expect("a reader that lives").clone()
