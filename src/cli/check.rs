@@ -1,6 +1,7 @@
 //! `nic53 check`: looks at a gateway from outside, as a router would. Each step says what was observed, what that
 //! means and what to do.
 
+mod acme;
 mod certificate;
 mod challenge;
 mod checkip;
@@ -38,14 +39,15 @@ use zeroize::Zeroizing;
 
 #[cfg(test)]
 pub(super) use self::probe::testing;
-pub(super) use self::{
-    http::{ExchangeError, Response, Timeouts},
-    probe::{Probe, Request},
-};
 use self::{
+    acme::Challenge,
     report::{Report, Severity, Step},
     search::Search,
     tls::Tls,
+};
+pub(super) use self::{
+    http::{ExchangeError, Response, Timeouts},
+    probe::{Probe, Request},
 };
 use super::{token_arg::TokenArgs, values};
 use crate::{
@@ -61,7 +63,7 @@ const UNKNOWN: u8 = 75;
 
 /// Look at a gateway from outside, as a router would
 ///
-/// Nothing is changed, unless --myip says where to move the record. With a HOST, its token is tried, if it is given by
+/// Nothing is changed, unless --myip says where to move the record, or --acme asks for a challenge. With a HOST, its token is tried, if it is given by
 /// --token-file or `NIC53_TOKEN`, and its record is looked up in DNS. Exit codes: 0 all is well, 1 something is wrong,
 /// 2 the command makes no sense, 75 something could not be determined.
 #[derive(Args)]
@@ -69,6 +71,7 @@ const UNKNOWN: u8 = 75;
   nic53 check https://dyn.example.org
   nic53 token home.example.org | nic53 check https://dyn.example.org home.example.org --token-file -
   nic53 check https://dyn.example.org home.example.org --token-file token --myip 203.0.113.7
+  nic53 check https://dyn.example.org home.example.org --token-file token --acme
   nic53 check http://127.0.0.1:8053 router.home.example --name-server 127.0.0.1:8054 --resolver 127.0.0.1:8054")]
 pub(super) struct Check {
     /// The URL that clients use for the gateway
@@ -86,6 +89,9 @@ pub(super) struct Check {
     /// Let --myip be a private address, for a gateway with `NIC53_ALLOW_PRIVATE=true`
     #[arg(long, requires = "myip")]
     private: bool,
+    /// Set a challenge for a certificate that proves nothing, look for it in DNS, and remove it
+    #[arg(long, requires = "host")]
+    acme: bool,
     /// The public resolver to ask for the record
     #[arg(long, value_name = "ADDR", default_value = "1.1.1.1", value_parser = dns::parse_server)]
     resolver: SocketAddr,
@@ -98,7 +104,7 @@ pub(super) struct Check {
     /// Seconds to wait for each response
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = values::response_time)]
     timeout: Duration,
-    /// Seconds to wait for DNS servers, if the record has moved
+    /// Seconds to wait for DNS servers, if the record has moved or a challenge was set
     #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = values::dns_time)]
     wait: Duration,
     /// Print one JSON object at the end
@@ -128,6 +134,15 @@ impl Check {
     pub(super) async fn run(self) -> Result<ExitCode, Problem> {
         let token = self.token.read_one()?;
         self.check_myip(token.is_some())?;
+        let challenge = match (&self.host, self.acme) {
+            (Some(_), true) if token.is_none() => {
+                return Err(Problem(
+                    "--acme: expected the host's token too, by --token-file FILE or NIC53_TOKEN".to_owned(),
+                ));
+            }
+            (Some(host), true) => Some(Challenge::new(host)?),
+            _ => None,
+        };
         if let (Some(cacert), false) = (&self.cacert, self.url.https) {
             let (cacert, url) = (cacert.display(), &self.url);
             return Err(Problem(format!(
@@ -140,7 +155,7 @@ impl Check {
             timeouts: Timeouts { response: self.timeout, close: self.timeout.min(Duration::from_secs(3)) },
         };
         let mut report = Report::new(self.json);
-        self.steps(&probe, token, &mut report).await;
+        self.steps(&probe, token, challenge, &mut report).await;
         report.finish(&self.url.to_string(), self.host.as_ref().map(HostName::as_str));
         Ok(match report.severity() {
             Severity::Wrong => ExitCode::from(WRONG),
@@ -166,7 +181,13 @@ impl Check {
     }
 
     /// All steps in order, up to the first that makes the others pointless.
-    async fn steps(&self, probe: &Probe, token: Option<Zeroizing<String>>, report: &mut Report) {
+    async fn steps(
+        &self,
+        probe: &Probe,
+        token: Option<Zeroizing<String>>,
+        challenge: Option<Challenge>,
+        report: &mut Report,
+    ) {
         let (step, addresses) = name::check(&probe.url).await;
         report.add(step);
         let (steps, open) = connect::check(probe, &addresses).await;
@@ -174,12 +195,17 @@ impl Check {
         let Some(address) = open.first().copied() else { return };
         let front = self.front(probe, address, &open, report).await;
         let Some(host) = &self.host else { return };
-        let gateways = match (token, front.trust) {
-            (Some(token), Ok(())) => self.updates(probe, address, host, &token, report).await,
+        let is_trusted = front.trust.is_ok();
+        let gateways = match (&token, front.trust) {
+            (Some(token), Ok(())) => self.updates(probe, address, host, token, report).await,
             (Some(_), Err(reason)) => skipped_token(reason, report),
             (None, _) => skipped_token("no token was given, by --token-file or NIC53_TOKEN", report),
         };
         self.record(host, gateways, &front.seen, report).await;
+        if let (Some(challenge), Some(token), true) = (challenge, token, is_trusted) {
+            let search = self.search(host, None, self.wait);
+            challenge.check(probe, address, &token, &search, report).await;
+        }
     }
 
     /// The steps that need neither host nor token.
@@ -236,16 +262,16 @@ impl Check {
         Gateways { addresses: Some(kept.chain(updated.addresses).collect()), moved: updated.moved }
     }
 
+    /// What to look for in DNS.
+    fn search<'a>(&'a self, host: &'a HostName, expected: Option<BTreeSet<IpAddr>>, wait: Duration) -> Search<'a> {
+        Search { host, expected, name_servers: &self.name_servers, resolver: self.resolver, wait }
+    }
+
     /// The record in DNS.
     async fn record(&self, host: &HostName, gateways: Gateways, seen: &[IpAddr], report: &mut Report) {
-        let search = Search {
-            host,
-            expected: gateways.addresses,
-            name_servers: &self.name_servers,
-            resolver: self.resolver,
-            // A record that has not moved does not change by waiting.
-            wait: if gateways.moved { self.wait } else { Duration::ZERO },
-        };
+        // A record that has not moved does not change by waiting.
+        let wait = if gateways.moved { self.wait } else { Duration::ZERO };
+        let search = self.search(host, gateways.addresses, wait);
         let addresses = record::check(&search, report).await;
         // Whoever says where to move the record knows that it is elsewhere.
         if let (Some(addresses), true) = (addresses, self.myip.is_empty()) {

@@ -21,11 +21,15 @@ use tempfile::TempDir;
 use time::OffsetDateTime;
 
 use crate::support::{
+    dig,
     process::{Finished, Nic53, program},
     reverse_proxy::reverse_proxy,
 };
 
 const HOST: &str = "home.example.com";
+
+const SETTINGS: [(&str, &str); 2] =
+    [("NIC53_ZONES", "example.com=EMBEDDED"), ("NIC53_SECRET", "the-secret-of-the-tests-of-nic53-check")];
 
 // A real gateway
 
@@ -135,6 +139,69 @@ fn the_record_moves_where_it_is_told_to() {
     second.has("name-servers", "ok", "198.51.100.8, 2001:db8::7");
     let third = check_record(&gateway, &token, &["--myip", "198.51.100.8"]);
     third.has("update", "ok", "nochg: home.example.com was at 198.51.100.8 already");
+}
+
+#[test]
+fn a_challenge_is_set_found_and_removed() {
+    let settings = [&SETTINGS[..], &[("NIC53_ALLOW_ACME", "true")]].concat();
+    let gateway = Nic53::serve(&settings, &["--dns", "127.0.0.1:0"]);
+    let token = gateway.token(&[HOST]);
+
+    let seen = check_record(&gateway, &token, &["--acme"]);
+
+    seen.has("acme", "ok", "the token may set _acme-challenge.home.example.com");
+    seen.has("acme-record", "ok", "_acme-challenge.home.example.com has the value at 127.0.0.1:");
+    seen.has("acme-cleanup", "ok", "the value is removed");
+    gateway.logged(&[" present 200 good "]);
+    gateway.logged(&[" cleanup 200 good "]);
+    assert_eq!(dig::dig(&gateway, "_acme-challenge.home.example.com", "TXT"), [""; 0]);
+    // Nothing of that without being asked.
+    let quiet = check_record(&gateway, &token, &[]);
+    assert!(quiet.step("acme").is_none() && quiet.step("acme-cleanup").is_none(), "{quiet:?}");
+
+    // Another token.
+    let refused = check_record(&gateway, &gateway.token(&["nas.example.com"]), &["--acme"]);
+    refused.has("acme", "wrong", "401 `{\"error\":\"badauth\"}`");
+    assert!(refused.step("acme-record").is_none() && refused.step("acme-cleanup").is_none(), "{refused:?}");
+}
+
+#[test]
+fn a_challenge_that_dns_does_not_show_is_wrong_and_removed() {
+    let settings = [&SETTINGS[..], &[("NIC53_ALLOW_ACME", "true")]].concat();
+    let [gateway, other] = [(); 2].map(|()| Nic53::serve(&settings, &["--dns", "127.0.0.1:0"]));
+    let (token, url) = (gateway.token(&[HOST]), format!("http://{}", gateway.http));
+    let dns = other.dns.as_deref().expect("a DNS server");
+    let arguments = [&url, HOST, "--name-server", dns, "--resolver", dns, "--wait", "0", "--acme"];
+    let seen = check(&arguments, Some(&token));
+    assert_eq!(seen.code, 1, "{seen:?}");
+    seen.has("acme-record", "wrong", "does not have the value at 127.0.0.1:");
+    seen.has("acme-cleanup", "ok", "the value is removed");
+    assert_eq!(dig::dig(&gateway, "_acme-challenge.home.example.com", "TXT"), [""; 0]);
+}
+
+#[test]
+fn a_gateway_without_certificates_says_how_to_have_them() {
+    let gateway = gateway();
+    let token = gateway.token(&[HOST]);
+    let seen = check_record(&gateway, &token, &["--acme"]);
+    assert_eq!(seen.code, 1, "{seen:?}");
+    seen.has("acme", "wrong", "NIC53_ALLOW_ACME=true");
+    for (arguments, words) in [
+        (&["--acme"][..], "--acme: expected the host's token too"),
+        (
+            &["--acme", "--token-file", "token"],
+            "expected `home.example.com`, whose challenge proves `*.home.example.com` too",
+        ),
+    ] {
+        let finished = program(NIC53)
+            .file("token", &token)
+            .args(&["check", "http://127.0.0.1:9", "*.home.example.com"])
+            .args(arguments)
+            .start()
+            .finish();
+        assert_eq!((finished.code, finished.stdout.as_str()), (Some(2), ""), "{finished:?}");
+        assert!(finished.stderr.contains(words), "{words} is not in {}", finished.stderr);
+    }
 }
 
 #[test]
@@ -432,9 +499,7 @@ const NIC53: &str = env!("CARGO_BIN_EXE_nic53");
 
 /// `nic53 serve` with the zone example.com in its own store.
 fn gateway() -> Nic53 {
-    let settings =
-        [("NIC53_ZONES", "example.com=EMBEDDED"), ("NIC53_SECRET", "the-secret-of-the-tests-of-nic53-check")];
-    Nic53::serve(&settings, &["--dns", "127.0.0.1:0"])
+    Nic53::serve(&SETTINGS, &["--dns", "127.0.0.1:0"])
 }
 
 /// What a check told.

@@ -1,6 +1,9 @@
 //! The gateway that is checked, and asking it as a router would.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    fmt::Write as _,
+    net::{IpAddr, SocketAddr},
+};
 
 use tokio::{net::TcpStream, time::timeout};
 use zeroize::Zeroizing;
@@ -30,12 +33,19 @@ pub(in crate::cli) struct Request<'a> {
     pub old: bool,
     /// User name and token.
     pub credentials: Option<(&'a str, &'a str)>,
+    /// The JSON that is posted.
+    pub body: Option<String>,
 }
 
 impl<'a> Request<'a> {
     /// A request without credentials.
     pub(in crate::cli) fn get(target: impl Into<String>) -> Self {
-        Self { target: target.into(), old: false, credentials: None }
+        Self { target: target.into(), old: false, credentials: None, body: None }
+    }
+
+    /// A request with JSON as its body.
+    pub(super) fn post(target: impl Into<String>, body: String) -> Self {
+        Self { body: Some(body), ..Self::get(target) }
     }
 
     /// The same request with credentials.
@@ -45,9 +55,10 @@ impl<'a> Request<'a> {
 
     /// The request as it is sent.
     fn text(&self, server: &str) -> Zeroizing<String> {
-        let Self { target, old, credentials } = self;
+        let Self { target, old, credentials, body } = self;
         let version = if *old { "1.0" } else { "1.1" };
-        let mut text = Zeroizing::new(format!("GET {target} HTTP/{version}\r\nHost: {server}\r\n"));
+        let method = if body.is_some() { "POST" } else { "GET" };
+        let mut text = Zeroizing::new(format!("{method} {target} HTTP/{version}\r\nHost: {server}\r\n"));
         text.push_str(concat!("User-Agent: nic53-check/", env!("CARGO_PKG_VERSION"), "\r\n"));
         if !old {
             text.push_str("Accept: */*\r\nConnection: close\r\n");
@@ -57,7 +68,11 @@ impl<'a> Request<'a> {
             text.push_str(&basic(user, token));
             text.push_str("\r\n");
         }
+        if let Some(body) = body {
+            let _ = write!(text, "Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+        }
         text.push_str("\r\n");
+        text.push_str(body.as_deref().unwrap_or_default());
         text
     }
 }
@@ -89,7 +104,7 @@ impl Probe {
         request: &Request<'_>,
     ) -> Result<Response, ExchangeError> {
         let mut stream = self.connect(address).await?;
-        let request = Request { credentials: None, target: request.target.clone(), old: request.old };
+        let request = Request { old: request.old, ..Request::get(request.target.clone()) };
         exchange(&mut stream, &request.text(&self.url.host), self.timeouts).await
     }
 
@@ -158,6 +173,9 @@ mod tests {
         let text = request.text("dyn.example.org");
         assert!(text.starts_with("GET /nic/update HTTP/1.1\r\nHost: dyn.example.org\r\n"), "{}", *text);
         assert!(text.contains("\r\nAuthorization: Basic YS5leGFtcGxlLm9yZzp0b2s=\r\n") && text.ends_with("\r\n\r\n"));
+        let post = Request::post("/present", "{}".to_owned()).text("x");
+        assert!(post.starts_with("POST /present HTTP/1.1\r\n"), "{}", *post);
+        assert!(post.ends_with("Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"), "{}", *post);
         let old = Request { old: true, ..Request::get("/checkip") };
         assert_eq!(old.text("x").lines().filter(|line| line.starts_with("Connection")).count(), 0);
     }
