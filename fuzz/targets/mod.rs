@@ -8,6 +8,7 @@ use std::{
 };
 
 pub mod address;
+pub mod challenge;
 pub mod config;
 pub mod credentials;
 pub mod dns;
@@ -33,10 +34,11 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     Target { name: "request", run: request::run, seeds: request::seeds },
     Target { name: "event", run: event::run, seeds: event::seeds },
     Target { name: "credentials", run: credentials::run, seeds: credentials::seeds },
+    Target { name: "challenge", run: challenge::run, seeds: challenge::seeds },
     Target { name: "hostname", run: hostname::run, seeds: hostname::seeds },
     Target { name: "address", run: address::run, seeds: address::seeds },
     Target { name: "xml", run: xml::run, seeds: xml::seeds },

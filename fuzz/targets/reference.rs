@@ -325,7 +325,7 @@ fn has_form(parts: &Parts) -> bool {
 }
 
 /// Text with its escapes and pluses decoded, as far as they are text.
-fn decode(text: &str) -> String {
+pub(super) fn decode(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();
     while let Some((byte, tail)) = rest.split_first() {

@@ -22,6 +22,11 @@ fn credentials_let_in_only_whom_they_are_of() {
 }
 
 #[test]
+fn challenges_are_of_the_name_and_value_that_were_sent() {
+    play("challenge", 1, 8000);
+}
+
+#[test]
 fn host_names_are_what_they_should_be() {
     play("hostname", 1, 8000);
 }

@@ -1,0 +1,5 @@
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(init: nic53_fuzz::lay_seeds("challenge"), |data: &[u8]| {
+    nic53_fuzz::targets::challenge::run(data);
+});
