@@ -91,7 +91,9 @@ class Function:
         self.log.close()
         self.folder.cleanup()
 
-    def exchange(self, method: str, target: str, headers: Message, source: str) -> tuple[int, Message, str]:
+    def exchange(
+        self, method: str, target: str, headers: Message, source: str, form: bytes = b""
+    ) -> tuple[int, Message, str]:
         """Status, headers and body of the reply, by an event and an answer as an HTTP API has them."""
         path, _, query = target.partition("?")
         id, answer = next(self.ids), queue.Queue()
@@ -106,6 +108,7 @@ class Function:
                 "stage": STAGE,
                 "http": {"method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": source},
             },
+            "body": form.decode(),
             "isBase64Encoded": False,
         }))  # fmt: skip
         reply = answer.get(timeout=PATIENCE)

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import tempfile
+import urllib.parse
 import urllib.request
 from email.message import Message
 
@@ -51,10 +52,12 @@ class Gateway:
         self.log.close()
         self.folder.cleanup()
 
-    def exchange(self, method: str, target: str, headers: Message, source: str) -> tuple[int, Message, str]:
+    def exchange(
+        self, method: str, target: str, headers: Message, source: str, form: bytes = b""
+    ) -> tuple[int, Message, str]:
         """Status, headers and body of the reply to a request that comes from an address."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
-        connection.request(method, target, headers={**dict(headers), "X-Forwarded-For": source})
+        connection.request(method, target, form, {**dict(headers), "X-Forwarded-For": source})
         reply = connection.getresponse()
         body = reply.read().decode()
         connection.close()
@@ -86,10 +89,11 @@ class Gateway:
         """The reply to an update."""
         return self.as_client(HOST, self.token, f"/nic/update?hostname={HOST}&{query}")
 
-    def as_client(self, user: str, password: str, target: str) -> str:
-        """The reply to a client that is no browser."""
+    def as_client(self, user: str, password: str, target: str, form: dict[str, str] | None = None) -> str:
+        """The reply to a client that is no browser; a form is posted."""
         credentials = base64.b64encode(f"{user}:{password}".encode()).decode()
         url = f"http://127.0.0.1:{self.port}{target}"
-        request = urllib.request.Request(url, headers={"Authorization": f"Basic {credentials}"})
+        data = urllib.parse.urlencode(form).encode() if form else None
+        request = urllib.request.Request(url, data, {"Authorization": f"Basic {credentials}"})
         with urllib.request.urlopen(request, timeout=PATIENCE) as reply:
             return reply.read().decode()

@@ -73,7 +73,8 @@ class Sites:
     def pass_on(self, request: BaseHTTPRequestHandler) -> Exchange:
         """Passes a request on to the gateway, and keeps what was said."""
         source = self.source or SOURCES.get(name_in(request), SOURCES[GATEWAY])
-        reply = self.gateway.exchange(request.command, request.path, request.headers, source)
+        form = request.rfile.read(int(request.headers.get("Content-Length", 0)))
+        reply = self.gateway.exchange(request.command, request.path, request.headers, source, form)
         exchange = Exchange(request.path, request.headers, *reply)
         with self.changed:
             self.exchanges.append(exchange)
@@ -101,6 +102,9 @@ def handler(sites: Sites) -> type[BaseHTTPRequestHandler]:
                 self.answer(exchange.status, dict(exchange.reply_headers), exchange.body)
             else:
                 self.answer(404, {}, "")
+
+        def do_POST(self) -> None:
+            self.do_GET()
 
         def answer(self, status: int, headers: dict[str, str], body: str) -> None:
             self.send_response_only(status)

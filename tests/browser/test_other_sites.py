@@ -16,6 +16,7 @@ ANOTHER_SITE = "elsewhere.test"
 SIBLING = "a.gw.test"
 BEFORE = "192.0.2.1"
 AFTER = "198.51.100.66"
+CHALLENGE = {"fqdn": f"_acme-challenge.{HOST}", "value": "LHDhK3oGRvkiefQnx7OOczTY5Tic_xZ6HcMOc_gmtoM"}
 NO_REFERRER = '<meta name="referrer" content="no-referrer">'
 
 
@@ -26,7 +27,7 @@ class OtherSites:
 
     @classmethod
     def setUpClass(cls) -> None:
-        cls.gateway = Gateway()
+        cls.gateway = Gateway(NIC53_ALLOW_ACME="true")
         cls.addClassCleanup(cls.gateway.stop)
         cls.sites = Sites(cls.scheme, cls.gateway)
         cls.addClassCleanup(cls.sites.stop)
@@ -60,6 +61,24 @@ class OtherSites:
         self.visit(SIBLING, self.image())
         self.assert_refused()
 
+    def test_a_form_of_the_same_origin_sets_a_challenge(self) -> None:
+        self.visit(GATEWAY, self.challenge())
+        self.assertEqual((self.posted().status, self.set_challenges()), (200, 1))
+        self.gateway.as_client(HOST, self.gateway.token, "/cleanup", CHALLENGE)
+
+    def test_a_form_of_another_site_cannot_set_a_challenge(self) -> None:
+        for site in (ANOTHER_SITE, SIBLING):
+            # Over plain HTTP too: a form that is posted always says that it comes from elsewhere.
+            for head in ("", NO_REFERRER):
+                with self.subTest(site=site, head=head):
+                    self.sites.exchanges.clear()
+                    before = self.set_challenges()
+                    self.visit(site, head + self.challenge())
+                    exchange = self.posted()
+                    self.assertEqual((exchange.status, exchange.body), (403, '{"error":"badauth"}'))
+                    self.assertNotIn("WWW-Authenticate", exchange.reply_headers)
+                    self.assertEqual(self.set_challenges(), before)
+
     def visit(self, site: str, page: str) -> None:
         """Opens a page of a site, and clicks what it has to click."""
         self.sites.pages[site, "/page"] = f"<!DOCTYPE html><title>A page</title>{page}"
@@ -76,6 +95,19 @@ class OtherSites:
     def form(self) -> str:
         fields = f'<input name="hostname" value="{HOST}"><input name="myip" value="{AFTER}">'
         return f'<form action="{self.sites.url(GATEWAY, "/nic/update")}">{fields}<button id="go">More</button></form>'
+
+    def challenge(self) -> str:
+        fields = "".join(f'<input name="{name}" value="{value}">' for name, value in CHALLENGE.items())
+        action = self.sites.url(GATEWAY, "/present")
+        return f'<form action="{action}" method="post">{fields}<button id="go">More</button></form>'
+
+    def posted(self) -> Exchange:
+        """The form that the page posted, with the credentials that the browser added."""
+        return self.sites.wait_for(lambda seen: seen.target == "/present" and "Authorization" in seen.headers)
+
+    def set_challenges(self) -> int:
+        """How many challenges were set so far, by the gateway's log."""
+        return self.gateway.logged().count(" present 200 good ")
 
     def assert_moved(self) -> None:
         """The request was answered like any other."""
