@@ -101,7 +101,7 @@ impl Page {
         let families = family_names.map(|names| format!(" {}", names.sources())).unwrap_or_default();
         format!(
             "default-src 'none'; script-src {script}; style-src {style}; connect-src 'self'{families}; img-src data:; \
-             base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+             base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
         )
     }
 }

@@ -222,6 +222,14 @@ mod tests {
     }
 
     #[test]
+    fn a_stage_has_nothing_that_a_shell_reads() {
+        // The page's recipes have the stage in the URL, and some are pasted into a shell.
+        for stage in ["';reboot;'", "%27;reboot;%27", "$(reboot)", "`reboot`", "a&reboot", "a|reboot", "a%20reboot"] {
+            assert_eq!(Endpoint::of(&format!("/{stage}/ui"), false), None, "{stage}");
+        }
+    }
+
+    #[test]
     fn the_log_has_a_word_for_each_endpoint() {
         let words = [Endpoint::Update, Endpoint::CheckIp, Endpoint::PlainIp, Endpoint::Health, Endpoint::Page]
             .map(Endpoint::word);

@@ -136,7 +136,9 @@ class Jobs:
         self.assertEqual(note.kind, "bad")
         self.assertIn("token is missing or wrong", note.headline)
         self.assertIn("badauth", note.text)
+        self.assertNotIn("Yours has", note.text)
         self.assertEqual(self.gateway.address(), ELSEWHERE)
+        self.assertIn("Yours has 23.", page.ask("look", HOST, self.token[1:]).text)
         self.assert_quiet(page, "401")
 
     def test_what_is_not_the_gateways_answer_is_said_to_be_none(self) -> None:
@@ -258,6 +260,15 @@ class Jobs:
         self.assertEqual(page.all("main img, #recipe script"), [])
         self.assertIn("<script>", page.one("#recipe").text)
 
+    def test_what_is_no_host_name_is_not_filled_into_what_a_shell_runs(self) -> None:
+        page = self.open("/ui#curl")
+        page.type("token", self.token)
+        page.type("host", f"{HOST}';reboot;'")
+        self.assertIn("This is no host name", page.one("#recipe").text)
+        self.assertTrue(all("reboot" not in block.text for block in page.all("#recipe .paste")))
+        page.type("host", HOST)
+        self.assertIn(HOST, page.one("#recipe .paste").text)
+
     def test_it_can_be_used_by_keyboard_alone(self) -> None:
         page = self.open()
         page.addresses()
@@ -269,10 +280,15 @@ class Jobs:
         page.one("#search").send_keys("fritz")
         page.one("#search").send_keys(chromium.TAB)
         self.browser.switch_to.active_element.send_keys(chromium.ENTER)
-        self.assertEqual(self.browser.switch_to.active_element.get_attribute("id"), "recipe")
+        # A screen reader reads what has the focus.
+        focused = self.browser.switch_to.active_element
+        self.assertEqual((focused.tag_name, focused.text), ("h3", "Fritz!Box"))
         page.one("#token").send_keys("x")
         page.one("#host").send_keys(HOST, chromium.ENTER)
         page.one("#reply .bad")
+        page.one("#look").send_keys(chromium.ENTER)
+        page.one("#reply .bad")
+        self.assertEqual(self.browser.switch_to.active_element.get_attribute("id"), "look")
 
 
 class OverHttps(Jobs, unittest.TestCase):

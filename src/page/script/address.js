@@ -35,7 +35,7 @@ function showAddresses() {
   if (missing && !isPrivate(mine.IPv4 || mine.IPv6)) {
     elements.push(make('p', 'hint', [familyNames()
       ? 'You have no ' + missing + ' address, or it cannot reach this gateway.'
-      : 'By ' + missing + ' this page cannot see you: you came by ' + (missing === 'IPv4' ? 'IPv6' : 'IPv4') + '.']));
+      : 'You came by ' + (missing === 'IPv4' ? 'IPv6' : 'IPv4') + '. If you have an ' + missing + ' address too, this page cannot see it.']));
   }
   show($('addresses'), elements);
   updateMove();
@@ -49,7 +49,7 @@ function aboutAddress(family) {
     return family + ', an address within your own network, where this gateway is too. It does not see the address that the internet sees.';
   }
   return family + (family === 'IPv4'
-    ? '. All devices in your home share it. Your name should lead here.'
+    ? '. At home all your devices share it, and your name should lead here. On mobile data or a VPN it is not your home’s.'
     : '. It belongs to this device alone. Your router and your other devices have their own, with the same beginning.');
 }
 

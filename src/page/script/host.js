@@ -7,6 +7,9 @@ function hosts() {
   }).filter(function (host) { return host; });
 }
 
+// Whether a text cannot be a host name. A wildcard begins with `*.`.
+function noName(host) { return !/^(\*\.)?[a-z0-9_.-]+$/.test(host); }
+
 function token() { return $('token').value.replace(/^\s+|\s+$/g, ''); }
 
 // What the words mean is in the list on this page, which the gateway made.
@@ -24,6 +27,8 @@ function meaning(code) {
 function update(looking) {
   var names = hosts(), secret = token();
   var missing = !names.length ? 'host' : !secret ? 'token' : '';
+  // A button that is disabled would lose the focus.
+  if ($('form').getAttribute('aria-busy') === 'true') { return; }
   $('host').setAttribute('aria-invalid', String(missing === 'host'));
   $('token').setAttribute('aria-invalid', String(missing === 'token'));
   if (missing) {
@@ -48,7 +53,7 @@ function update(looking) {
 }
 
 function setBusy(busy) {
-  $('look').disabled = $('move').disabled = busy;
+  ['look', 'move'].forEach(function (id) { $(id).setAttribute('aria-disabled', String(busy)); });
   $('form').setAttribute('aria-busy', String(busy));
 }
 
@@ -73,8 +78,12 @@ function answers(looking, names, status, text) {
 }
 
 function refused(host, code) {
-  var about = meaning(code);
-  return note('bad', (host ? host + ': ' : '') + about.says, [about.advice, 'The gateway’s word for it: `' + code + '`']);
+  var about = meaning(code), length = token().length, paragraphs = [about.advice];
+  if (code === 'badauth') {
+    paragraphs.push('This page sends your host name as the user name, so look at the token. It fits its own name alone'
+      + (length === 24 ? '.' : ', and has 24 letters and digits. Yours has ' + length + '.'));
+  }
+  return note('bad', (host ? host + ': ' : '') + about.says, paragraphs.concat('The gateway’s word for it: `' + code + '`'));
 }
 
 function moved(host, code, addresses) {
@@ -89,14 +98,14 @@ function looked(host, addresses) {
   if (!addresses.length) {
     return note('warn', host + ' has no address yet', ['The token works. Set up your router below, or point the name here with the button.']);
   }
-  var has = 'DNS has `' + addresses.join('` and `') + '`. ';
+  var has = 'It leads to `' + addresses.join('` and `') + '`. ';
   var verdicts = addresses.map(compare);
   if (verdicts.indexOf('differs') >= 0) {
     return note('warn', host + ' leads somewhere else', [has + 'You are at `' + here().join('` and `') + '`.',
-      'Either your router has not reported its new address yet, or you are not at home: on mobile data, on a VPN or in another network. The token works.']);
+      'Either your router has not reported its address yet, or you are not at home: on mobile data, on a VPN or in another network. The token works.']);
   }
   if (verdicts.indexOf('mine') >= 0) {
-    return note('good', host + ' leads here', [has + 'That is your address. The token works.']);
+    return note('good', host + ' leads here', [has + 'That is your address. The token works.', 'Once your router reports its address by itself, nothing is left to do.']);
   }
   if (verdicts.indexOf('neighbour') >= 0) {
     return note('good', host + ' leads into your network', [has + 'It begins as your own address does, so it is another device in your network. The token works.']);

@@ -2,6 +2,8 @@
 
 var chosen = null;
 
+var FOR_CERTIFICATES = 'For certificates, if your operator allows it';
+
 // A text as it is searched: letters and digits alone, so that `fritzbox` finds `Fritz!Box`.
 function folded(text) { return text.toLowerCase().replace(/[^a-z0-9]/g, ''); }
 
@@ -21,11 +23,16 @@ function showClients() {
   $('found').textContent = found.length
     ? (found.length === recipes.length ? '' : found.length === 1 ? 'One fits.' : found.length + ' fit.')
     : 'None of that name. These fields fit most routers:';
-  show($('clients'), (found.length ? found : other).map(function (recipe) {
+  var entries = [], apart = false;
+  (found.length ? found : other).forEach(function (recipe) {
     var pick = button('', '', function () { choose(recipe, true); });
     show(pick, [document.createTextNode(recipe.title), make('span', '', [recipe.about])]);
-    return make('li', '', [pick]);
-  }));
+    // Those for certificates are the last ones.
+    if (recipe.certificate && !apart) { entries.push(make('li', 'apart', [FOR_CERTIFICATES])); }
+    apart = recipe.certificate;
+    entries.push(make('li', '', [pick]));
+  });
+  show($('clients'), entries);
 }
 
 // Shows a recipe in place of the list, or the list again without one.
@@ -33,24 +40,31 @@ function choose(recipe, focus) {
   chosen = recipe;
   $('finder').hidden = !!recipe;
   showRecipe();
-  if (focus) { (recipe ? $('recipe') : $('search')).focus(); }
+  if (focus) { (recipe ? $('recipe').querySelector('h3') : $('search')).focus(); }
 }
 
 function showRecipe() {
   if (!chosen) { show($('recipe'), []); return; }
-  var names = hosts(), secret = token();
+  var typed = hosts(), wrong = typed.filter(noName), names = wrong.length ? [] : typed, secret = token();
   var accounts = (names.length ? names : ['home.example.org']).map(function (host) {
     return account(host, secret || 'YOUR-TOKEN', chosen);
   });
   var found = parts(fill(chosen.body, accounts));
-  var elements = [make('div', 'title', [make('h3', '', [chosen.title]), button('Choose another', '', function () { choose(null, true); })])];
-  if (chosen.certificate) { elements.push(make('p', 'tag', ['For certificates, if your operator allows it'])); }
+  var title = make('h3', '', [chosen.title]);
+  title.tabIndex = -1;
+  var elements = [make('div', 'title', [title, button('Choose another', '', function () { choose(null, true); })])];
+  if (chosen.certificate) { elements.push(make('p', 'tag', [FOR_CERTIFICATES])); }
   elements.push(make('p', 'quiet', [chosen.about]));
-  if (!names.length || !secret) {
+  if (wrong.length) {
+    elements.push(make('p', 'note warn', ['This is no host name, and is not filled in: ', make('code', '', [wrong[0]])]));
+  } else if (!names.length || !secret) {
     elements.push(make('p', 'note', ['Type your host name and token above, and they are filled in here.']));
   }
   warnings(chosen, names.length ? accounts : [], found).forEach(function (text) { elements.push(make('p', 'note warn', prose(text))); });
   found.forEach(function (part) { elements = elements.concat(part.paste ? [block(part.text)] : explanation(part.text)); });
+  if (!chosen.certificate) {
+    elements.push(make('p', '', ['Saved? Its own status or log says whether it worked, often by a word such as ', make('code', '', ['good']), ' or ', make('code', '', ['nochg']), '. “Look it up” above says where your name leads.']));
+  }
   elements.push(make('p', 'checked', ['How this was checked: ' + chosen.checked + '.']));
   show($('recipe'), elements);
 }

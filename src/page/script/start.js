@@ -1,5 +1,6 @@
 // What the page does when it is opened, and when somebody types or presses something.
 
+$('server').textContent = 'at ' + gateway.server;
 $('plain').hidden = gateway.https || isLoopback(gateway.host);
 $('look').hidden = $('move').hidden = !canAsk();
 $('too-old').hidden = canAsk();
