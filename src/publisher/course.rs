@@ -45,6 +45,8 @@ struct Doubt {
     failure: Failure,
     /// How many hosts it had.
     size: usize,
+    /// Its only host, as it was sent.
+    alone: Option<Host>,
     /// Whether the hosts that are looked up are those that Route 53 named.
     is_named: bool,
 }
@@ -98,10 +100,10 @@ impl Course {
     }
 
     /// What Route 53 said of a host that it refused alone.
-    pub(crate) fn refusal(&self, host: &HostName) -> Option<&str> {
-        let alone = self.doubt.as_ref().filter(|doubt| doubt.size == 1 && doubt.failure.kind == Kind::Refused);
-        let alone = alone.filter(|_| self.lookups.contains(host)).map(|doubt| doubt.failure.text.as_str());
-        self.refused.get(host).map(String::as_str).or(alone)
+    pub(crate) fn refusal(&self, host: &Host) -> Option<&str> {
+        let doubt = self.doubt.as_ref().filter(|doubt| doubt.failure.kind == Kind::Refused);
+        let alone = doubt.filter(|doubt| doubt.alone.as_ref().is_some_and(|sent| is_sent_alike(sent, host)));
+        self.refused.get(&host.name).or(alone.map(|doubt| &doubt.failure.text)).map(String::as_str)
     }
 
     /// A host is looked up before it is sent again: its mark was refused.
@@ -155,7 +157,8 @@ impl Course {
         self.believes_names = false;
         let looked_up = if is_named { named } else { all().collect() };
         self.lookups.extend(looked_up.into_iter().cloned());
-        self.doubt = Some(Doubt { failure: failure.clone(), size: batch.len(), is_named });
+        let alone = if let [alone] = batch { Some(alone.clone()) } else { None };
+        self.doubt = Some(Doubt { failure: failure.clone(), size: batch.len(), alone, is_named });
         Step::GoOn
     }
 
@@ -201,6 +204,13 @@ impl Course {
     }
 }
 
+/// Whether a host would be sent as it was. If another publisher has changed what is known of it meanwhile, a
+/// refusal says nothing of it any more.
+fn is_sent_alike(sent: &Host, host: &Host) -> bool {
+    let content = |host: &Host| (host.item.version, host.item.published.clone());
+    sent.name == host.name && content(sent) == content(host)
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -237,10 +247,10 @@ mod tests {
             if !build.lookups.is_empty() {
                 calls += 1;
                 let found: Vec<_> = build.lookups.iter().map(|host| (host.name.clone(), is_new(&host.name))).collect();
-                for (name, is_new) in &found {
-                    if let Some(refusal) = course.refusal(name).filter(|_| !is_new) {
-                        ends.push((name.to_string(), refusal.to_owned()));
-                        pending.retain(|host| host.name != *name);
+                for (host, (_, is_new)) in build.lookups.iter().zip(&found) {
+                    if let Some(refusal) = course.refusal(host).filter(|_| !is_new) {
+                        ends.push((host.name.to_string(), refusal.to_owned()));
+                        pending.retain(|other| other.name != host.name);
                     }
                 }
                 course.looked_up(&found);
@@ -348,8 +358,26 @@ mod tests {
         let mut course = Course::new();
         let one = hosts(1);
         assert_eq!(course.failed(&one, &failure(Kind::Unknown, "no answer")), Step::GoOn);
-        assert_eq!(course.refusal(&one[0].name), None);
+        assert_eq!(course.refusal(&one[0]), None);
         assert_eq!(course.build(one.clone()).lookups, one);
+    }
+
+    #[test]
+    fn a_refusal_is_held_against_the_host_that_was_sent_alone_as_it_was_sent() {
+        let mut course = Course::new();
+        let [refused, other] = hosts(2).try_into().unwrap();
+        // Its mark was refused, so it is looked up as well.
+        course.look_up(other.name.clone());
+        course.failed(std::slice::from_ref(&refused), &failure(Kind::Refused, "the values do not match"));
+        assert_eq!(course.refusal(&refused), Some("the values do not match"));
+        assert_eq!(course.refusal(&other), None);
+        // Another publisher has adopted what is there, or has sent it; a router has asked again.
+        let adopted = pending("h0", "60 192.0.2.2", "60 192.0.2.7");
+        let mut newer = refused.clone();
+        newer.item.version += 1;
+        for changed in [adopted, newer] {
+            assert_eq!((&changed.name, course.refusal(&changed)), (&refused.name, None));
+        }
     }
 
     #[test]
