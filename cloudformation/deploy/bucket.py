@@ -8,6 +8,11 @@ from .aws import AwsError
 from .trouble import Trouble
 
 
+def bucket_of(account, stack, options):
+    """The bucket of the archive: the one given, that of before, or one made for it."""
+    return options.bucket or stack.parameters.get("CodeBucket") or own_bucket(account, options)
+
+
 def own_bucket(account, options):
     """The name of the bucket that is made for the stack's archives."""
     stack = options.stack.lower()

@@ -3,7 +3,7 @@
 import hashlib
 
 from .archive import ROOT, archive, check_fleet
-from .bucket import check_bucket, make_bucket, own_bucket, upload
+from .bucket import bucket_of, check_bucket, make_bucket, own_bucket, upload
 from .challenge import print_challenge
 from .change_set import alone, create_change_set, drop_change_set, print_change_set
 from .forget import forget_added, forget_dropped
@@ -27,7 +27,7 @@ def deploy(aws, identity, stack, options):
     template = TEMPLATE.read_text()
     known = known_parameters(aws, template)
     changed = wanted(aws, options, stack, known)
-    bucket = options.bucket or stack.parameters.get("CodeBucket") or own_bucket(account, options)
+    bucket = bucket_of(account, stack, options)
     check_permissions(aws, identity, options, planned(stack, {**changed, "CodeBucket": bucket}))
     if keeps_code(stack, options):
         print("The code that is deployed stays as it is; ./deploy alone deploys this version.")

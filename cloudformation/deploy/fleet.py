@@ -1,6 +1,6 @@
 """Fleet mode on and off: step by step, each safe to stop after and to repeat."""
 
-from .bucket import own_bucket
+from .bucket import bucket_of
 from .change_set import alone
 from .deployment import TEMPLATE, apply, code, failed_before, known_parameters
 from .permissions import check_permissions
@@ -36,13 +36,16 @@ def check_code(stack, options, on):
 def walk(aws, identity, stack, options, on):
     """Take one step after the other, and give the stack as it is then."""
     template = TEMPLATE.read_text()
+    if next_step(State.of(stack.parameters), on):
+        # Whatever the step, it may come to change all that fleet mode has.
+        needed = {"Fleet": "on", "CodeBucket": bucket_of(identity["Account"], stack, options)}
+        check_permissions(aws, identity, options, planned(stack, needed))
     known = known_parameters(aws, template)
     while step := next_step(state := State.of(stack.parameters), on):
         left = remaining(state, on)
         print(f"\n{left} step{'s'[: left != 1]} to go. Next: {step.says}.", flush=True)
         await_conditions(aws, stack, step, on)
         changed = {**step.changes, **beside(aws, identity, stack, options, on)}
-        check_permissions(aws, identity, options, planned(stack, changed))
         stack = update(aws, stack, template, known, changed, options)
         if State.of(stack.parameters) == state:
             raise Trouble(f"CloudFormation left stack {stack.name} as it was; see its events")
@@ -86,8 +89,9 @@ def beside(aws, identity, stack, options, on):
     state = State.of(stack.parameters)
     if on and state == OFF:
         throttle(aws, stack, 0)
-        bucket = options.bucket or stack.parameters.get("CodeBucket") or own_bucket(identity["Account"], options)
-        return {**code(aws, identity["Account"], bucket, stack, options), **concurrency(aws)}
+        account = identity["Account"]
+        bucket = bucket_of(account, stack, options)
+        return {**code(aws, account, bucket, stack, options), **concurrency(aws)}
     if on and state == PREPARE:
         return throttle(aws, stack, hosts_of(aws, stack))
     return {}

@@ -50,7 +50,7 @@ def permissions(account, options, parameters):
     if parameters.get("AlarmEmail"):
         groups.append(of_alarms(*place))
     if parameters.get("Fleet", "off") != "off":
-        groups.append(of_fleet(*place))
+        groups.append(of_fleet(*place, parameters))
     needed = {}
     for resource, actions in (pair for group in groups for pair in group.items()):
         needed.setdefault(resource, []).extend(actions)
@@ -171,9 +171,10 @@ def of_alarms(region, account, stack):
     }
 
 
-def of_fleet(region, account, stack):
+def of_fleet(region, account, stack, parameters):
     """The table of fleet mode, and the publisher with its role, its log and what wakes it."""
     publisher = f"{stack}-publisher"
+    counted = " PutMetricFilter DeleteMetricFilter" if parameters.get("AlarmEmail") else ""
     return {
         "*": words(
             "lambda",
@@ -193,7 +194,9 @@ def of_fleet(region, account, stack):
         f"arn:aws:iam::{account}:role/{stack}-PublisherRole-*": words(
             "iam", "CreateRole GetRole PutRolePolicy DeleteRolePolicy DeleteRole PassRole"
         ),
-        log_group_arn(region, account, publisher): words("logs", "CreateLogGroup PutRetentionPolicy DeleteLogGroup"),
+        log_group_arn(region, account, publisher): words(
+            "logs", "CreateLogGroup PutRetentionPolicy DeleteLogGroup" + counted
+        ),
         f"arn:aws:events:{region}:{account}:rule/{stack}-EveryMinute-*": words(
             "events", "PutRule DescribeRule PutTargets RemoveTargets DeleteRule"
         ),

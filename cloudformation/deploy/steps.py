@@ -6,6 +6,8 @@ gateway promises, and one that is still on would undo what a stateless gateway w
 
 from dataclasses import dataclass, field
 
+from .trouble import Trouble
+
 # Until no old instance of the gateway answers any more, in seconds: its time-out is at most 29.
 GATEWAY_SETTLES = 60
 # Until no old invocation of the publisher is running: its time-out is 300.
@@ -113,7 +115,13 @@ def next_step(state, on):
     """The step that leads on from a state, into fleet mode or out of it; None at the end of the way."""
     if state == ENDS[on]:
         return None
-    return (TO_ON if on else TO_OFF)[state]
+    way = TO_ON if on else TO_OFF
+    if state not in way:
+        raise Trouble(
+            f"Fleet={state.publisher} with FleetGateway={state.gateway} is no state that ./deploy makes: "
+            "set Fleet=prepare and FleetGateway=off in CloudFormation's console, then run this again"
+        )
+    return way[state]
 
 
 def after(state, step):

@@ -20,7 +20,7 @@ from cloud import AwsCli, Cloud, archive
 from deploy.__main__ import arguments
 from deploy.aws import AwsError
 from deploy.deployment import code
-from deploy.fleet import await_conditions
+from deploy.fleet import await_conditions, switch
 from deploy.fleet_hosts import fleet_hosts
 from deploy.forget import forget_added, forget_dropped
 from deploy.quotas import concurrency, throttle
@@ -31,7 +31,7 @@ from deploy.steps import DRAIN, DRAINING, NARROW, OFF, ON, PREPARE, READY, State
 from deploy.table import straight
 from deploy.trouble import Trouble
 from deploy.waiting import await_drained, await_pass
-from test_steps import Stub
+from test_steps import IDENTITY, Stub
 from test_template import STATES, resources
 
 # Every state, by the names that the tests of the template use.
@@ -65,6 +65,11 @@ class Steps(unittest.TestCase):
         self.assertEqual(remaining(DRAINING, True), 2)
         self.assertEqual(remaining(DRAIN, True), 4)
         self.assertEqual((remaining(READY, False), remaining(PREPARE, False)), (1, 1))
+
+    def test_a_state_that_no_step_leads_to_is_explained(self):
+        for on in (True, False):
+            with self.assertRaisesRegex(Trouble, "^Fleet=drain with FleetGateway=off is no state .*: set Fleet=prepare"):
+                next_step(State("drain", "off", False), on)
 
     def test_the_publisher_is_switched_first_and_its_old_invocations_end_before_the_gateway_follows(self):
         timeout = resources["Publisher"]["Properties"]["Timeout"]
@@ -153,6 +158,36 @@ class WithoutTable(unittest.TestCase):
                         self.assertRaisesRegex(Trouble, "the table table is gone: .*--no-fleet", await_conditions, *given)
                     else:
                         await_conditions(*given)
+
+
+class Permissions(unittest.TestCase):
+    def switch(self, on, parameters, *refused):
+        """The error of a switch whose caller is refused these actions, and the calls that were made."""
+
+        def simulate(request):
+            decision = {True: "implicitDeny", False: "allowed"}
+            names = request["ActionNames"]
+            return {"EvaluationResults": [{"EvalActionName": n, "EvalDecision": decision[n in refused]} for n in names]}
+
+        with mock.patch.object(sys, "argv", ["deploy", "--fleet" if on else "--no-fleet"]):
+            options = arguments()
+        parameters = {"CodeBucket": "mine", "Zones": "example.org=Z1", **parameters}
+        stack = Stack("nic53", "id", "UPDATE_COMPLETE", parameters, {"TableName": "table", "UpdateUrl": "url"})
+        aws = Stub(simulate_principal_policy=simulate)
+        with self.assertRaises(Trouble) as found:
+            switch(aws, IDENTITY, stack, options, on)
+        return str(found.exception), {name for name, _ in aws.calls}
+
+    def test_what_is_missing_is_named_before_anything_is_waited_for_or_made(self):
+        missing = ("dynamodb:Query", "lambda:CreateEventSourceMapping", "logs:PutMetricFilter")
+        for name, on in itertools.product(STATES, (True, False)):
+            parameters = {**STATES[name], "AlarmEmail": "you@example.org"}
+            if next_step(State.of(parameters), on):
+                with self.subTest(name, on=on):
+                    trouble, calls = self.switch(on, parameters, *missing)
+                    self.assertEqual(calls, {"simulate-principal-policy"})
+                    for action in missing:
+                        self.assertIn(f"{action} on ", trouble)
 
 
 class FakeTable:
