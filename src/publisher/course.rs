@@ -329,7 +329,7 @@ mod tests {
         let mut course = course.without_denial();
         assert_eq!(course.build(one.clone()).batch, one);
         // Nor is it blamed for another one that is allowed by then.
-        assert_eq!((course.taken(), course.refusal(&one[0].name)), (Step::Mark, None));
+        assert_eq!((course.taken(), course.refusal(&one[0])), (Step::Mark, None));
     }
 
     #[test]
