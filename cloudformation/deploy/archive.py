@@ -80,8 +80,9 @@ def pack(binary, arch):
     entry.create_system = 3
     entry.external_attr = 0o100755 << 16
     entry.compress_type = zipfile.ZIP_DEFLATED
-    with zipfile.ZipFile(path, "w", compresslevel=9) as zipped:
-        zipped.writestr(entry, binary.read_bytes())
+    with zipfile.ZipFile(path, "w") as zipped:
+        # An entry does not take the level of its archive.
+        zipped.writestr(entry, binary.read_bytes(), compresslevel=9)
     return path
 
 
