@@ -1,9 +1,11 @@
-//! `bootstrap`, started as Lambda starts it, in front of a fake Route 53.
+//! `bootstrap`, started as Lambda starts it, in front of a fake Route 53, and in fleet mode of a fake table
+//! too.
 
 use std::time::Duration;
 
 use crate::support::{
     captured,
+    fake_dynamodb::{FakeDynamoDb, TABLE},
     fake_route53::FakeRoute53,
     runtime_api::{Lambda, SecretsManager},
 };
@@ -184,4 +186,88 @@ async fn a_secret_that_could_not_be_read_is_tried_again_after_some_seconds() {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     panic!("never tried again");
+}
+
+/// The function in fleet mode, with these settings besides.
+async fn in_fleet(route53: &FakeRoute53, dynamodb: &FakeDynamoDb, settings: &[(&str, &str)]) -> Lambda {
+    let (route53, dynamodb) = (route53.url(), dynamodb.url());
+    let all = [
+        ("NIC53_ZONES", "example.org=Z1"),
+        ("NIC53_TABLE", TABLE),
+        ("AWS_ENDPOINT_URL_ROUTE_53", route53.as_str()),
+        ("AWS_ENDPOINT_URL_DYNAMODB", dynamodb.as_str()),
+    ];
+    Lambda::start(&[&all, settings].concat()).await
+}
+
+/// The calls since they were last asked for: to the table, and to Route 53.
+fn calls(route53: &FakeRoute53, dynamodb: &FakeDynamoDb) -> String {
+    let table = dynamodb.take_calls().into_iter().map(|call| call.operation.to_string());
+    let route53 = route53.take_calls().into_iter().map(|call| call.operation.to_string());
+    table.chain(route53).collect::<Vec<_>>().join(" ")
+}
+
+#[tokio::test]
+async fn in_fleet_mode_one_function_promises_and_the_other_keeps_it() {
+    let (route53, dynamodb) = (route53().await, FakeDynamoDb::start().await);
+    let settings = [("NIC53_FLEET", "on"), ("NIC53_FLEET_NARROW", "true"), ("NIC53_SECRET", SECRET)];
+    let gateway = in_fleet(&route53, &dynamodb, &settings).await;
+    gateway.invoke(json!({"rawPath": "/healthz", "requestContext": {"http": {"method": "GET"}}})).await;
+    assert_eq!(calls(&route53, &dynamodb), "get", "the connection to the table is opened before the first event");
+    let token = token(SECRET);
+    let update = event("myip=192.0.2.7", &token);
+    assert_eq!(status_and_body(&gateway.invoke(update.clone()).await), (200, "good 192.0.2.7"));
+    assert_eq!(calls(&route53, &dynamodb), "get update update list");
+    assert_eq!(route53.records("Z1"), ["home.example.org. 60 A 192.0.2.1"]);
+
+    // It has no secret.
+    let publisher = in_fleet(&route53, &dynamodb, &[("_HANDLER", "publisher"), ("NIC53_FLEET", "on")]).await;
+    let keys = json!({"z": {"S": "Z1"}, "n": {"S": "org.example.home."}});
+    let stream =
+        json!({"Records": [{"eventName": "MODIFY", "eventSource": "aws:dynamodb", "dynamodb": {"Keys": keys}}]});
+    assert_eq!(publisher.invoke(stream).await, Value::Null);
+    assert_eq!(route53.records("Z1"), ["home.example.org. 60 A 192.0.2.7"]);
+    let item = dynamodb.item("Z1", "home.example.org").expect("an item");
+    assert_eq!((item.is_pending(), item.broken_rule()), (false, None));
+    // The rule's tick has nothing to do but the first pass.
+    assert_eq!(publisher.invoke(json!({"source": "aws.events", "detail-type": "Scheduled Event"})).await, Value::Null);
+    assert_eq!(route53.records("Z1"), ["home.example.org. 60 A 192.0.2.7"]);
+
+    calls(&route53, &dynamodb);
+    assert_eq!(status_and_body(&gateway.invoke(update).await), (200, "nochg 192.0.2.7"));
+    assert_eq!(calls(&route53, &dynamodb), "get");
+    let log = gateway.log().await + &publisher.log().await;
+    assert!(log.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{log}");
+    assert!(!log.contains(&token) && !log.contains(SECRET), "{log}");
+}
+
+#[tokio::test]
+async fn until_fleet_mode_is_on_the_gateway_leaves_the_table_alone() {
+    let (route53, dynamodb) = (route53().await, FakeDynamoDb::start().await);
+    for state in ["off", "prepare"] {
+        let gateway = in_fleet(&route53, &dynamodb, &[("NIC53_FLEET", state), ("NIC53_SECRET", SECRET)]).await;
+        let reply = gateway.invoke(event("myip=192.0.2.1", &token(SECRET))).await;
+        assert_eq!(status_and_body(&reply), (200, "nochg 192.0.2.1"), "{state}");
+        assert_eq!(calls(&route53, &dynamodb), "list list", "{state}");
+        gateway.log().await;
+    }
+}
+
+#[tokio::test]
+async fn a_publisher_without_its_settings_fails_and_says_why() {
+    let (route53, dynamodb) = (route53().await, FakeDynamoDb::start().await);
+    for (setting, expected) in [
+        (("NIC53_FLEET", "off"), "NIC53_FLEET is off: expected prepare, on or drain"),
+        (("NIC53_FLEET", "onn"), "NIC53_FLEET=onn: expected off, prepare, on or drain"),
+    ] {
+        let publisher = in_fleet(&route53, &dynamodb, &[("_HANDLER", "publisher"), setting]).await;
+        // An alarm counts the errors; the next event tries again.
+        for _ in 0..2 {
+            let problem = publisher.try_invoke(json!({"Records": []})).await.unwrap_err();
+            assert!(problem.contains(expected), "{problem}");
+        }
+        assert_eq!(calls(&route53, &dynamodb), "");
+        let log = publisher.log().await;
+        assert!(log.contains(expected), "{log}");
+    }
 }

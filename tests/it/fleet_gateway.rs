@@ -289,6 +289,47 @@ async fn until_the_role_is_narrowed_route_53_is_asked_about_hosts_that_no_router
 }
 
 #[tokio::test(start_paused = true)]
+async fn whatever_it_is_asked_and_whatever_fails_a_gateway_that_is_on_changes_nothing_in_route_53() {
+    let (kinds, hosts) = ([Kind::AccessDenied, Kind::Throttle, Kind::Reset, Kind::Conflict], ["a", "b", "c", "d"]);
+    for seed in 0..60 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let (fleet, _) = fleet(&["a.example.org. 60 A 192.0.2.1", "b.example.org. 60 CNAME a.example.org."]).await;
+        let gateway = fleet.gateway(FleetState::On, seed % 2 == 0).await;
+        for _ in 0..10 {
+            let host = format!("{}.example.org", random.choice(hosts).expect("a host"));
+            let versions = [random.u64(0..4), random.u64(0..4), random.u64(0..4)];
+            let [imported, published_version, version] = sorted(versions);
+            let left_alone = random
+                .bool()
+                .then(|| LeftAlone { why: "a CNAME is there".to_owned(), seen: random.u64(..fleet.now()) });
+            let item = Item { version, imported, published_version, left_alone, ..published(&fleet, "192.0.2.9") };
+            let due = item.is_pending().then(|| fleet.now());
+            if random.bool() {
+                fleet.dynamodb.put("Z1", &host, &Item { due, pending_since: due, ..item });
+            }
+            if random.u8(0..3) == 0 {
+                let operation = *random.choice(&[Operation::Get, Operation::Update, Operation::Transact]).expect("one");
+                let kind = *random.choice(&kinds).expect("a kind");
+                fleet.dynamodb.fault(&[operation], Fault { kind, late: random.bool() }, random.bool().then_some(1));
+            }
+            let query = ["myip=192.0.2.1", "myip=192.0.2.7", "myip=no", "offline=yes", "prefix=2001:db8::/64"];
+            let asked = if random.bool() { host } else { format!("{host},d.example.org") };
+            let reply = gateway.ask(&asked, random.choice(query).expect("a query")).await;
+            assert!(!reply.contains("911"), "{seed}: {reply}");
+            fleet.dynamodb.clear_faults();
+        }
+        let changes = fleet.route53.take_calls().into_iter().filter(|call| call.operation == Route53Operation::Change);
+        assert_eq!(changes.collect::<Vec<_>>(), [], "{seed}");
+    }
+}
+
+/// The numbers, the smallest first.
+fn sorted(mut numbers: [u64; 3]) -> [u64; 3] {
+    numbers.sort_unstable();
+    numbers
+}
+
+#[tokio::test(start_paused = true)]
 async fn while_draining_only_what_is_pending_is_changed_in_the_table() {
     let fleet = Fleet::new("example.org=Z1").await;
     let gateway = fleet.gateway(FleetState::Drain, false).await;
