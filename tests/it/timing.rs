@@ -13,12 +13,17 @@
 //!
 //! Whoever has nothing to do with challenges for certificates does not pay for them: an update that changes nothing
 //! costs the same where they are allowed.
+//!
+//! In fleet mode a request that changes nothing is read from the table, which must not cost much more than
+//! reading it from Route 53. The services themselves are left out of the count.
 
-use std::{env, fs, net::Ipv4Addr, path::Path, process::Command, sync::Arc};
+use std::{env, fs, future::Future, net::Ipv4Addr, path::Path, pin::Pin, process::Command, sync::Arc};
 
 use crate::support::{
     captured,
+    fake_dynamodb::Operation,
     fake_route53::FakeRoute53,
+    fleet::Fleet,
     raw::{question, stuffed},
     results::record,
 };
@@ -51,9 +56,10 @@ use nic53::{
         zone::Zones,
     },
     secrets::Provider,
-    settings::Settings,
+    settings::{FleetState, Settings},
     store::{Budget, NotApplied, Present, Store, Turn, embedded::Embedded, route53::Route53},
 };
+use tokio::runtime::Runtime;
 
 /// The secrets that tokens are minted under.
 const SECRETS: [&str; 2] =
@@ -70,7 +76,7 @@ fn a_wrong_token_costs_the_same_instructions_however_much_of_it_is_right() {
     let counts = count_instructions(
         folder.path(),
         "a_wrong_token_costs_the_same_instructions_however_much_of_it_is_right",
-        "nic53::protocol::token::Password::is",
+        ("nic53::protocol::token::Password::is", ""),
         "answer",
     );
     let questions = questions();
@@ -90,7 +96,7 @@ fn a_stuffed_dns_question_costs_no_more_than_an_honest_one() {
     let counts = count_instructions(
         folder.path(),
         "a_stuffed_dns_question_costs_no_more_than_an_honest_one",
-        "nic53::dns::responder::Responder::respond",
+        ("nic53::dns::responder::Responder::respond", ""),
         "respond",
     );
     let messages = messages();
@@ -110,7 +116,7 @@ fn a_refused_request_costs_few_times_what_the_smallest_costs() {
     let counts = count_instructions(
         folder.path(),
         "a_refused_request_costs_few_times_what_the_smallest_costs",
-        "it::timing::refuse",
+        ("it::timing::refuse", ""),
         "refuse",
     );
     let requests = refused();
@@ -131,7 +137,7 @@ fn an_update_costs_the_same_where_challenges_are_allowed() {
     }
     let folder = tempfile::tempdir().expect("a temporary folder");
     let test = "an_update_costs_the_same_where_challenges_are_allowed";
-    let counts = count_instructions(folder.path(), test, "it::timing::settle", "settle");
+    let counts = count_instructions(folder.path(), test, ("it::timing::settle", ""), "settle");
     assert_eq!(counts.len(), 2 * ROUNDS, "{counts:?}");
     // A hash table, whose order is random, costs a few more at one time than at another.
     let [off, on] = [&counts[..ROUNDS], &counts[ROUNDS..]].map(|counts| *counts.iter().min().expect("rounds"));
@@ -193,6 +199,25 @@ impl Store for Settled {
     async fn edit_challenge(&self, _: &ChallengeGrant<'_>, _: &Edit, _: u32, _: &Budget) -> Result<Edited, Problem> {
         unreachable!("nobody asks for a certificate")
     }
+}
+
+#[test]
+fn a_poll_of_the_table_costs_little_more_than_one_of_route_53() {
+    if env::var_os(COUNTED).is_some() {
+        return ask_both();
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let counts = count_instructions(
+        folder.path(),
+        "a_poll_of_the_table_costs_little_more_than_one_of_route_53",
+        ("it::timing::poll", "it::support::http_service::poll_service"),
+        "poll",
+    );
+    // The first requests of a client make what is made once.
+    let [.., of_route53, of_table] = counts[..] else { panic!("{counts:?}") };
+    record("Polls", "a `nochg` read from Route 53", &format!("{of_route53} instructions"));
+    record("Polls", "the same from the table of fleet mode", &format!("{of_table} instructions"));
+    assert!(10 * of_table <= 11 * of_route53, "{of_table} of the table, {of_route53} of Route 53: {counts:?}");
 }
 
 /// A request with a wrong token.
@@ -294,6 +319,14 @@ fn messages() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
+/// The token of a host under a secret.
+fn token(secret: &str, host: &str) -> String {
+    let zones = Zones::parse("example.org=Z1").expect("zones");
+    let host: HostName = host.parse().expect("a host name");
+    let secret = Secret::new(secret).unwrap_or_else(|problem| panic!("{problem}"));
+    secret.mint(Scope::Host, &host, zones.holding(&host).expect("a zone"), 0).reveal().to_owned()
+}
+
 /// Has all messages answered.
 fn ask_dns() {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -317,12 +350,6 @@ fn respond(responder: &Responder, message: Vec<u8>) -> Message {
 
 /// What is sent: in words, the host, and its password.
 fn questions() -> Vec<(&'static str, &'static str, String)> {
-    let token = |secret: &str, host: &str| {
-        let zones = Zones::parse("example.org=Z1").expect("zones");
-        let host: HostName = host.parse().expect("a host name");
-        let secret = Secret::new(secret).unwrap_or_else(|problem| panic!("{problem}"));
-        secret.mint(Scope::Host, &host, zones.holding(&host).expect("a zone"), 0).reveal().to_owned()
-    };
     let [current, previous] = SECRETS.map(|secret| token(secret, "there.example.org"));
     // Another character of the alphabet at each place that should be wrong.
     let wrong = |letter: char| if letter == '7' { '8' } else { '7' };
@@ -343,9 +370,34 @@ fn questions() -> Vec<(&'static str, &'static str, String)> {
     ]
 }
 
-/// Runs a test of this module under valgrind. Returns the instructions within `counted` in each call of
-/// `call`, a function of this module, in order.
-fn count_instructions(folder: &Path, test: &str, counted: &str, call: &str) -> Vec<u64> {
+/// Polls a host in front of Route 53 and in front of the table, in turn.
+fn ask_both() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let fleet = runtime.block_on(Fleet::new("example.org=Z1"));
+    fleet.route53.put("Z1", "there.example.org. 60 A 192.0.2.7").expect("a record");
+    let stateless = runtime.block_on(gateway(&fleet.route53, &SECRETS[..1]));
+    let of_table = runtime.block_on(gateway_of(fleet.store(FleetState::On, true), &SECRETS[..1]));
+    let token = token(SECRETS[0], "there.example.org");
+    for _ in 0..3 {
+        let request = request("there.example.org", &token);
+        let answers = [
+            poll(&runtime, Box::pin(stateless.answer(&request, Body::Whole(b""), None))),
+            poll(&runtime, Box::pin(of_table.answer(&request, Body::Whole(b""), None))),
+        ];
+        assert!(answers.iter().all(|answer| answer.body() == "nochg 192.0.2.7"), "{answers:?}");
+    }
+    assert_eq!((fleet.dynamodb.made(Operation::Get), fleet.route53.take_calls().len()), (3, 4));
+}
+
+/// One poll.
+#[inline(never)]
+fn poll(runtime: &Runtime, answer: Pin<Box<dyn Future<Output = Response<String>> + '_>>) -> Response<String> {
+    runtime.block_on(answer)
+}
+
+/// Runs a test of this module under valgrind. Returns the instructions within `counted`, those of a function
+/// that it calls `left_out`, in each call of `call`, a function of this module, in order.
+fn count_instructions(folder: &Path, test: &str, (counted, left_out): (&str, &str), call: &str) -> Vec<u64> {
     let output = folder.join("counts");
     let this = env::current_exe().expect("this program");
     let finished = Command::new("valgrind")
@@ -360,9 +412,25 @@ fn count_instructions(folder: &Path, test: &str, counted: &str, call: &str) -> V
     assert!(finished.status.success(), "{}", String::from_utf8_lossy(&finished.stderr));
     let dumps = (1..).map(|number| output.with_extension(number.to_string()));
     let dumps = dumps.map_while(|dump| fs::read_to_string(dump).ok());
-    let count = |dump: String| dump.lines().find_map(|line| line.strip_prefix("totals: ")?.parse().ok());
+    let count = |dump: String| {
+        let total: u64 = dump.lines().find_map(|line| line.strip_prefix("totals: ")?.parse().ok()).expect("a total");
+        total - cost_of_calls(&dump, left_out)
+    };
     // What is left at the end is in one more dump, and is nothing.
-    dumps.map(|dump| count(dump).expect("a total")).filter(|count| *count > 0).collect()
+    dumps.map(count).filter(|count| *count > 0).collect()
+}
+
+/// What the calls of a function took in a dump, with all that it calls. The lines of a call are
+/// `cfn=(7) NAME`, `calls=COUNT …` and `LINE COST`; a name is written out where its number is first.
+fn cost_of_calls(dump: &str, function: &str) -> u64 {
+    let number = dump.lines().find_map(|line| {
+        let (number, name) = line.split_once("fn=")?.1.split_once(' ')?;
+        (name == function).then(|| format!("cfn={number}"))
+    });
+    let is_call = |line: &str| number.as_ref().is_some_and(|number| line.split(' ').next() == Some(number));
+    let lines: Vec<&str> = dump.lines().collect();
+    let calls = lines.windows(3).filter(|lines| is_call(lines[0]));
+    calls.map(|lines| lines[2].split(' ').nth(1).and_then(|cost| cost.parse::<u64>().ok()).expect("a cost")).sum()
 }
 
 /// Asks all questions.
@@ -385,8 +453,14 @@ fn answer(gateway: &Gateway<Route53>, request: &Parts) -> Response<String> {
     gateway.answer(request, Body::Whole(b""), None).now_or_never().expect("a refusal waits for nothing")
 }
 
-/// A gateway with these secrets: the current one, and the previous one if there are two.
+/// A gateway in front of Route 53 with these secrets.
 async fn gateway(route53: &FakeRoute53, secrets: &[&str]) -> Gateway<Route53> {
+    let aws = nic53::aws::config().await.expect("an SDK configuration");
+    gateway_of(Route53::new(&route53.configure(&aws)), secrets).await
+}
+
+/// A gateway with these secrets: the current one, and the previous one if there are two.
+async fn gateway_of<S: Store>(store: S, secrets: &[&str]) -> Gateway<S> {
     let settings = Settings::read(|name| match name {
         "NIC53_ZONES" => Some("example.org=Z1".to_owned()),
         "NIC53_SECRET" => secrets.first().map(|secret| (*secret).to_owned()),
@@ -394,10 +468,9 @@ async fn gateway(route53: &FakeRoute53, secrets: &[&str]) -> Gateway<Route53> {
         _ => None,
     });
     let settings = settings.unwrap_or_else(|error| panic!("{error}"));
-    let aws = nic53::aws::config().await.expect("an SDK configuration");
     let source = settings.secret.as_ref().expect("a secret");
     let secrets = Provider::read(source, None, captured::log()).await.unwrap_or_else(|error| panic!("{error}"));
-    Gateway::new(settings, secrets, Route53::new(&route53.configure(&aws)), captured::log())
+    Gateway::new(settings, secrets, store, captured::log())
 }
 
 /// An update of this host with this password.
