@@ -176,7 +176,9 @@ pub(super) fn seeds() -> Vec<Vec<u8>> {
             settings |= if line == "set NIC53_ALLOW_OFFLINE true" { ALLOW_OFFLINE } else { 0 };
             settings |= if line == "set NIC53_QUERY_CREDENTIALS false" { HEADER_ONLY } else { 0 };
             settings |= if line.starts_with("set NIC53_TRUSTED_PROXIES ") { PROXIES } else { 0 };
-            if let Some((operation, rest)) = line.strip_prefix("fault ").and_then(|rest| rest.split_once(' ')) {
+            let ordered = line.strip_prefix("fault ").and_then(|rest| rest.split_once(' '));
+            // Faults of the table are for fleet mode.
+            if let Some((operation @ ("list" | "change"), rest)) = ordered {
                 let word = rest.split(' ').next().unwrap_or_default();
                 let (late, word) = word.strip_prefix("late-").map_or((0, word), |word| (2, word));
                 let kind = FAULTS.iter().position(|fault| *fault == word).expect("a fault");
