@@ -130,7 +130,7 @@ async fn a_host_that_is_a_cname_gets_none() {
     ];
     let settings: Vec<_> = SETTINGS.into_iter().chain(store).collect();
     let place = Place::with(|| Nic53::serve(&settings, &["--store", "route53", "--dns", "off"]));
-    for client in ["lego", "certbot", "dehydrated"] {
+    for client in ["lego", "certbot"] {
         let order = place.order(&place.setup(client));
         order.has_none();
         assert!(order.says("403"), "{client}: {:?}", order.finished);
@@ -159,7 +159,7 @@ fn acme_sh_is_given_its_variables() {
     place.sets_and_removes(
         &format!("{ACMEPROXY}\n{program}\n{}", place.setup("acme.sh")),
         ["acmeproxy present", "acmeproxy cleanup"],
-        "--issue --dns dns_acmeproxy --domain home.example.com --domain *.home.example.com\n",
+        "--issue --server letsencrypt --dns dns_acmeproxy --domain home.example.com --domain *.home.example.com\n",
     );
 }
 
@@ -352,6 +352,8 @@ BASEDIR={root}/etc/dehydrated
 CONFIG_D={root}/etc/dehydrated/conf.d
 DOMAINS_TXT={root}/etc/dehydrated/domains.txt
 CURL_OPTS="--cacert {trusted}"
+KEY_ALGO=prime256v1
+KEYSIZE=2048
 END
             export LEGO_CA_CERTIFICATES={trusted} HTTPREQ_POLLING_INTERVAL=1 REQUESTS_CA_BUNDLE={trusted}
             lego() {{
