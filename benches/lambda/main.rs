@@ -146,7 +146,7 @@ impl Bench {
             ("NIC53_ZONES", "example.org=Z1".to_owned()),
             ("NIC53_SECRET", SECRET.to_owned()),
             ("AWS_CA_BUNDLE", file("authority.pem")),
-            ("AWS_ENDPOINT_URL_ROUTE_53", self.proxy.url()),
+            ("AWS_ENDPOINT_URL", self.proxy.url()),
             // Python compiles its files once, and not into this repository.
             ("PYTHONPYCACHEPREFIX", file("pycache")),
         ];

@@ -69,7 +69,7 @@ impl TlsProxy {
         Self { address, authority: root.der().clone(), calls }
     }
 
-    /// Its URL: the value of `AWS_ENDPOINT_URL_ROUTE_53`.
+    /// Its URL: the value of `AWS_ENDPOINT_URL`.
     pub fn url(&self) -> String {
         format!("https://{}", self.address)
     }

@@ -40,7 +40,7 @@ class Function:
             env={
                 **CREDENTIALS,
                 **settings,
-                "AWS_ENDPOINT_URL_ROUTE_53": self.route53,
+                "AWS_ENDPOINT_URL": self.route53,
                 "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{self.runtime_api.server_address[1]}",
                 "AWS_LAMBDA_FUNCTION_NAME": "nic53",
                 "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
