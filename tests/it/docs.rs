@@ -8,7 +8,10 @@ use std::{
     process::Command,
 };
 
-use nic53::settings::{FLEET_VARIABLES, VARIABLES};
+use nic53::{
+    recipes::RECIPES,
+    settings::{FLEET_VARIABLES, VARIABLES},
+};
 
 #[test]
 fn the_tests_that_the_pages_name_exist() {
@@ -111,6 +114,23 @@ fn a_command_is_found_in_a_block_and_between_backticks() {
     let page = "A `nic53 token NAME` and\n\n```\n$ nic53 check --myip 192.0.2.1 | head\nDATA=/var/nic53 nic53 update\n```\n\
                 and `nic53\nexport`, not `nic53-data` or `the nic53 is`.";
     assert_eq!(commands_of(page), ["check --myip 192.0.2.1 ", "update", "token NAME", "export"]);
+}
+
+#[test]
+fn the_pages_tell_of_every_client_that_nic53_setup_has_and_of_no_other() {
+    let mut told = BTreeSet::new();
+    for page in pages() {
+        let whole = fs::read_to_string(root(&page)).expect("a page");
+        for command in commands_of(&whole) {
+            let mut words = command.split_whitespace();
+            let (Some("setup"), Some(client)) = (words.next(), words.next()) else { continue };
+            // `DEVICE` stands for any.
+            if client.starts_with(|first: char| first.is_ascii_lowercase()) {
+                told.insert(client.to_owned());
+            }
+        }
+    }
+    assert_eq!(told, RECIPES.iter().map(|(name, _)| (*name).to_owned()).collect());
 }
 
 /// A file that no module names is not compiled, and its tests pass unseen.
