@@ -99,11 +99,22 @@ class Page:
         ]
         self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
 
-    def picture(self) -> bytes:
-        """All of it, as a PNG."""
-        size = self.browser.execute_cdp_cmd("Page.getLayoutMetrics", {})["cssContentSize"]
-        clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
-        options = {"captureBeyondViewport": True, "clip": clip}
+    def picture(self, first: str = "html", last: str = "html", **options) -> bytes:
+        """The page from one element to another, or all of it, as a PNG."""
+        clip = self.browser.execute_script(
+            """
+            var first = document.querySelector(arguments[0]).getBoundingClientRect();
+            var last = document.querySelector(arguments[1]).getBoundingClientRect();
+            var body = document.body.getBoundingClientRect();
+            var top = Math.max(first.top + scrollY - 16, 0);
+            return {x: body.left, y: top, width: body.width, height: last.bottom + scrollY + 16 - top, scale: 1};
+            """,
+            first,
+            last,
+        )
+        # Nothing looks different because the pointer happens to be over it.
+        self.browser.execute_cdp_cmd("Input.dispatchMouseEvent", {"type": "mouseMoved", "x": 0, "y": 0})
+        options |= {"captureBeyondViewport": True, "clip": clip}
         return base64.b64decode(self.browser.execute_cdp_cmd("Page.captureScreenshot", options)["data"])
 
     def console(self) -> list[str]:

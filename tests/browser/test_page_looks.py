@@ -131,6 +131,31 @@ class Looks(unittest.TestCase):
         self.assertIn(("Domain name", HOST), page.fields())
 
 
+class InTheDocumentation(unittest.TestCase):
+    """What docs/page.webp and docs/page-recipe.webp are taken from: look at the new ones, then copy them there."""
+
+    def test_its_pictures_are_small(self) -> None:
+        gateway = Gateway()
+        self.addCleanup(gateway.stop)
+        sites = Sites("https", gateway)
+        self.addCleanup(sites.stop)
+        sites.names.add("dyn.example.org")
+        browser = chromium.start(f"MAP dyn.example.org:443 127.0.0.1:{sites.port}")
+        self.addCleanup(browser.quit)
+        gateway.set(SOURCES[GATEWAY])
+        page = Page(browser, "https://dyn.example.org/ui")
+        page.emulate(820, 900, "light")
+        page.ask("look", HOST, gateway.token)
+        self.keep("page.webp", page.picture("html", "#reply", format="webp", quality=70))
+        page.emulate(430, 900, "dark")
+        page.choose("fritz")
+        self.keep("page-recipe.webp", page.picture("#router-title", "#recipe .block", format="webp", quality=70))
+
+    def keep(self, name: str, picture: bytes) -> None:
+        (PICTURES / name).write_bytes(picture)
+        self.assertLess(len(picture), 60_000, name)
+
+
 class Judged(unittest.TestCase):
     """The document and its script, by programs that know what is valid."""
 

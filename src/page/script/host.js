@@ -89,7 +89,7 @@ function refused(host, code) {
 function moved(host, code, addresses) {
   var to = addresses.join(' and ');
   return code === 'good'
-    ? note('good', host + ' now leads to ' + to, ['Others see it within a minute or two. The token works: your router can do this by itself from now on.'])
+    ? note('good', host + ' now leads to ' + to, ['Others see it within a minute or two. The token works. Next, let your router do this by itself: see below.'])
     : note('good', host + ' leads to ' + to + ' already', ['Nothing had to be changed. The token works.']);
 }
 

@@ -61,10 +61,14 @@ function showRecipe() {
     elements.push(make('p', 'note', ['Type your host name and token above, and they are filled in here.']));
   }
   warnings(chosen, names.length ? accounts : [], found).forEach(function (text) { elements.push(make('p', 'note warn', prose(text))); });
-  found.forEach(function (part) { elements = elements.concat(part.paste ? [block(part.text)] : explanation(part.text)); });
-  if (!chosen.certificate) {
-    elements.push(make('p', '', ['Saved? Its own status or log says whether it worked, often by a word such as ', make('code', '', ['good']), ' or ', make('code', '', ['nochg']), '. “Look it up” above says where your name leads.']));
-  }
+  var pasted = found.filter(function (part) { return part.paste; });
+  found.forEach(function (part) {
+    elements = elements.concat(part.paste ? [block(part.text)] : explanation(part.text));
+    // What follows the last block is for those who want more.
+    if (part === pasted[pasted.length - 1] && !chosen.certificate) {
+      elements = elements.concat(explanation('Saved? Its own status or log says whether it worked, often by a word such as `good` or `nochg`. “Look it up” above says where your name leads.'));
+    }
+  });
   elements.push(make('p', 'checked', ['How this was checked: ' + chosen.checked + '.']));
   show($('recipe'), elements);
 }
