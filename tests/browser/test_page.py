@@ -170,6 +170,19 @@ class Jobs:
         self.assertEqual(len(page.all("#clients button")), 1)
         self.assertIn("Any other router", page.one("#clients").text)
 
+    def test_what_gets_certificates_stands_apart(self) -> None:
+        page = self.open()
+        entries = [entry.text for entry in page.all("#clients li")]
+        heading = entries.index("For certificates, if your operator allows it")
+        for name in ("certbot", "lego"):
+            self.assertTrue(any(name in entry for entry in entries[heading:]), entries)
+        self.assertTrue(any("Fritz!Box" in entry for entry in entries[:heading]), entries)
+        self.assertFalse(any("certbot" in entry for entry in entries[:heading]), entries)
+        page.choose("lego")
+        self.assertEqual(page.one("#recipe .tag").text, "For certificates, if your operator allows it")
+        page.choose("fritz")
+        self.assertEqual(page.all("#recipe .tag"), [])
+
     def test_a_link_names_a_router(self) -> None:
         page = self.open("/ui#fritzbox")
         self.assertEqual(page.one("#recipe h3").text, "Fritz!Box")
