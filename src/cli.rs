@@ -19,7 +19,7 @@ use std::{ffi::OsString, process::ExitCode};
 use clap::{CommandFactory, Parser, Subcommand};
 
 use self::output::{print, warn};
-use crate::problem::Problem;
+use crate::{printable::printable, problem::Problem};
 
 /// A dyndns2 gateway to Amazon Route 53.
 ///
@@ -103,8 +103,8 @@ fn unknown_variables() -> Vec<String> {
     crate::settings::unknown_variables(names, |name| name == "NIC53_TOKEN" || is_flag(name))
 }
 
-/// Prints why a command failed.
+/// Prints why a command failed, on one line whatever was typed.
 fn fail(problem: &Problem) -> ExitCode {
-    warn(&problem.to_string());
+    warn(&printable(&problem.to_string()));
     ExitCode::from(FAILED)
 }

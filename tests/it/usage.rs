@@ -22,6 +22,8 @@ fn a_command_that_does_not_exist() {
         (&["-x"], &["-x: expected a command"]),
         (&[""], &["``: expected a command, such as `nic53 serve`"]),
         (&["SERVE"], &["`SERVE`: expected a command"]),
+        (&["ser\nve"], &["`ser ve`: expected a command"]),
+        (&["\u{1b}[2Jserve"], &["`\\u{1b}[2Jserve`: expected a command"]),
         (&["help", "x"], &["`x`: expected a command"]),
     ]);
 }
@@ -125,6 +127,11 @@ fn settings_as_flags() {
             &["`home.example.org=2`: expected each name once"],
         ),
         (&["serve", "--log", "loud"], &["--log loud: expected"]),
+        (
+            &["serve", "--log", "loud\nnic53: all is well"],
+            &["--log loud nic53: all is well: expected off, error or info"],
+        ),
+        (&["serve", "--zones", "example.org=Z1\nx"], &["--zones example.org=Z1 x", "expected NAME=ZONEID"]),
     ]);
 }
 
