@@ -61,13 +61,21 @@ fn of_server(recipe: &Recipe, url: &GatewayUrl) -> Vec<String> {
 /// A gateway that sees a private address, for a client that publishes what the gateway sees.
 fn of_address(recipe: &Recipe, url: &GatewayUrl) -> Option<String> {
     let is_private = url.host.parse().is_ok_and(|address| !is_publishable(address, false)) || url.is_loopback();
-    (recipe.address_is_seen && is_private).then(|| {
+    (recipe.address_is_seen && (is_private || is_local_name(&url.host))).then(|| {
         format!(
             "{} publishes the address that the gateway sees, and over {url} that is a private one: the gateway answers \
              dnserr; expected its public URL, or NIC53_ALLOW_PRIVATE=true in its settings to publish private addresses",
             recipe.title
         )
     })
+}
+
+/// Whether a name leads nowhere outside of a network of its own: it has one label, or an ending that is kept for such
+/// names or that routers use for them.
+fn is_local_name(name: &str) -> bool {
+    const ENDINGS: [&str; 7] = [".local", ".lan", ".home", ".internal", ".home.arpa", ".localdomain", ".fritz.box"];
+    let is_address = name.starts_with('[') || name.parse::<std::net::IpAddr>().is_ok();
+    !is_address && (!name.contains('.') || ENDINGS.iter().any(|ending| name.ends_with(ending)))
 }
 
 /// How many hosts there are.
@@ -170,6 +178,8 @@ mod tests {
         let head = "user: 16\ntoken: 24\nhost: 16\nserver: 15\nurl: 60\nhosts: 1\nport: no\npath: no";
         assert_eq!(warned(head, HTTPS, &["home.example.org"], TOKEN), "");
         assert_eq!(warned("about: x", "http://127.0.0.1:8053", &["home.example.org"], TOKEN), "");
+        assert_eq!(warned("address: seen", "https://dyn.lan.example.org", &["home.example.org"], TOKEN), "");
+        assert_eq!(warned("address: seen", "https://[2001:db8::1]", &["home.example.org"], TOKEN), "");
         assert_eq!(warned("https: always", HTTPS, &["home.example.org"], TOKEN), "");
         assert_eq!(warned("https: no", "http://127.0.0.1", &["home.example.org"], TOKEN), "");
     }
@@ -193,6 +203,9 @@ mod tests {
             ("about: x", "http://192.168.1.2", &[home], TOKEN, &["can read the token"]),
             ("address: seen", "http://192.168.1.2", &[home], TOKEN, &["private", "dnserr", "NIC53_ALLOW_PRIVATE=true"]),
             ("address: seen", "http://localhost:8053", &[home], TOKEN, &["private"]),
+            ("address: seen", "http://gateway", &[home], TOKEN, &["private"]),
+            ("address: seen", "https://dyn.fritz.box", &[home], TOKEN, &["private"]),
+            ("address: seen", "https://dyn.home.arpa", &[home], TOKEN, &["private"]),
             ("refuses: *", HTTPS, &["*.example.org"], TOKEN, &["`*`"]),
             ("about: x", HTTPS, &[home], "a:b", &["`:`", "letters and digits"]),
         ] {
