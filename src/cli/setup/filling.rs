@@ -116,9 +116,31 @@ impl Filling<'_> {
         Ok(filled + rest)
     }
 
-    /// The host, with something else instead of everything but letters and digits.
+    /// The host, with `separator` instead of a dot. No two hosts become the same: a hyphen is two of them, `_` three.
     fn separated_by(self, separator: &str) -> Option<String> {
-        Some(self.account?.1.host.replace(|letter: char| !letter.is_ascii_alphanumeric(), separator))
+        let host = &self.account?.1.host;
+        let letter = |letter: char| match letter {
+            '.' => separator.to_owned(),
+            '-' => separator.repeat(2),
+            '_' => separator.repeat(3),
+            '*' => format!("{separator}all"),
+            letter => letter.to_string(),
+        };
+        Some(host.chars().map(letter).collect())
+    }
+
+    /// The host in letters and digits. No two hosts become the same.
+    fn plain(self) -> Option<String> {
+        let host = &self.account?.1.host;
+        let letter = |letter: char| match letter {
+            '.' => "zd".to_owned(),
+            '-' => "zh".to_owned(),
+            '_' => "zu".to_owned(),
+            '*' => "za".to_owned(),
+            'z' => "zz".to_owned(),
+            letter => letter.to_string(),
+        };
+        Some(host.chars().map(letter).collect())
     }
 
     /// The value of a placeholder.
@@ -139,7 +161,7 @@ impl Filling<'_> {
             "token" => self.account?.1.token.to_string(),
             "id" => self.separated_by("_")?,
             "dashed" => self.separated_by("-")?,
-            "plain" => self.separated_by("")?,
+            "plain" => self.plain()?,
             _ => return None,
         })
     }
@@ -186,13 +208,34 @@ mod tests {
             Ok(vec![
                 Part::Prose("Say:".into()),
                 Part::Paste(
-                    "1 a_example_org a-example-org aexampleorg a.example.org:token a.example.org@dyn.example.org:8443/prod/nic/update\n\
-                     2 b_example_org b-example-org bexampleorg b.example.org:token b.example.org@dyn.example.org:8443/prod/nic/update"
+                    "1 a_example_org a-example-org azdexamplezdorg a.example.org:token a.example.org@dyn.example.org:8443/prod/nic/update\n\
+                     2 b_example_org b-example-org bzdexamplezdorg b.example.org:token b.example.org@dyn.example.org:8443/prod/nic/update"
                         .into()
                 ),
                 Part::Prose("Then.".into()),
             ])
         );
+    }
+
+    #[test]
+    fn what_stands_for_a_host_stands_for_no_other() {
+        let url = "https://dyn.example.org".parse().unwrap();
+        let mut all = std::collections::HashMap::new();
+        for host in [
+            "a-b.example.org",
+            "a.b.example.org",
+            "ab.example.org",
+            "a--b.example.org",
+            "*.b.example.org",
+            "azdb.example.org",
+        ] {
+            let account = Account::new(&host.parse().unwrap(), Zeroizing::new(String::new()), &Limits::default());
+            let parts = fill("{{#hosts}}\n{{id}} {{dashed}} {{plain}}\n{{/hosts}}\n", &url, &[account]).unwrap();
+            let [Part::Prose(names)] = &parts[..] else { panic!("{parts:?}") };
+            for name in names.split(' ') {
+                assert_eq!(all.insert(name.to_owned(), host), None, "{name} of {host}");
+            }
+        }
     }
 
     #[test]
