@@ -21,6 +21,7 @@ mod health;
 mod instructions;
 mod model;
 mod moto;
+mod networks;
 mod properties;
 mod protocol;
 mod publisher;

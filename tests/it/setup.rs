@@ -335,12 +335,17 @@ fn asuswrt_merlin_runs_its_script() {
 fn openwrt_expands_its_url() {
     let gateway = Gateway::start();
     let commands = gateway.setup("openwrt", &[HOST]);
-    // The shell sees what it would pass to `uci`.
+    // The shell sees what it would pass to `uci`, and the router's functions for its addresses.
+    let functions =
+        "network_get_ipaddr() { eval \"$1=198.51.100.1\"; }\nnetwork_get_ipaddr6() { eval \"$1=2001:db8::1\"; }";
+    let commands = commands.replace(". /lib/functions/network.sh", functions);
     let script = format!("set -e\nuci() {{ printf '%s\\n' \"$2\"; }}\nservice() {{ :; }}\n{commands}");
     let set = program("sh").args(&["-c", &script]).start().finish();
     assert_eq!((set.code, set.stderr.as_str()), (Some(0), ""));
-    assert_says(&set, &format!("good {SEEN}\n"));
-    assert_eq!(gateway.dig(HOST, "A"), [SEEN]);
+    for (kind, address) in [("A", "198.51.100.1"), ("AAAA", "2001:db8::1")] {
+        assert_says(&set, &format!("good {address}\n"));
+        assert_eq!(gateway.dig(HOST, kind), [address]);
+    }
 
     for (service, address, kind) in [("home_example_com", OWN, "A"), ("home_example_com_v6", "2001:db8::7", "AAAA")] {
         let option = |name: &str| line(&set.stdout, &format!("ddns.{service}.{name}="));
@@ -454,10 +459,35 @@ fn fritzbox_expands_its_url() {
     let in_query =
         format!("{}&username={}&password={}", url(OWN, ""), field(&form, "User name"), field(&form, "Password"));
     assert_eq!(curl(&[&in_query]), format!("nochg {OWN}"));
-    // A host behind the box keeps its own part under the box's new prefix.
-    let prefix = format!("{}&url=2001:db8:1::1", url("", "2001:db8:1:2::/64"));
-    assert_eq!(curl(&["--user", &user, &prefix]), "good 2001:db8:1:2::7");
-    assert_eq!(gateway.dig(HOST, "AAAA"), ["2001:db8:1:2::7"]);
+}
+
+/// The second URL of the text, for a machine behind the box: the box knows its prefix, and the URL has the rest.
+#[test]
+fn fritzbox_has_the_prefix_and_the_url_the_host_part() {
+    let gateway = Gateway::start();
+    let form = gateway.setup("fritzbox", &[HOST]);
+    let user = format!("{}:{}", field(&form, "User name"), field(&form, "Password"));
+    let text = include_str!("../../src/recipes/fritzbox.md");
+    let template = text.split('`').find(|code| code.contains("<ip6lanprefix>&")).expect("a second URL");
+    // The box replaces nothing by its prefix unless its own address is in the URL too.
+    assert!(template.contains("<ip6addr>"), "{template}");
+    let url = |v4: &str, prefix: &str, own: &str| {
+        let url = template.replace("{{url}}", &gateway.url()).replace("<domain>", HOST).replace("<ipaddr>", v4);
+        url.replace("<ip6lanprefix>", prefix).replace("<ip6addr>", own)
+    };
+    let host_part = ":1a2b:3c4d:5e6f:7890";
+
+    for (prefix, shown) in [("2001:db8:1:2::/64", "2001:db8:1:2"), ("2001:db8:1:ff00::/56", "2001:db8:1:ff00")] {
+        let asked = url(OWN, prefix, "2001:db8:1::1");
+        let reply = curl(&["--user", &user, &asked]);
+        assert_eq!(reply, format!("good {OWN},{shown}{host_part}"), "{asked}");
+        assert_eq!(gateway.dig(HOST, "AAAA"), [format!("{shown}{host_part}")]);
+    }
+    // On a line without IPv6 both are empty: the AAAA record stays.
+    assert_eq!(curl(&["--user", &user, &url(OWN, "", "")]), format!("nochg {OWN}"));
+    // Without the host part the record keeps the one that it has.
+    let kept = url("", "2001:db8:1:3::/64", "2001:db8:1::1").replace(&format!("&ipv6=:{host_part}"), "");
+    assert_eq!(curl(&["--user", &user, &kept]), format!("good 2001:db8:1:3{host_part}"));
 }
 
 #[test]
@@ -732,8 +762,8 @@ fn the_manual_and_the_completions_know_every_command() {
         assert_eq!(finished.code, Some(0), "{finished:?}");
         assert!(finished.stdout.contains(words) && finished.stdout.contains("setup"), "{shell}");
         // zsh would complete these values as commands.
-        let mut hosts = finished.stdout.lines().filter(|line| line.starts_with("'*::"));
-        assert!(hosts.all(|line| !line.contains("_default")), "{shell}: {}", finished.stdout);
+        let mut hosts = finished.stdout.lines().filter(|line| line.starts_with("'*:"));
+        assert!(hosts.all(|line| line.contains(":()'")), "{shell}: {}", finished.stdout);
     }
     let script = format!("{NIC53} man pages && ls pages && cat pages/nic53-setup.1");
     let finished = program("sh").args(&["-c", &script]).start().finish();

@@ -45,7 +45,7 @@ fn judge(host: &str, addresses: &[SocketAddr]) -> Step {
         (true, false) => Step::note(NAME, format!("{host}: AAAA {aaaa}, no A"))
             .meaning("routers without IPv6 do not reach the gateway"),
         (false, false) => Step::fine(NAME, format!("{host}: A {a}; AAAA {aaaa}")).meaning(
-            "a client that does not choose a family asks over IPv6 and moves its AAAA record only, such as ddclient with use=web",
+            "a client that does not choose a family asks over IPv6 and moves its AAAA record only, such as inadyn, or ddclient with use=web",
         ),
     }
 }
