@@ -56,7 +56,7 @@ pub const VARIABLES: [Variable; 19] = [
     Variable::secret("NIC53_SECRET_PREVIOUS", "43 of base64", "The secret before it, still accepted"),
     Variable::open("NIC53_SECRET_FILE", "PATH", "A file that holds the secret"),
     Variable::open("NIC53_SECRET_PREVIOUS_FILE", "PATH", "A file that holds the secret before it"),
-    Variable::open("NIC53_SECRET_ARN", "arn:aws:secretsmanager:…", "The secret in AWS Secrets Manager"),
+    Variable::open("NIC53_SECRET_ARN", "ARN", "The secret in AWS Secrets Manager"),
     Variable::open("NIC53_GENERATIONS", "home.example.org=1,…", "How often a name's tokens were revoked"),
     Variable::open("NIC53_TTL", "SECONDS", "TTL of a new record set [default: 60]"),
     Variable::open("NIC53_TTL_MIN", "SECONDS", "The lowest TTL a request may ask for [default: 60]"),

@@ -1,12 +1,13 @@
 //! `nic53 man` and `nic53 completions`: made from the definition of the command line, so that they agree with it.
 
 use std::{
+    fmt::Write as _,
     fs, io,
     io::Write,
     path::{Path, PathBuf},
 };
 
-use clap::{Args, Command};
+use clap::{Arg, Args, Command, ValueHint};
 use clap_complete::Shell;
 use clap_mangen::Man as Page;
 
@@ -87,8 +88,54 @@ impl Completions {
     pub(super) fn run(&self, mut command: Command) {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut command, "nic53", &mut script);
-        let _ = io::stdout().write_all(&script);
+        let mut script = String::from_utf8_lossy(&script).into_owned();
+        match self.shell {
+            Shell::Fish => script += &fish_arguments(&command),
+            Shell::Zsh => script = zsh_flags(&script),
+            // The others know the flags and the values.
+            _ => {}
+        }
+        let _ = io::stdout().write_all(script.as_bytes());
     }
+}
+
+/// clap's script for zsh, changed so that flags complete before and behind hosts. `*::` would take all that follows for
+/// hosts, and where an argument has no action zsh looks for no flags either.
+fn zsh_flags(script: &str) -> String {
+    let mut changed = String::with_capacity(script.len());
+    for line in script.lines() {
+        let argument = line.strip_prefix("'*::").map(|rest| ("'*:", rest));
+        let argument = argument.or_else(|| line.strip_prefix("'::").map(|rest| ("'::", rest)));
+        let _ = match argument.and_then(|(start, rest)| Some((start, rest.strip_suffix(":' \\")?))) {
+            Some((start, rest)) => writeln!(changed, "{start}{rest}:()' \\"),
+            None => writeln!(changed, "{line}"),
+        };
+    }
+    changed
+}
+
+/// What clap leaves out for fish: the values of a list that a command takes as its first argument, and that a host is
+/// no file.
+fn fish_arguments(root: &Command) -> String {
+    let mut lines = String::new();
+    for command in root.get_subcommands() {
+        let is_typed = format!("complete -c nic53 -n \"__fish_nic53_using_subcommand {}", command.get_name());
+        if command.get_positionals().any(|arg| arg.get_value_hint() == ValueHint::Other) {
+            let _ = writeln!(lines, "{is_typed}\" -f");
+        }
+        let values = command.get_positionals().next().map(Arg::get_possible_values).unwrap_or_default();
+        for value in values {
+            let help = value.get_help().map(ToString::to_string).unwrap_or_default();
+            let first = "; and test (count (commandline -opc | string match -v -- '-*')) -eq 2";
+            let _ = writeln!(lines, "{is_typed}{first}\" -f -a {} -d {}", quoted(value.get_name()), quoted(&help));
+        }
+    }
+    lines
+}
+
+/// A text in single quotes, as fish reads it.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
 }
 
 /// The error for a page that could not be written.
@@ -98,7 +145,20 @@ fn cannot_write(path: &Path, error: &io::Error) -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
+    use crate::cli::Cli;
+
+    /// zsh takes what is behind a colon for an action, and then completes nothing of the command.
+    #[test]
+    fn no_name_of_a_value_has_a_colon() {
+        for command in Cli::command().get_subcommands() {
+            for name in command.get_arguments().filter_map(Arg::get_value_names).flatten() {
+                assert!(!name.contains(':'), "{}: {name}", command.get_name());
+            }
+        }
+    }
 
     #[test]
     fn examples_keep_their_lines() {

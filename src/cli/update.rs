@@ -53,7 +53,7 @@ pub(super) struct UpdateCommand {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The gateway's URL
-    #[arg(long, value_name = "https://…/nic/update")]
+    #[arg(long, value_name = "URL", value_hint = clap::ValueHint::Url)]
     url: Option<String>,
     /// The token, if the configuration file has none.
     #[command(flatten)]

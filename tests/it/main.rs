@@ -29,6 +29,7 @@ mod resolver;
 mod rooms;
 mod serve;
 mod setup;
+mod shells;
 mod support;
 mod timing;
 mod update;
