@@ -22,6 +22,11 @@ def fleet_hosts(aws, stack, options):
     roster = Roster(stack, limits_of(options.stale))
     check_limits(roster.limits)
     table, now = table_of(aws, stack), time.time()
+    if not table.exists():
+        raise Trouble(
+            f"the table {table.name} is gone, and routers are answered dnserr: "
+            f"./deploy --no-fleet{stack.flags(aws)} puts the gateway back on Route 53"
+        )
     stale = []
     printer = (JsonRows if options.json else TextRows)(table)
     for item in items(table, stack, roster, options):

@@ -12,6 +12,8 @@ def forget_dropped(aws, before, made):
     if State.of(made.parameters).is_off or not was_dropped(before, made):
         return
     roster, table = Roster(made, {}), table_of(aws, made)
+    if not table.exists():
+        return
     served = zones_of(made).values()
     count = sum(
         forget(table, item)
@@ -28,7 +30,10 @@ def forget_added(aws, stack, changed):
     if State.of(stack.parameters).is_off:
         return
     table = table_of(aws, stack)
-    for zone_id in set(changed["ZoneIds"].split(",")) - set(zones_of(stack).values()):
+    added = set(changed["ZoneIds"].split(",")) - set(zones_of(stack).values())
+    if not added or not table.exists():
+        return
+    for zone_id in added:
         for item in table.hosts(zone_id):
             forget(table, item)
 

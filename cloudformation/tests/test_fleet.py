@@ -541,13 +541,6 @@ class Walk(unittest.TestCase):
         self.assertIn(f"left: the table {table}", self.switch("--no-fleet"))
         self.switch("--fleet", "--archive", archive())
         self.assertEqual(self.stack()["Outputs"]["TableName"], table)
-        # A doubted one is replaced by a new one.
-        self.switch("--no-fleet")
-        # The emulator takes a changed condition alone for no change.
-        self.cloud.deploy("--set", "FleetTable=false", "--set", "Memory=256")
-        self.assertNotIn("TableName", self.stack()["Outputs"])
-        self.assertEqual(self.cloud.client("dynamodb").list_tables()["TableNames"], [table])
-        self.switch("--fleet", "--archive", archive())
         # Removed as it is: the table stays, and is named.
         output = self.cloud.deploy("--remove", "--yes")
         self.assertIn("left: the table nic53-Table-", output)
@@ -585,15 +578,41 @@ class Walk(unittest.TestCase):
         while cloudformation.describe_stacks(StackName="nic53")["Stacks"][0]["StackStatus"].endswith("_IN_PROGRESS"):
             time.sleep(0.1)
 
-    def test_without_its_table_only_the_way_back_is_open(self):
-        self.switch("--fleet", "--archive", archive())
+    def test_of_two_at_once_one_is_told_to_run_it_again(self):
+        others = []
+
+        def meanwhile(printed):
+            if "waiting" in printed[-1] and not others:
+                others.append(self.cloud.try_deploy("--host", "two.example.org"))
+            return False
+
+        with Publisher(self.cloud.client("dynamodb"), lambda: self.stack()["Outputs"]["TableName"]):
+            slow = {"NIC53_DEPLOY_SETTLE": "1"}
+            done = self.cloud.interrupt(meanwhile, "--fleet", "--archive", archive(), environment=slow)
+        self.assertEqual([other.returncode for other in others], [0])
+        said = "deploy: another deployment of stack nic53 came in between; nothing was changed; run this again\n"
+        self.assertEqual((done.returncode, done.stderr), (1, said))
+        self.assertEqual(self.state(), PREPARE)
+        self.switch("--fleet")
+        self.assertEqual(self.state(), NARROW)
+        self.assertIn("two.example.org", self.stack()["Parameters"]["RecordNames"])
+        self.without_its_table_only_the_way_back_is_open()
+
+    def without_its_table_only_the_way_back_is_open(self):
+        """Go on with a table that somebody has deleted."""
         self.cloud.client("dynamodb").delete_table(TableName=self.stack()["Outputs"]["TableName"])
+        self.assertRegex(self.cloud.try_deploy("--hosts").stderr, "^deploy: the table .* is gone, .*: ./deploy --no-fleet")
+        self.cloud.deploy("--drop", "two.example.org")
         output = self.switch("--no-fleet")
         self.assertIn("The table is gone, and with it what was pending", output)
         self.assertNotIn("waiting", output)
         self.assertEqual(self.state(), OFF)
+        # The emulator takes a changed condition alone for no change.
         self.cloud.deploy("--set", "FleetTable=false", "--set", "Memory=256")
+        self.assertNotIn("TableName", self.stack()["Outputs"])
+        # The way in begins anew.
         self.switch("--fleet", "--archive", archive())
+        self.assertTrue(self.cloud.client("dynamodb").list_tables()["TableNames"])
 
     def test_what_is_pending_is_waited_for(self):
         self.switch("--fleet", "--archive", archive())
