@@ -29,6 +29,8 @@ HAND = "9.9.9.9"
 SETTLE = {"NIC53_DEPLOY_SETTLE": "0.5"}
 # How often the rule wakes the publisher here, in seconds.
 MINUTE = 1
+# How often a router tries if it is answered `dnserr`.
+TRIES = 5
 FIRST = int(IPv4Address("5.0.0.0"))
 
 
@@ -57,10 +59,15 @@ class Routers:
         names = [NAMES[number] for number in numbers]
         asked = address(numbers[0], turn)
         target = f"{self.url}?hostname={','.join(names)}&myip={asked}"
-        response, body = self.cloud.request(target, user=f"dyn.{ZONE}", password=self.token)
-        # The emulator ends a function's process when its settings change, whatever that is doing. Lambda does not.
-        while "Runtime exited" in body:
+        for _ in range(TRIES):
             response, body = self.cloud.request(target, user=f"dyn.{ZONE}", password=self.token)
+            # The emulator ends a function's process when its settings change, whatever that is doing. Lambda does not.
+            while "Runtime exited" in body:
+                response, body = self.cloud.request(target, user=f"dyn.{ZONE}", password=self.token)
+            # A router that hears this comes again. Here the emulator was too busy to answer the gateway in time.
+            if "dnserr" not in body:
+                break
+            time.sleep(1)
         lines = body.split("\n") if response.status == 200 else [f"{response.status} {body}"] * len(names)
         with self.lock:
             for name, line in zip(names, lines):
@@ -196,7 +203,8 @@ class Story(unittest.TestCase):
         self.assertTrue(self.watcher.thread.is_alive())
         self.assertEqual(self.watcher.back, [])
         refused = {name: line for name, line in self.routers.refused.items() if name not in besides}
-        self.assertEqual(refused, {})
+        if refused:
+            self.fail(f"{refused}\n{self.lines()}")
 
     def items(self, names):
         """What the table has of these hosts."""
@@ -209,7 +217,9 @@ class Story(unittest.TestCase):
         logs, lines = self.cloud.client("logs"), []
         for group in ("/aws/lambda/nic53", "/aws/lambda/nic53-publisher"):
             with contextlib.suppress(ClientError):
-                lines += [e["message"] for e in logs.filter_log_events(logGroupName=group)["events"]][-8:]
+                pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group)
+                found = [event["message"] for page in pages for event in page["events"]]
+                lines += [line for line in found if '"level":"warn' in line or '"level":"error' in line or "dnserr" in line][-8:]
         return "\n".join(["", *lines])
 
     def change_by_hand(self, name, **record_set):

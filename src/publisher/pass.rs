@@ -151,21 +151,28 @@ impl Publisher {
 
     /// Notes where the pass is, if no other publisher has, and nobody asked for a new one.
     async fn move_on(&self, zone: &ZoneId, place: &Place, next: Option<HostName>) -> Result<bool, Trouble> {
-        let update = Update::new(Key::zone(zone));
-        let update = match &place.next {
-            Some(name) => update.if_equal(Attribute::PassPlace, name.as_str()),
-            None => update.if_absent(Attribute::PassPlace),
-        };
-        let update = match &next {
-            Some(name) => update.set(Attribute::PassPlace, name.as_str()),
-            None => update.remove(Attribute::PassPlace).set(Attribute::PassEnd, self.table.now()),
-        };
+        let update = moved_on(zone, place, next.as_ref(), self.table.now());
         match self.table.update(&update, Instant::now() + TABLE_LIMIT).await {
             Ok(()) => Ok(next.is_some()),
             // Another publisher was there, or a new pass was asked for: the next step reads what is so.
             Err(NotWritten::Refused(_) | NotWritten::Conflict) => Ok(true),
             Err(NotWritten::Failed(problem)) => Err(problem.into()),
         }
+    }
+}
+
+/// The pass is at another place, if it is where it was. The end counts too: a pass that is asked for while
+/// the first stretch is compared does not begin with that one.
+fn moved_on(zone: &ZoneId, place: &Place, next: Option<&HostName>, now: Millis) -> Update {
+    let update = Update::new(Key::zone(zone));
+    let update = match &place.next {
+        Some(name) => update.if_equal(Attribute::PassPlace, name.as_str()),
+        None => update.if_absent(Attribute::PassPlace),
+    };
+    let update = update.if_equal(Attribute::PassEnd, place.ended);
+    match next {
+        Some(name) => update.set(Attribute::PassPlace, name.as_str()),
+        None => update.remove(Attribute::PassPlace).set(Attribute::PassEnd, now),
     }
 }
 
@@ -185,6 +192,21 @@ mod tests {
         ] {
             let place = Place { next, ended };
             assert_eq!(place.is_due(1_400, 900), expected, "{place:?}");
+        }
+    }
+
+    #[test]
+    fn a_pass_moves_on_only_if_it_is_where_it_was_and_none_was_asked_for_since() {
+        let zone = "Z1".parse().unwrap();
+        let host = |name: &str| name.parse::<HostName>().unwrap();
+        for (next, ended, to, expression, condition) in [
+            (None, None, None, "SET ca = :ca REMOVE c", "attribute_not_exists(c) AND attribute_not_exists(ca)"),
+            (None, Some(7), Some("b.org"), "SET c = :c", "attribute_not_exists(c) AND ca = :if_ca"),
+            (Some("b.org"), Some(7), None, "SET ca = :ca REMOVE c", "c = :if_c AND ca = :if_ca"),
+        ] {
+            let place = Place { next: next.map(host), ended };
+            let update = moved_on(&zone, &place, to.map(host).as_ref(), 9);
+            assert_eq!(update.shown(), (expression.to_owned(), Some(condition.to_owned())), "{place:?}");
         }
     }
 }

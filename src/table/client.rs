@@ -59,7 +59,7 @@ pub struct Table {
 /// Why a change was not made, as far as is known.
 #[derive(Clone, Debug, PartialEq)]
 pub enum NotWritten {
-    /// A condition does not hold. For a single change with the item as it is, if it is there.
+    /// A condition does not hold. For a single change of a host with the item as it is, if it is there.
     Refused(Option<Box<Item>>),
     /// Another transaction is under way at the item; nothing was done.
     Conflict,
@@ -335,9 +335,10 @@ fn named(key: &Key, item: Result<Item, Problem>) -> Result<Item, Problem> {
     item.map_err(|problem| Problem(format!("{key}: {problem}")))
 }
 
-/// The refusal of a change, with the item as it is.
+/// The refusal of a change, with the item as it is if it is a host's.
 fn refusal(key: &Key, item: Option<&HashMap<String, AttributeValue>>) -> NotWritten {
-    match item.filter(|item| !item.is_empty()).map(|item| named(key, Item::read(item))) {
+    let is_host = key.as_host().is_some();
+    match item.filter(|item| is_host && !item.is_empty()).map(|item| named(key, Item::read(item))) {
         None => NotWritten::Refused(None),
         Some(Ok(item)) => NotWritten::Refused(Some(Box::new(item))),
         Some(Err(problem)) => NotWritten::Failed(problem),

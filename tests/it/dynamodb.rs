@@ -66,6 +66,8 @@ async fn the_fake_and_ministack_answer_alike() {
 
     let (mut of_fake, mut of_ministack) = (script(&fake.configure(&aws)).await, script(&at_ministack).await);
 
+    let of_no_host = "the pass of another: Err(Refused(None))";
+    assert!(of_fake.iter().any(|line| line == of_no_host), "{of_fake:#?}");
     // It takes an update that sets and removes one attribute.
     of_fake.retain(|line| !line.starts_with("a path twice"));
     of_ministack.retain(|line| !line.starts_with("a path twice"));
@@ -277,6 +279,9 @@ async fn single_changes(outcomes: &mut Outcomes) {
     outcomes.update("asked again twice", asked_again(key("c"), &alias, &found("192.0.2.5"), NOW + 2)).await;
     let place = Update::new(Key::zone(&zone())).set(Attribute::PassPlace, "org.example.a.").remove(Attribute::PassEnd);
     outcomes.update("the pass", place).await;
+    // What is there is no host's item.
+    let elsewhere = Update::new(Key::zone(&zone())).remove(Attribute::PassPlace).if_absent(Attribute::PassPlace);
+    outcomes.update("the pass of another", elsewhere).await;
     let only_removes = Update::new(key("b")).remove(Attribute::Expires).if_equal(Attribute::Version, Value::ABSENT);
     outcomes.update("a removal", only_removes).await;
     outcomes.read(&["a", "b", "c", "d"]).await;
