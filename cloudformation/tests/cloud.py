@@ -154,7 +154,8 @@ class Cloud:
         )
 
     def interrupt(self, when, *words, environment=None):
-        """Run ./deploy and interrupt it, as Ctrl-C does, at the first line of which `when` says so, if any."""
+        """Run ./deploy and interrupt it, as Ctrl-C does, at the first line of which `when` says so, if any. It stands
+        still while `when` looks."""
         process = subprocess.Popen(
             [ROOT / "deploy", *words],
             env={**self.environment, **self.proxies, "PYTHONUNBUFFERED": "1", **(environment or {})},
@@ -168,7 +169,10 @@ class Cloud:
         printed = []
         for line in process.stdout:
             printed.append(line)
-            if when(printed):
+            os.killpg(process.pid, signal.SIGSTOP)
+            is_time = when(printed)
+            os.killpg(process.pid, signal.SIGCONT)
+            if is_time:
                 os.killpg(process.pid, signal.SIGINT)
                 break
         more, errors = process.communicate()

@@ -532,7 +532,8 @@ class Walk(unittest.TestCase):
         self.assertEqual(self.state(), NARROW)
         self.assertRegex(self.cloud.deploy("--hosts"), r"\ntwo\.example\.org +192\.0\.2\.1 +- ")
         table = self.stack()["Outputs"]["TableName"]
-        self.assertIn("pending", self.switch("--no-fleet"))
+        self.what_is_pending_is_waited_for(table)
+        self.assertIn("pending: 0", self.switch("--no-fleet"))
         self.cloud.deploy("--drop", "two.example.org")
         names, *others = self.resources()
         self.assertEqual((names - {"Table"}, *others), self.before)
@@ -545,6 +546,21 @@ class Walk(unittest.TestCase):
         output = self.cloud.deploy("--remove", "--yes")
         self.assertIn("left: the table nic53-Table-", output)
         self.assertEqual(self.cloud.client("dynamodb").list_tables()["TableNames"], [table])
+
+    def what_is_pending_is_waited_for(self, table):
+        """Try to go back, and in again, while a host is pending."""
+        dynamodb = self.cloud.client("dynamodb")
+        # Not before tomorrow: the publisher is a real one too.
+        due = int(time.time() + DAY) * 1000
+        pending = item("home.example.org", zone=self.zone_id, v=2, i=0, pv=1, w4="60 192.0.2.1", d=due, t=1, s=20_000)
+        dynamodb.put_item(TableName=table, Item=pending)
+        for words in ("--no-fleet", "--fleet"):
+            with Publisher(dynamodb, lambda: table):
+                done = self.cloud.interrupt(lambda printed: "pending: 1" in printed[-1], words, environment=self.QUICK)
+            said = f"deploy: interrupted; nothing is lost, and ./deploy {words} goes on from there\n"
+            self.assertEqual((done.stderr, self.state()), (said, DRAIN))
+        self.assertIn("home.example.org", self.cloud.deploy("--hosts", "--pending"))
+        dynamodb.update_item(TableName=table, Key={k: pending[k] for k in "zn"}, UpdateExpression="REMOVE d, t")
 
     def test_interrupted_anywhere_it_goes_on_or_back_from_there(self):
         dynamodb = self.cloud.client("dynamodb")
@@ -587,7 +603,7 @@ class Walk(unittest.TestCase):
             return False
 
         with Publisher(self.cloud.client("dynamodb"), lambda: self.stack()["Outputs"]["TableName"]):
-            slow = {"NIC53_DEPLOY_SETTLE": "1"}
+            slow = {"NIC53_DEPLOY_SETTLE": "2"}
             done = self.cloud.interrupt(meanwhile, "--fleet", "--archive", archive(), environment=slow)
         self.assertEqual([other.returncode for other in others], [0])
         said = "deploy: another deployment of stack nic53 came in between; nothing was changed; run this again\n"
@@ -613,26 +629,6 @@ class Walk(unittest.TestCase):
         # The way in begins anew.
         self.switch("--fleet", "--archive", archive())
         self.assertTrue(self.cloud.client("dynamodb").list_tables()["TableNames"])
-
-    def test_what_is_pending_is_waited_for(self):
-        self.switch("--fleet", "--archive", archive())
-        dynamodb, table = self.cloud.client("dynamodb"), self.stack()["Outputs"]["TableName"]
-        # Not before tomorrow: the publisher is a real one too.
-        due = int(time.time() + DAY) * 1000
-        pending = item("home.example.org", zone=self.zone_id, v=2, i=0, pv=1, w4="60 192.0.2.1", d=due, t=1, s=20_000)
-        dynamodb.put_item(TableName=table, Item=pending)
-        quick = {"NIC53_DEPLOY_SETTLE": "0"}
-        with Publisher(dynamodb, lambda: table):
-            done = self.cloud.interrupt(lambda printed: "pending: 1" in printed[-1], "--no-fleet", environment=quick)
-        self.assertIn("deploy: interrupted; nothing is lost, and ./deploy --no-fleet goes on from there", done.stderr)
-        self.assertEqual(self.state(), DRAIN)
-        self.assertIn("home.example.org", self.cloud.deploy("--hosts", "--pending"))
-        # And back into fleet mode: not before it is published either.
-        done = self.cloud.interrupt(lambda printed: "pending: 1" in printed[-1], "--fleet", environment=quick)
-        self.assertEqual(self.state(), DRAIN)
-        dynamodb.update_item(TableName=table, Key={k: pending[k] for k in "zn"}, UpdateExpression="REMOVE d, t")
-        self.switch("--fleet")
-        self.assertEqual(self.state(), NARROW)
 
 
 if __name__ == "__main__":
