@@ -6,7 +6,7 @@ mod change;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use self::{authority::Authority, change::Promise};
 use super::{Budget, NotApplied, Present, Store, Turn, route53::Route53};
@@ -28,6 +28,9 @@ use crate::{
 
 /// How long a host at which a transaction was under way is left before it is tried again, in milliseconds.
 const CONFLICT_PAUSE: std::ops::RangeInclusive<u64> = 50..=200;
+
+/// How long a reply may wait until it is noted that its host was heard of.
+const NOTE_LIMIT: Duration = Duration::from_secs(1);
 
 /// The table in front of Route 53.
 pub struct TableStore {
@@ -130,8 +133,9 @@ impl TableStore {
     async fn heard(&self, grant: &Grant<'_>, item: Item, now: Millis, budget: &Budget) -> Result<Item, Problem> {
         if item.heard < Some(day(now)) {
             let update = Update::new(key(grant)).set(Attribute::Heard, day(now)).if_present(Attribute::Version);
-            // The next request tries again.
-            let _ = self.table.update(&update, budget.deadline()).await;
+            // If it fails the next request tries again.
+            let limit = budget.deadline().min(Instant::now() + NOTE_LIMIT);
+            let _ = self.table.update(&update, limit).await;
         }
         Ok(item)
     }

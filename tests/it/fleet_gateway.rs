@@ -7,7 +7,7 @@ use nic53::{
     settings::FleetState,
     table::{HOLD_DOWN, Item, LeftAlone},
 };
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::support::{
     fake_dynamodb::{Fault, Kind, Operation},
@@ -255,6 +255,21 @@ async fn without_the_table_every_answer_is_dnserr() {
         assert_eq!(gateway.ask("new.example.org", "myip=no").await, "dnserr", "{kind:?}");
         assert_eq!(fleet.dynamodb.item("Z1", "new.example.org"), None);
         assert_eq!(item(&fleet).version, 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_table_that_takes_no_writes_still_answers_the_first_poll_of_a_day() {
+    for (kind, most) in [(Kind::AccessDenied, 0), (Kind::Hang, 1), (Kind::Throttle, 1)] {
+        let (fleet, gateway) = fleet(&[]).await;
+        fleet.dynamodb.put("Z1", HOST, &Item { heard: Some(19_999), ..published(&fleet, "192.0.2.1") });
+        fleet.dynamodb.fault(&[Operation::Update], Fault { kind, late: false }, None);
+        let asked = Instant::now();
+        assert_eq!(gateway.ask(HOST, "myip=192.0.2.1").await, "nochg 192.0.2.1", "{kind:?}");
+        assert!(asked.elapsed() <= Duration::from_secs(most), "{kind:?}: {:?}", asked.elapsed());
+        fleet.dynamodb.clear_faults();
+        assert_eq!(gateway.ask(HOST, "myip=192.0.2.1").await, "nochg 192.0.2.1", "{kind:?}");
+        assert_eq!(item(&fleet).heard, Some(20_000), "{kind:?}");
     }
 }
 
