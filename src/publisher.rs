@@ -10,6 +10,7 @@ mod calls;
 mod course;
 mod judge;
 mod lookup;
+mod noise;
 mod pace;
 mod pass;
 mod round;

@@ -210,6 +210,11 @@ impl Publisher {
     /// Marks the hosts of a batch that Route 53 took.
     async fn mark(&self, zone: &Zone, course: &mut Course, hosts: &[Host]) {
         let now = self.table.now();
+        for Host { name, item } in hosts {
+            if let Some(changes) = self.memory.count_changes(&zone.id, name, item, now) {
+                self.log.warn(&format!("noisy: {name}: {changes} changes within an hour"));
+            }
+        }
         let marks = hosts.iter().map(|host| (host, mark(&zone.id, host, now))).collect();
         self.publish(course, marks).await;
     }

@@ -12,13 +12,17 @@ use tokio::time::{Instant, sleep_until};
 use super::{
     Publisher, Wake,
     course::Course,
+    noise::Noise,
     round::{Lane, Next, TABLE_LIMIT},
 };
 use crate::{
     problem::Problem,
-    protocol::zone::{Zone, ZoneId},
+    protocol::{
+        hostname::HostName,
+        zone::{Zone, ZoneId},
+    },
     settings::FleetState,
-    table::Millis,
+    table::{Item, Millis},
 };
 
 /// How many zones are worked on at once.
@@ -38,6 +42,8 @@ struct Remembered {
     courses: HashMap<ZoneId, Course>,
     /// Zones that rest until the next tick.
     resting: BTreeSet<ZoneId>,
+    /// Hosts that keep changing.
+    noise: Noise,
 }
 
 /// A run of the publisher.
@@ -198,6 +204,12 @@ impl Memory {
     /// Whether a zone rests.
     fn is_resting(&self, zone: &ZoneId) -> bool {
         self.with(|remembered| remembered.resting.contains(zone))
+    }
+
+    /// Counts the changes of a host that is published. Gives how many they were of late if that is to be
+    /// said.
+    pub(crate) fn count_changes(&self, zone: &ZoneId, host: &HostName, item: &Item, now: Millis) -> Option<u64> {
+        self.with(|remembered| remembered.noise.count(zone, host, item, now))
     }
 
     /// A tick has come: no zone rests any more.
