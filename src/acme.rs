@@ -41,7 +41,10 @@ impl<S: Store> Challenges<'_, S> {
     pub(crate) async fn answer(&self, api: Api, parts: &Parts, body: Body<'_>, entry: &mut Entry) -> Response<String> {
         let mut refuse = |status, word, reason: &'static str| {
             entry.reasons.push(reason.into());
-            entry.codes.push(ChallengeWord::word(word));
+            // A body that a stranger sent is no fault of ours, and raises no alarm.
+            if word != ChallengeWord::ServerError {
+                entry.codes.push(ChallengeWord::word(word));
+            }
             reply::refusal(status, word)
         };
         let body = match body {

@@ -163,7 +163,8 @@ fn known_path(path: &str, asks: bool) -> Option<String> {
     }
     let never = "nic update v2 v3 checkip ip myip healthz ui present cleanup register . ..";
     let stage = words[0].to_lowercase();
-    let odd = stage.chars().any(|letter| !matches!(letter, 'a'..='z' | '0'..='9' | '-' | '_' | '$' | '.'));
+    let odd = stage.chars().any(|letter| !matches!(letter, 'a'..='z' | '0'..='9' | '-' | '_' | '.'));
+    let odd = odd && words[0] != "$default";
     if odd || words[0].contains(|letter: char| !letter.is_ascii()) || never.split(' ').any(|word| word == stage) {
         return None;
     }

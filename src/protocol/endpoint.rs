@@ -137,10 +137,12 @@ impl Endpoint {
     }
 }
 
-/// Whether a first segment may be a stage: letters, digits, `-`, `_`, `$` and `.`, and none of
-/// [`OWN_WORDS`] in any case. A proxy may compare without case, or cut at a `;`.
+/// Whether a first segment may be a stage: `$default`, or letters, digits, `-`, `_` and `.`, and none of
+/// [`OWN_WORDS`] in any case. A proxy may compare without case, or cut at a `;`; a shell would read other
+/// words with a `$` in a URL that a person pastes.
 fn may_be_stage(segment: &str) -> bool {
-    let is_plain = segment.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"-_$.".contains(&octet));
+    let is_plain = segment.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"-_.".contains(&octet));
+    let is_plain = is_plain || segment == "$default";
     is_plain && !OWN_WORDS.iter().any(|word| word.eq_ignore_ascii_case(segment))
 }
 
@@ -213,6 +215,8 @@ mod tests {
             ("/acme-dns/register", true, None),
             ("/..", true, None),
             ("/...", true, Some(Endpoint::Update)),
+            ("/$default/nic/update", true, Some(Endpoint::Update)),
+            ("/$latest/nic/update", true, None),
             ("/prod/unknown", true, None),
             ("/nic", false, None),
             ("/NIC/UPDATE", true, None),
@@ -224,7 +228,10 @@ mod tests {
     #[test]
     fn a_stage_has_nothing_that_a_shell_reads() {
         // The page's recipes have the stage in the URL, and some are pasted into a shell.
-        for stage in ["';reboot;'", "%27;reboot;%27", "$(reboot)", "`reboot`", "a&reboot", "a|reboot", "a%20reboot"] {
+        for stage in ["';reboot;'", "%27;reboot;%27", "$(reboot)", "`reboot`", "a&reboot", "a|reboot", "a%20reboot"]
+            .into_iter()
+            .chain(["$HOME", "x$IFS$9evil.example", "x%24IFS%249evil.example", "$defaults"])
+        {
             assert_eq!(Endpoint::of(&format!("/{stage}/ui"), false), None, "{stage}");
         }
     }
