@@ -36,6 +36,9 @@ pub(crate) struct Course {
     is_allowed: bool,
     /// The host that the role was denied alone.
     denied: Option<HostName>,
+    /// Hosts that the role was denied alone. They go behind all others, so that two of them do not hold up
+    /// a zone.
+    suspects: HashSet<HostName>,
 }
 
 /// A batch that failed.
@@ -77,6 +80,7 @@ impl Course {
             believes_names: true,
             is_allowed: true,
             denied: None,
+            suspects: HashSet::new(),
         }
     }
 
@@ -85,7 +89,9 @@ impl Course {
         let is_there = |name: &HostName| hosts.iter().any(|host| host.name == *name);
         self.alone.retain(is_there);
         self.denied = self.denied.take().filter(is_there);
+        self.suspects.retain(is_there);
         hosts.retain(|host| self.denied.as_ref() != Some(&host.name));
+        hosts.sort_by_key(|host| self.suspects.contains(&host.name));
         if let Some(alone) = self.alone.front() {
             hosts.sort_by_key(|host| host.name != *alone);
         }
@@ -168,12 +174,14 @@ impl Course {
         let is_allowed = std::mem::replace(&mut self.is_allowed, false);
         match batch {
             [alone] if self.denied.is_none() => {
+                self.suspects.insert(alone.name.clone());
                 self.denied = Some(alone.name.clone());
                 self.alone.pop_front();
                 self.length = 1;
                 Step::GoOn
             }
-            [_] => {
+            [alone] => {
+                self.suspects.insert(alone.name.clone());
                 self.denied = None;
                 self.length = 1;
                 Step::Rest
@@ -190,6 +198,7 @@ impl Course {
         for (host, _) in hosts {
             self.lookups.remove(host);
             self.refused.remove(host);
+            self.suspects.remove(host);
         }
         let Some(doubt) = self.doubt.take() else { return };
         if hosts.iter().any(|(_, is_new)| *is_new) || doubt.size == 1 {
@@ -317,6 +326,37 @@ mod tests {
             let (ends, calls) = play(hosts(count), |_| Err(failure(Kind::Denied, "AccessDenied")), |_| false);
             assert_eq!(ends, [("zone".to_owned(), "rests".to_owned())], "{count}");
             assert!(calls <= 4, "{count}: {calls}");
+        }
+    }
+
+    #[test]
+    fn hosts_that_the_role_may_not_change_hold_up_no_others_for_long() {
+        for count in [1, 2, 3, 10] {
+            let (mut course, mut pending, mut published) = (Course::new(), hosts(30), 0);
+            let forbidden = hosts(count);
+            for _tick in 0..=count {
+                loop {
+                    let build = course.build(pending.clone());
+                    let found: Vec<_> = build.lookups.iter().map(|host| (host.name.clone(), false)).collect();
+                    pending.retain(|host| !build.lookups.contains(host));
+                    course.looked_up(&found);
+                    if build.batch.is_empty() {
+                        break;
+                    }
+                    let is_forbidden = build.batch.iter().any(|host| forbidden.contains(host));
+                    let denied = failure(Kind::Denied, "AccessDenied");
+                    match if is_forbidden { course.failed(&build.batch, &denied) } else { course.taken() } {
+                        Step::Mark => {
+                            published += build.batch.len();
+                            pending.retain(|host| !build.batch.contains(host));
+                        }
+                        Step::GoOn | Step::Later => {}
+                        Step::Rest => break,
+                    }
+                }
+                course = course.without_denial();
+            }
+            assert_eq!(published, 30 - count, "{count}");
         }
     }
 
