@@ -1,5 +1,5 @@
-//! How we reach AWS: credentials, region and endpoints the SDK's usual way, TLS by Amazon's own
-//! roots, and limits so that a reply is out in time.
+//! How we reach AWS: credentials, region and endpoints the SDK's usual way, or in the Lambda from its
+//! environment alone; TLS by Amazon's own roots, and limits so that a reply is out in time.
 
 use std::{env, fs, time::Duration};
 
