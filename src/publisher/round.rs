@@ -195,7 +195,7 @@ impl Publisher {
         for host in hosts {
             let Some(current) = found.get(&host.name) else { continue };
             let refusal = course.refusal(host);
-            let adoption = adopt(&zone.id, host, current, refusal, self.rules.state, self.table.now());
+            let adoption = adopt(&zone.id, host, current, refusal, self.table.now());
             if let Some(refusal) = refusal.filter(|_| !adoption.is_new) {
                 self.log.warn(&format!("refused: {}: {refusal}", host.name));
             }

@@ -9,8 +9,7 @@ use crate::{
         record::{Current, RecordSet},
         zone::ZoneId,
     },
-    settings::FleetState,
-    table::{Attribute, HOLD_DOWN, Item, Key, LeftAlone, Millis, Update, expiry, same, taken_over},
+    table::{Attribute, HOLD_DOWN, Item, Key, LeftAlone, Millis, Update, expiry, same},
 };
 
 /// The record sets of a host.
@@ -47,21 +46,13 @@ pub(crate) fn mark(zone: &ZoneId, host: &Host, now: Millis) -> Write {
 
 /// What becomes of a host once Route 53 was asked about it. `refusal` is what Route 53 said when the host
 /// was sent alone, if it refused it.
-pub(crate) fn adopt(
-    zone: &ZoneId,
-    host: &Host,
-    found: &Current,
-    refusal: Option<&str>,
-    state: FleetState,
-    now: Millis,
-) -> Adoption {
+pub(crate) fn adopt(zone: &ZoneId, host: &Host, found: &Current, refusal: Option<&str>, now: Millis) -> Adoption {
     let key = Key::host(zone, &host.name);
     let item = &host.item;
     let write = |update| Some(Write { update, if_newer: None });
     let sets = match found {
         Current::NotOurs(reason) | Current::Refused(reason) => {
-            let update = as_known(Update::new(key), item).if_present(Attribute::Version);
-            return Adoption { write: write(left_alone(update, reason, now)), is_new: true };
+            return Adoption { write: write(left_alone(as_pending(key, item), reason, now)), is_new: true };
         }
         Current::Simple(sets) => sets,
     };
@@ -76,15 +67,9 @@ pub(crate) fn adopt(
         });
         return Adoption { write: refused, is_new: false };
     }
-    let update = match state {
-        // Somebody else writes the zone again: what is there counts.
-        FleetState::Drain => {
-            taken_over(as_known(Update::new(key), item), item, sets, now).if_equal(Attribute::Version, item.version)
-        }
-        FleetState::On | FleetState::Prepare => {
-            set_published(as_known(Update::new(key), item), sets).if_present(Attribute::Version)
-        }
-    };
+    // In `drain` too: a host is pending only because a router asked the table for it, and what is found is older.
+    // It may even be a promise of before, of a publisher that died before it made the mark.
+    let update = set_published(as_pending(key, item), sets);
     Adoption { write: write(update), is_new: true }
 }
 
@@ -114,6 +99,11 @@ pub(crate) fn as_known(update: Update, item: &Item) -> Update {
         update.if_equal(Attribute::Published(*family), item.published[*family].as_ref())
     };
     Family::BOTH.iter().fold(update, only_if)
+}
+
+/// The same, and only if the host was not published meanwhile. A newer wish is no hindrance.
+fn as_pending(key: Key, item: &Item) -> Update {
+    as_known(Update::new(key), item).if_equal(Attribute::PublishedVersion, item.published_version)
 }
 
 /// What Route 53 has, to the letter.
@@ -192,66 +182,30 @@ mod tests {
         let host = pending("a", "60 192.0.2.1", "60 192.0.2.7");
         let plain = |text: &str| Current::Simple(sets(text));
         let refusal = Some("InvalidChangeBatch");
-        for (what, found, refusal, state, is_new, parts) in [
-            (
-                "as wanted",
-                plain("60 192.0.2.7"),
-                None,
-                FleetState::On,
-                true,
-                &["v = :if_v", "pv = :pv", "\"d\", \"t\""][..],
-            ),
-            ("as known", plain("60 192.0.2.1"), None, FleetState::On, false, &[]),
-            (
-                "as known, and refused alone",
-                plain("60 192.0.2.1"),
-                refusal,
-                FleetState::On,
-                false,
-                &["v = :if_v", "refused: "],
-            ),
-            (
-                "else",
-                plain("60 192.0.2.9"),
-                None,
-                FleetState::On,
-                true,
-                &["attribute_exists(v)", "S(\"60 192.0.2.9\")"],
-            ),
-            ("else, and refused alone", plain("60 192.0.2.9"), refusal, FleetState::On, true, &["attribute_exists(v)"]),
-            ("nothing", plain(""), None, FleetState::On, true, &["attribute_exists(v)", "\"p4\", \"p6\""]),
-            (
-                "else in drain",
-                plain("60 192.0.2.9"),
-                None,
-                FleetState::Drain,
-                true,
-                &["v = :if_v", "w4 = :w4", "i = :i"],
-            ),
-            (
-                "a CNAME",
-                Current::not_ours("a CNAME is there"),
-                refusal,
-                FleetState::On,
-                true,
-                &["attribute_exists(v)", "a CNAME"],
-            ),
+        for (what, found, refusal, is_new, parts) in [
+            ("as wanted", plain("60 192.0.2.7"), None, true, &["v = :if_v", "pv = :pv", "\"d\", \"t\""][..]),
+            ("as known", plain("60 192.0.2.1"), None, false, &[]),
+            ("as known, and refused alone", plain("60 192.0.2.1"), refusal, false, &["v = :if_v", "refused: "]),
+            ("else", plain("60 192.0.2.9"), None, true, &["pv = :if_pv", "S(\"60 192.0.2.9\")"]),
+            ("else, and refused alone", plain("60 192.0.2.9"), refusal, true, &["pv = :if_pv"]),
+            ("nothing", plain(""), None, true, &["pv = :if_pv", "\"p4\", \"p6\""]),
+            ("a CNAME", Current::not_ours("a CNAME is there"), refusal, true, &["pv = :if_pv", "a CNAME"]),
         ] {
-            let adoption = adopt(&zone(), &host, &found, refusal, state, NOW);
+            let adoption = adopt(&zone(), &host, &found, refusal, NOW);
             assert_eq!((adoption.is_new, adoption.write.is_none()), (is_new, parts.is_empty()), "{what}");
             let Some(write) = adoption.write else { continue };
             assert!(has(&write.update, &AS_READ) && has(&write.update, parts), "{what}: {write:?}");
             assert_eq!(write.if_newer.is_some(), what == "as wanted", "{what}");
         }
         // A host stays pending unless it is as wanted or left alone.
-        let adoption = adopt(&zone(), &host, &plain("60 192.0.2.9"), None, FleetState::On, NOW);
+        let adoption = adopt(&zone(), &host, &plain("60 192.0.2.9"), None, NOW);
         assert!(!has(&adoption.write.unwrap().update, &["\"d\""]));
     }
 
     #[test]
     fn what_is_spelled_otherwise_is_adopted_to_the_letter() {
         let host = pending("a", "60 2001:DB8::1", "60 2001:db8::7");
-        let adoption = adopt(&zone(), &host, &Current::Simple(sets("60 2001:db8:0::1")), None, FleetState::On, NOW);
+        let adoption = adopt(&zone(), &host, &Current::Simple(sets("60 2001:db8:0::1")), None, NOW);
         assert!(adoption.is_new && has(&adoption.write.unwrap().update, &["S(\"60 2001:db8:0::1\")"]));
     }
 }
