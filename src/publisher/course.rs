@@ -122,6 +122,11 @@ impl Course {
         Self { denied: None, ..self }
     }
 
+    /// The same once nothing is pending: of single hosts nothing has to be remembered any more.
+    pub(crate) fn at_rest(self) -> Self {
+        Self { length: self.length, is_allowed: self.is_allowed, ..Self::new() }
+    }
+
     /// Route 53 took a batch.
     pub(crate) fn taken(&mut self) -> Step {
         self.length = (self.length * 2).min(LONGEST);
@@ -418,6 +423,16 @@ mod tests {
         for changed in [adopted, newer] {
             assert_eq!((&changed.name, course.refusal(&changed)), (&refused.name, None));
         }
+    }
+
+    #[test]
+    fn a_zone_at_rest_remembers_no_host() {
+        let mut course = Course::new();
+        course.failed(&hosts(8), &failure(Kind::Refused, "no"));
+        course.looked_up(&hosts(8).into_iter().map(|host| (host.name, false)).collect::<Vec<_>>());
+        course.look_up(hosts(1).remove(0).name);
+        let build = course.at_rest().build(hosts(8));
+        assert_eq!((build.batch.len(), build.lookups.len()), (4, 0), "only how long a batch may be");
     }
 
     #[test]

@@ -33,7 +33,55 @@ pub(crate) struct Stretch {
     pub(crate) calls: u32,
 }
 
-/// What each of these hosts has in Route 53 now.
+/// Hosts that are looked up, page by page.
+pub(crate) struct Search<'a> {
+    /// Those that are not found yet, in the order of the zone.
+    left: Vec<&'a HostName>,
+}
+
+impl<'a> Search<'a> {
+    /// A search for these hosts.
+    pub(crate) fn new(hosts: impl IntoIterator<Item = &'a HostName>) -> Self {
+        let mut left: Vec<_> = hosts.into_iter().collect();
+        left.sort_by_cached_key(|host| place(host.as_str()));
+        Self { left }
+    }
+
+    /// What the next hosts have in Route 53 now, all that lie in one page, and the calls that it took;
+    /// `None` if all are found.
+    ///
+    /// # Errors
+    ///
+    /// If a call fails.
+    pub(crate) async fn next(
+        &mut self,
+        calls: &Calls,
+        zone: &Zone,
+    ) -> Result<Option<(HashMap<HostName, Current>, u32)>, Failure> {
+        let Some(first) = self.left.first().copied() else { return Ok(None) };
+        let most = if self.left.len() == 1 { PAGE_OF_ONE } else { PAGE };
+        let (mut found, mut start, mut made) = (Found::default(), Some(Start::at(first)), 0);
+        // The record sets of the first host may not fit into one page.
+        while let Some(from) = start.take_if(|start| host_of(start.name()).as_ref() == Some(first)) {
+            let page = calls.page(zone, from, most).await?;
+            made += 1;
+            start = Start::after(&page);
+            found.take(page.resource_record_sets);
+        }
+        let next = start.as_ref().and_then(Start::name);
+        let mut known = HashMap::new();
+        self.left.retain(|host| {
+            let is_known = *host == first || found.has_all_of(host, next);
+            if is_known {
+                known.insert((*host).clone(), found.current(host, zone));
+            }
+            !is_known
+        });
+        Ok(Some((known, made)))
+    }
+}
+
+/// What each of these hosts has in Route 53 now, and the calls that it took.
 ///
 /// # Errors
 ///
@@ -43,27 +91,10 @@ pub(crate) async fn look_up(
     zone: &Zone,
     hosts: &[HostName],
 ) -> Result<(HashMap<HostName, Current>, u32), Failure> {
-    let mut left: Vec<&HostName> = hosts.iter().collect();
-    left.sort_by_cached_key(|host| place(host.as_str()));
-    let (mut known, mut made) = (HashMap::new(), 0);
-    while let Some(first) = left.first().copied() {
-        let most = if left.len() == 1 { PAGE_OF_ONE } else { PAGE };
-        let (mut found, mut start) = (Found::default(), Some(Start::at(first)));
-        // The record sets of the first host may not fit into one page.
-        while let Some(from) = start.take_if(|start| host_of(start.name()).as_ref() == Some(first)) {
-            let page = calls.page(zone, from, most).await?;
-            made += 1;
-            start = Start::after(&page);
-            found.take(page.resource_record_sets);
-        }
-        let next = start.as_ref().and_then(Start::name);
-        left.retain(|host| {
-            let is_known = *host == first || found.has_all_of(host, next);
-            if is_known {
-                known.insert((*host).clone(), found.current(host, zone));
-            }
-            !is_known
-        });
+    let (mut search, mut known, mut made) = (Search::new(hosts), HashMap::new(), 0);
+    while let Some((found, calls)) = search.next(calls, zone).await? {
+        known.extend(found);
+        made += calls;
     }
     Ok((known, made))
 }

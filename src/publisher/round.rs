@@ -9,7 +9,7 @@ use super::{
     Host, Publisher,
     answer::{Failure, Kind},
     course::{Course, Step},
-    lookup::look_up,
+    lookup::Search,
     write::{Write, adopt, mark, not_pending},
 };
 use crate::{
@@ -187,23 +187,29 @@ impl Publisher {
         Ok(Collected { hosts, next_due })
     }
 
-    /// Asks Route 53 what it has of hosts, and adopts it.
+    /// Asks Route 53 what it has of hosts, and adopts it page by page: hosts that lie far apart take a call
+    /// each, and what is found is not to be lost if the time is over before all are.
     async fn look_up(&self, zone: &Zone, course: &mut Course, hosts: &[Host]) -> Result<(), Trouble> {
-        let names: Vec<HostName> = hosts.iter().map(|host| host.name.clone()).collect();
-        let (found, _) = look_up(&self.calls, zone, &names).await?;
-        let (mut writes, mut looked_up) = (Vec::new(), Vec::new());
-        for host in hosts {
-            let Some(current) = found.get(&host.name) else { continue };
-            let refusal = course.refusal(host);
-            let adoption = adopt(&zone.id, host, current, refusal, self.table.now());
-            if let Some(refusal) = refusal.filter(|_| !adoption.is_new) {
-                self.log.warn(&format!("refused: {}: {refusal}", host.name));
+        let mut search = Search::new(hosts.iter().map(|host| &host.name));
+        let (mut looked_up, mut again) = (Vec::new(), Vec::new());
+        while let Some((found, _)) = search.next(&self.calls, zone).await? {
+            let mut writes = Vec::new();
+            for host in hosts {
+                let Some(current) = found.get(&host.name) else { continue };
+                let refusal = course.refusal(host);
+                let adoption = adopt(&zone.id, host, current, refusal, self.table.now());
+                if let Some(refusal) = refusal.filter(|_| !adoption.is_new) {
+                    self.log.warn(&format!("refused: {}: {refusal}", host.name));
+                }
+                looked_up.push((host.name.clone(), adoption.is_new));
+                writes.extend(adoption.write.map(|write| (host, write)));
             }
-            looked_up.push((host.name.clone(), adoption.is_new));
-            writes.extend(adoption.write.map(|write| (host, write)));
+            again.extend(self.publish(writes).await);
         }
         course.looked_up(&looked_up);
-        self.publish(course, writes).await;
+        for host in again {
+            course.look_up(host);
+        }
         Ok(())
     }
 
@@ -216,11 +222,14 @@ impl Publisher {
             }
         }
         let marks = hosts.iter().map(|host| (host, mark(&zone.id, host, now))).collect();
-        self.publish(course, marks).await;
+        for host in self.publish(marks).await {
+            course.look_up(host);
+        }
     }
 
-    /// Makes changes of hosts. One that is not as it was read is looked up before it is sent again.
-    async fn publish(&self, course: &mut Course, writes: Vec<(&Host, Write)>) {
+    /// Makes changes of hosts, and gives those that are not as they were read. They are looked up before
+    /// they are sent again.
+    async fn publish(&self, writes: Vec<(&Host, Write)>) -> Vec<HostName> {
         let updates = writes.iter().map(|(_, write)| write.update.clone()).collect();
         let outcomes = self.write_all(updates).await;
         let (mut newer, mut left, mut failed) = (Vec::new(), Vec::new(), None);
@@ -240,12 +249,10 @@ impl Publisher {
         let (hosts, updates): (Vec<&Host>, Vec<Update>) = newer.into_iter().unzip();
         let outcomes = self.write_all(updates).await;
         left.extend(hosts.into_iter().zip(outcomes).filter(|(_, outcome)| outcome.is_err()).map(|(host, _)| host));
-        for host in left {
-            course.look_up(host.name.clone());
-        }
         if let Some(problem) = failed {
             self.log.error(&problem.to_string());
         }
+        left.into_iter().map(|host| host.name.clone()).collect()
     }
 
     /// Makes changes of the table, some at once, and gives the outcomes in their order.
