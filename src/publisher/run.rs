@@ -1,18 +1,19 @@
 //! The loop: which zones are worked on, and for how long.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Mutex, PoisonError},
     time::Duration,
 };
 
-use futures_util::{StreamExt, stream, stream::FuturesUnordered};
+use futures_util::{StreamExt, future::BoxFuture, stream, stream::FuturesUnordered};
 use tokio::time::{Instant, sleep_until};
 
 use super::{
     Publisher, Wake,
     course::Course,
     noise::Noise,
+    pass::Place,
     round::{Lane, Next, TABLE_LIMIT},
 };
 use crate::{
@@ -22,7 +23,7 @@ use crate::{
         zone::{Zone, ZoneId},
     },
     settings::FleetState,
-    table::{Item, Millis},
+    table::{HOLD_DOWN, Item, Millis},
 };
 
 /// How many zones are worked on at once.
@@ -30,6 +31,10 @@ const ZONES_AT_ONCE: usize = 8;
 
 /// How often a run does what a tick is for. While it lasts there is nobody else to hear the rule.
 const TICK: Duration = Duration::from_mins(1);
+
+/// How often a run looks for zones that nothing was pending in. While it lasts there may be nobody else to
+/// hear the stream, and it rings for a minute only.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// What one run leaves to the next in the same process.
 #[derive(Debug, Default)]
@@ -52,17 +57,45 @@ struct Run<'a> {
     publisher: &'a Publisher,
     /// Zones that wait for their next step.
     waiting: Vec<Lane>,
-    /// The zones whose step is under way.
-    under_way: BTreeSet<ZoneId>,
+    /// The zones whose step is under way, and whether they are to be compared with the table after it.
+    under_way: BTreeMap<ZoneId, bool>,
     /// When the next tick is due.
     next_tick: Instant,
+    /// When the table is looked at next; `None` while it is.
+    next_look: Option<Instant>,
+}
+
+/// What has ended during a run.
+enum Ended {
+    /// A step of a zone.
+    Step(Box<Lane>, Next),
+    /// A tick: what there is to do in each zone, and the time.
+    Tick(Result<Vec<Seen>, Problem>, Millis),
+    /// A look between two ticks.
+    Look(Result<Vec<Seen>, Problem>),
+}
+
+/// What there is to do in a zone.
+struct Seen {
+    /// The zone.
+    zone: Zone,
+    /// Since when its oldest pending host waits, if there is one.
+    oldest: Option<Millis>,
+    /// Where its pass is, if that was read.
+    place: Option<Place>,
 }
 
 impl Publisher {
     /// Works until nothing is pending, or no step may begin any more.
     pub async fn run(&self, wake: &Wake, until: Instant) {
-        let mut run =
-            Run { publisher: self, waiting: Vec::new(), under_way: BTreeSet::new(), next_tick: Instant::now() };
+        let now = Instant::now();
+        let mut run = Run {
+            publisher: self,
+            waiting: Vec::new(),
+            under_way: BTreeMap::new(),
+            next_tick: now,
+            next_look: Some(now + LOOK),
+        };
         if let Wake::Zones(ids) = wake {
             run.next_tick += TICK;
             for zone in self.zones.iter().filter(|zone| ids.contains(zone.id.as_str())) {
@@ -73,61 +106,141 @@ impl Publisher {
         }
         run.work(until).await;
     }
+
+    /// What there is to do in these zones; with where their passes are, if that is wanted.
+    async fn see(&self, zones: Vec<Zone>, with_places: bool) -> Result<Vec<Seen>, Problem> {
+        let places = async { if with_places { self.places(&zones).await.map(Some) } else { Ok(None) } };
+        let (places, oldest) = tokio::try_join!(places, self.oldest(&zones))?;
+        let mut places = places.into_iter().flatten();
+        let seen = zones.into_iter().zip(oldest);
+        Ok(seen.map(|(zone, oldest)| Seen { zone, oldest, place: places.next() }).collect())
+    }
+
+    /// Since when the oldest pending host of each zone waits, in their order.
+    async fn oldest(&self, zones: &[Zone]) -> Result<Vec<Option<Millis>>, Problem> {
+        let ids: Vec<ZoneId> = zones.iter().map(|zone| zone.id.clone()).collect();
+        let oldest = ids.into_iter().map(|id| async move {
+            let page = self.table.pending(&id, None, 1, None, Instant::now() + TABLE_LIMIT).await?;
+            Ok(page.found.first().map(|(_, due)| *due))
+        });
+        let oldest: Vec<_> = stream::iter(oldest).buffered(ZONES_AT_ONCE).collect().await;
+        oldest.into_iter().collect()
+    }
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
     /// Works until no zone waits, or no step may begin any more.
     async fn work(&mut self, until: Instant) {
         let publisher = self.publisher;
         let mut steps = FuturesUnordered::new();
         loop {
             let now = Instant::now();
-            if now >= self.next_tick && now < until {
-                self.next_tick = now + TICK;
-                self.tick().await;
+            if now < until {
+                steps.extend(self.look(now));
             }
-            while steps.len() < ZONES_AT_ONCE
-                && Instant::now() < until
-                && let Some(mut lane) = self.next_lane()
+            while self.under_way.len() < ZONES_AT_ONCE
+                && now < until
+                && let Some(lane) = self.next_lane(now)
             {
-                self.under_way.insert(lane.zone.id.clone());
-                steps.push(async move {
-                    let next = Box::pin(publisher.step(&mut lane)).await;
-                    (lane, next)
-                });
+                self.under_way.insert(lane.zone.id.clone(), false);
+                steps.push(step(publisher, Box::new(lane)));
             }
-            let is_over = Instant::now() >= until;
+            let is_over = now >= until;
             if steps.is_empty() && (is_over || self.waiting.is_empty()) {
                 break;
             }
-            let wake = self.waiting.iter().map(|lane| lane.ready).min().filter(|_| steps.len() < ZONES_AT_ONCE);
-            let wake = wake.unwrap_or(self.next_tick).min(self.next_tick).min(until);
+            let is_free = self.under_way.len() < ZONES_AT_ONCE;
+            let ready = self.waiting.iter().map(|lane| lane.ready).min().filter(|_| is_free);
+            let wake = ready.into_iter().chain(self.next_look).fold(self.next_tick.min(until), Instant::min);
             tokio::select! {
-                Some((lane, next)) = steps.next(), if !steps.is_empty() => self.finish(lane, next),
+                Some(ended) = steps.next(), if !steps.is_empty() => self.finish(ended),
                 () = sleep_until(wake), if !is_over => {}
             }
         }
         self.waiting.drain(..).for_each(|lane| publisher.memory.keep(lane.zone.id, lane.course));
     }
 
+    /// Begins to look for what there is to do, if it is time for it.
+    fn look(&mut self, now: Instant) -> Option<BoxFuture<'a, Ended>> {
+        let Self { publisher, .. } = *self;
+        let Publisher { memory, zones, rules, .. } = publisher;
+        let is_tick = now >= self.next_tick;
+        if !is_tick && self.next_look.is_none_or(|next| now < next) {
+            return None;
+        }
+        self.next_look = None;
+        if is_tick {
+            self.next_tick = now + TICK;
+            memory.end_rest();
+            let (zones, time) = (zones.iter().cloned().collect(), publisher.table.now());
+            return Some(Box::pin(async move { Ended::Tick(publisher.see(zones, true).await, time) }));
+        }
+        let is_idle = |zone: &&Zone| {
+            let is_at_work =
+                self.under_way.contains_key(&zone.id) || self.waiting.iter().any(|lane| lane.zone == **zone);
+            !is_at_work && !memory.is_resting(&zone.id) && rules.state != FleetState::Prepare
+        };
+        let zones = zones.iter().filter(is_idle).cloned().collect();
+        Some(Box::pin(async move { Ended::Look(publisher.see(zones, false).await) }))
+    }
+
     /// Of the zones whose next step may begin, the one that has waited longest.
-    fn next_lane(&mut self) -> Option<Lane> {
-        let now = Instant::now();
+    fn next_lane(&mut self, now: Instant) -> Option<Lane> {
         let ready = self.waiting.iter().enumerate().filter(|(_, lane)| lane.ready <= now);
         let (oldest, _) = ready.min_by_key(|(_, lane)| lane.since)?;
         Some(self.waiting.swap_remove(oldest))
     }
 
-    /// Takes a zone back after its step.
-    fn finish(&mut self, mut lane: Lane, next: Next) {
+    /// Goes on after a step, or a look.
+    fn finish(&mut self, ended: Ended) {
+        let Publisher { log, .. } = self.publisher;
+        let (seen, now) = match ended {
+            Ended::Step(lane, next) => return self.go_on(*lane, next),
+            Ended::Tick(seen, now) => (seen, Some(now)),
+            Ended::Look(seen) => (seen, None),
+        };
+        self.next_look = Some(Instant::now() + LOOK);
+        match seen {
+            Ok(seen) => {
+                if let Some(now) = now {
+                    let age = seen.iter().filter_map(|seen| seen.oldest).map(|since| now.saturating_sub(since)).max();
+                    log.pending(age.unwrap_or_default() / 1000);
+                }
+                for seen in seen {
+                    self.take_on(seen);
+                }
+            }
+            Err(problem) => log.error(&problem.to_string()),
+        }
+    }
+
+    /// Takes on a zone that has something pending or has to be compared with the table.
+    fn take_on(&mut self, Seen { zone, oldest, place }: Seen) {
+        let Publisher { rules, table, .. } = self.publisher;
+        let every = u64::try_from(rules.pass_every.as_millis()).unwrap_or(u64::MAX);
+        let now = table.now();
+        let is_passing = place.is_some_and(|place| place.is_due(now, every));
+        let is_pending = rules.state != FleetState::Prepare && oldest.is_some_and(|due| due <= now + HOLD_DOWN);
+        if is_passing || is_pending {
+            self.add(zone, oldest.unwrap_or(now), is_passing);
+        }
+    }
+
+    /// Goes on with a zone after its step.
+    fn go_on(&mut self, mut lane: Lane, next: Next) {
         let Publisher { memory, log, .. } = self.publisher;
-        self.under_way.remove(&lane.zone.id);
+        let is_to_pass = self.under_way.remove(&lane.zone.id).unwrap_or_default();
+        lane.is_passing |= is_to_pass;
         match next {
             Next::At(ready) => {
                 lane.ready = ready;
                 self.waiting.push(lane);
             }
-            Next::Done => memory.keep(lane.zone.id, lane.course),
+            Next::Done if is_to_pass => {
+                lane.ready = Instant::now();
+                self.waiting.push(lane);
+            }
+            Next::Done => memory.keep(lane.zone.id, lane.course.at_rest()),
             Next::Rest(reason) => {
                 log.error(&format!("zone {}: {reason}: it rests until the next tick", lane.zone.name));
                 memory.rest(lane.zone.id.clone());
@@ -136,9 +249,10 @@ impl Run<'_> {
         }
     }
 
-    /// Adds a zone that is not worked on yet.
+    /// Adds a zone, unless it is worked on.
     fn add(&mut self, zone: Zone, since: Millis, is_passing: bool) {
-        if self.under_way.contains(&zone.id) {
+        if let Some(is_to_pass) = self.under_way.get_mut(&zone.id) {
+            *is_to_pass |= is_passing;
             return;
         }
         if let Some(lane) = self.waiting.iter_mut().find(|lane| lane.zone.id == zone.id) {
@@ -148,41 +262,14 @@ impl Run<'_> {
         let course = self.publisher.memory.take(&zone.id);
         self.waiting.push(Lane { zone, course, is_passing, since, ready: Instant::now() });
     }
-
-    /// A minute has passed: every zone that has something pending or has to be compared is worked on,
-    /// and the age of the oldest pending host is logged. Its absence is an alarm.
-    async fn tick(&mut self) {
-        let Publisher { memory, zones, rules, log, .. } = self.publisher;
-        memory.end_rest();
-        let zones: Vec<Zone> = zones.iter().cloned().collect();
-        let every = u64::try_from(rules.pass_every.as_millis()).unwrap_or(u64::MAX);
-        let now = self.publisher.table.now();
-        match tokio::try_join!(self.publisher.places(&zones), self.publisher.oldest(&zones)) {
-            Ok((places, oldest)) => {
-                let age = oldest.iter().flatten().map(|since| now.saturating_sub(*since)).max();
-                log.pending(age.unwrap_or_default() / 1000);
-                for ((zone, place), since) in zones.into_iter().zip(places).zip(oldest) {
-                    let is_passing = place.is_due(now, every);
-                    if is_passing || (since.is_some() && rules.state != FleetState::Prepare) {
-                        self.add(zone, since.unwrap_or(now), is_passing);
-                    }
-                }
-            }
-            Err(problem) => log.error(&problem.to_string()),
-        }
-    }
 }
 
-impl Publisher {
-    /// Since when the oldest pending host of each zone waits, in their order.
-    async fn oldest(&self, zones: &[Zone]) -> Result<Vec<Option<Millis>>, Problem> {
-        let oldest = zones.iter().map(|zone| async {
-            let page = self.table.pending(&zone.id, None, 1, None, Instant::now() + TABLE_LIMIT).await?;
-            Ok(page.found.first().map(|(_, due)| *due))
-        });
-        let oldest: Vec<_> = stream::iter(oldest).buffered(ZONES_AT_ONCE).collect().await;
-        oldest.into_iter().collect()
-    }
+/// Makes the next step of a zone.
+fn step(publisher: &Publisher, mut lane: Box<Lane>) -> BoxFuture<'_, Ended> {
+    Box::pin(async move {
+        let next = Box::pin(publisher.step(&mut lane)).await;
+        Ended::Step(lane, next)
+    })
 }
 
 impl Memory {

@@ -218,6 +218,69 @@ async fn all_calls_keep_one_pace_and_a_zone_has_one_call_at_a_time() {
     assert!((8_000..12_000).contains(&started.elapsed().as_millis()), "{:?}", started.elapsed());
 }
 
+/// Lets a router ask for another host of a zone every second, for so long.
+async fn keep_asking(fleet: &Fleet, zone: &str, domain: &str, seconds: u64) {
+    for second in 0..seconds {
+        fleet.promise_in(zone, &format!("k{second}.{domain}"), "60 192.0.2.7");
+        sleep(Duration::from_secs(1)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pass_goes_round_whatever_is_pending() {
+    let fleet = Fleet::new(ZONES).await;
+    fleet.route53.take_time(Duration::from_secs(3));
+    fleet.promise("h.example.org", "60 192.0.2.7");
+    // Woken by the stream, so that a batch is under way at every tick.
+    let wake = Wake::Zones(["Z1".to_owned()].into());
+    let publisher = fleet.publisher(FleetState::On);
+    tokio::join!(Fleet::run(&publisher, &wake, Duration::from_mins(4)), keep_asking(&fleet, "Z1", "example.org", 220));
+    assert!(fleet.dynamodb.zone_number("Z1", "ca").is_some());
+    assert_eq!(differences(&fleet), Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_promised_in_another_zone_meanwhile_does_not_wait_for_the_tick() {
+    let fleet = Fleet::new("example.org=Z1,example.net=Z2").await;
+    for zone in ["Z1", "Z2"] {
+        fleet.dynamodb.set_zone(zone, "ca", Some(serde_json::json!({ "N": fleet.now().to_string() })));
+    }
+    fleet.route53.take_time(Duration::from_secs(3));
+    fleet.promise("h.example.org", "60 192.0.2.7");
+    let wake = Wake::Zones(["Z1".to_owned()].into());
+    let publisher = fleet.publisher(FleetState::On);
+    let other_zone = async {
+        sleep(Duration::from_secs(10)).await;
+        fleet.promise_in("Z2", "home.example.net", "60 192.0.2.7");
+        sleep(Duration::from_secs(9)).await;
+        assert_eq!(fleet.route53.records("Z2"), ["home.example.net. 60 A 192.0.2.7"]);
+    };
+    tokio::join!(
+        Fleet::run(&publisher, &wake, Duration::from_secs(50)),
+        keep_asking(&fleet, "Z1", "example.org", 40),
+        other_zone
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_route_53_that_throttles_is_called_less_often_and_takes_all() {
+    let zones: Vec<_> = (0..60).map(|number| format!("z{number}.example=Z{number}")).collect();
+    let fleet = Fleet::new(&zones.join(",")).await;
+    // Half of what the pace allows.
+    fleet.route53.limit_calls(2);
+    for number in 0..60 {
+        fleet.dynamodb.set_zone(&format!("Z{number}"), "ca", Some(serde_json::json!({ "N": fleet.now().to_string() })));
+        fleet.promise_in(&format!("Z{number}"), &format!("h.z{number}.example"), "60 192.0.2.7");
+    }
+    let started = Instant::now();
+    let publisher = fleet.publisher(FleetState::On);
+    Fleet::run(&publisher, &Wake::Tick, Duration::from_mins(4)).await;
+    assert!((0..60).all(|number| fleet.route53.records(&format!("Z{number}")).len() == 1));
+    let made = fleet.route53.made(Operation::Change);
+    assert!((60..90).contains(&made), "{made}");
+    assert!(started.elapsed() < Duration::from_mins(2), "{:?}", started.elapsed());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_pass_in_prepare_fills_the_table_and_goes_round() {
     let fleet = Fleet::new(ZONES).await;
