@@ -146,6 +146,9 @@ impl Item {
         if self.published_version > self.version || self.imported > self.version {
             return Some("no version may be above the one that is wanted");
         }
+        if self.expires.is_some() && !self.wants_nothing() {
+            return Some("only a host that is gone may expire");
+        }
         let differs = Family::BOTH.iter().any(|family| !self.is_as_wanted(*family));
         (!self.is_promised() && differs && self.left_alone.is_none())
             .then_some("what is wanted may differ from Route 53 only if a router wrote it")
@@ -301,7 +304,9 @@ mod tests {
             (Item { due: Some(1), ..Item::default() }, true),
             (Item { published_version: 1, ..Item::default() }, true),
             (Item { imported: 1, ..Item::default() }, true),
-            (Item { wanted, ..Item::default() }, true),
+            (Item { wanted: wanted.clone(), ..Item::default() }, true),
+            (Item { expires: Some(1), ..Item::default() }, false),
+            (Item { expires: Some(1), published: wanted.clone(), wanted, ..Item::default() }, true),
         ] {
             assert_eq!(item.broken_rule().is_some(), broken, "{item:?}");
         }

@@ -24,6 +24,7 @@ use aws_sdk_dynamodb::{
 use aws_smithy_http_client::Builder;
 use http::{Response, StatusCode, header::AUTHORIZATION, request::Parts};
 use nic53::{
+    problem::Problem,
     protocol::{hostname::HostName, zone::ZoneId},
     table::{Item, Key, Table},
 };
@@ -170,6 +171,11 @@ impl FakeDynamoDb {
         Table::new(&self.configure(aws), TABLE)
     }
 
+    /// The same one, without its socket.
+    pub(crate) fn share(&self) -> Self {
+        Self { state: Arc::clone(&self.state), server: None }
+    }
+
     /// What answers the calls.
     fn answer(&self) -> Answer {
         let state = Arc::clone(&self.state);
@@ -183,47 +189,62 @@ impl FakeDynamoDb {
     pub(crate) fn put(&self, zone: &str, host: &str, item: &Item) {
         let (place, mut attributes) = place(zone, host);
         attributes.extend(item.attributes().iter().map(|(name, value)| (name.clone(), to_json(value))));
-        self.lock().items.by_key.insert(place, attributes);
+        self.lock().items.alter(place, |item| *item = attributes);
     }
 
     /// Sets one attribute of a host's item by hand, or removes it.
     pub(crate) fn set(&self, zone: &str, host: &str, name: &str, value: Option<Value>) {
-        let (place, attributes) = place(zone, host);
-        let mut state = self.lock();
-        let item = state.items.by_key.entry(place).or_insert(attributes);
-        match value {
-            Some(value) => item.insert(name.to_owned(), value),
-            None => item.remove(name),
-        };
+        self.set_at(place(zone, host).0, name, value);
     }
 
     /// Sets one attribute of a zone's own item by hand, or removes it.
     pub(crate) fn set_zone(&self, zone: &str, name: &str, value: Option<Value>) {
+        self.set_at((zone.to_owned(), "#".to_owned()), name, value);
+    }
+
+    /// Sets one attribute of an item, or removes it.
+    fn set_at(&self, place: (String, String), name: &str, value: Option<Value>) {
+        self.lock().items.alter(place, |item| {
+            match value {
+                Some(value) => item.insert(name.to_owned(), value),
+                None => item.remove(name),
+            };
+        });
+    }
+
+    /// A number of a zone's own item.
+    pub(crate) fn zone_number(&self, zone: &str, name: &str) -> Option<u64> {
         let place = (zone.to_owned(), "#".to_owned());
-        let attributes = [("z".to_owned(), json!({ "S": zone })), ("n".to_owned(), json!({ "S": "#" }))];
-        let mut state = self.lock();
-        let item = state.items.by_key.entry(place).or_insert_with(|| Map::from_iter(attributes));
-        match value {
-            Some(value) => item.insert(name.to_owned(), value),
-            None => item.remove(name),
-        };
+        self.lock().items.item(&place)?.get(name)?["N"].as_str()?.parse().ok()
     }
 
     /// Removes the item of a host.
     pub(crate) fn remove(&self, zone: &str, host: &str) {
-        self.lock().items.by_key.remove(&place(zone, host).0);
+        self.lock().items.remove(&place(zone, host).0);
     }
 
     /// The item of a host, if there is one.
     pub(crate) fn item(&self, zone: &str, host: &str) -> Option<Item> {
-        self.lock().items.by_key.get(&place(zone, host).0).map(read)
+        self.lock().items.item(&place(zone, host).0).map(read)
     }
 
     /// The items of a zone's hosts, in their order.
     pub(crate) fn items(&self, zone: &str) -> Vec<(String, Item)> {
         let state = self.lock();
-        let hosts = state.items.by_key.iter().filter(|((of, name), _)| of == zone && name != "#");
+        let hosts = state.items.zone(zone).filter(|((_, name), _)| name != "#");
         hosts.map(|((_, name), item)| (straight(name), read(item))).collect()
+    }
+
+    /// Removes items of hosts that make no sense, and says what is wrong with them.
+    pub(crate) fn take_unreadable(&self, zone: &str) -> Vec<String> {
+        let mut state = self.lock();
+        let hosts = state.items.zone(zone).filter(|((_, name), _)| name != "#");
+        let problem = |(key, item): (&(String, String), &Attributes)| Some((key.clone(), try_read(item).err()?));
+        let unreadable: Vec<_> = hosts.filter_map(problem).collect();
+        for (key, _) in &unreadable {
+            state.items.remove(key);
+        }
+        unreadable.into_iter().map(|((_, name), problem)| format!("{}: {problem}", straight(&name))).collect()
     }
 
     /// Removes what has expired by that second since 1970.
@@ -302,8 +323,13 @@ fn straight(name: &str) -> String {
 
 /// An item as nic53 reads it.
 fn read(attributes: &Attributes) -> Item {
+    try_read(attributes).unwrap_or_else(|problem| panic!("{problem}"))
+}
+
+/// The same, or why it makes no sense.
+fn try_read(attributes: &Attributes) -> Result<Item, Problem> {
     let attributes = attributes.iter().map(|(name, value)| (name.clone(), from_json(value))).collect();
-    Item::read(&attributes).unwrap_or_else(|problem| panic!("{problem}"))
+    Item::read(&attributes)
 }
 
 /// A value as the API has it.

@@ -1,7 +1,7 @@
 //! A table as `DynamoDB` keeps it: what it holds, what it refuses, and its index. Plain values without
 //! I/O; the fake's HTTP API is in `fake_dynamodb.rs`.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use serde_json::{Map, Value, json};
 
@@ -17,7 +17,9 @@ type Key = (String, String);
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Items {
     /// The items.
-    pub(super) by_key: BTreeMap<Key, Attributes>,
+    by_key: BTreeMap<Key, Attributes>,
+    /// The index: by zone, those that have `d`, in its order.
+    due: BTreeMap<String, BTreeSet<(i128, String)>>,
     /// Transactions that were made, by their tokens.
     tokens: HashMap<String, Value>,
     /// The most items of a page of a query.
@@ -51,6 +53,42 @@ struct Ready {
 }
 
 impl Items {
+    /// An item.
+    pub(super) fn item(&self, key: &Key) -> Option<&Attributes> {
+        self.by_key.get(key)
+    }
+
+    /// The items of a zone, in their order.
+    pub(super) fn zone<'a>(&'a self, zone: &'a str) -> impl Iterator<Item = (&'a Key, &'a Attributes)> + 'a {
+        self.by_key.range((zone.to_owned(), String::new())..).take_while(move |((of, _), _)| of == zone)
+    }
+
+    /// Changes an item, which is made if it is not there.
+    pub(super) fn alter(&mut self, key: Key, change: impl FnOnce(&mut Attributes)) {
+        let new = || Map::from_iter([("z".to_owned(), json!({ "S": key.0 })), ("n".to_owned(), json!({ "S": key.1 }))]);
+        let item = self.by_key.entry(key.clone()).or_insert_with(new);
+        let due = |item: &Attributes| item.get("d").map(|due| (order(due).0, key.1.clone()));
+        let before = due(item);
+        change(item);
+        let after = due(item);
+        if before != after {
+            let index = self.due.entry(key.0).or_default();
+            if let Some(before) = before {
+                index.remove(&before);
+            }
+            index.extend(after);
+        }
+    }
+
+    /// Removes an item.
+    pub(super) fn remove(&mut self, key: &Key) {
+        if let (Some(item), Some(index)) = (self.by_key.remove(key), self.due.get_mut(&key.0))
+            && let Some(due) = item.get("d")
+        {
+            index.remove(&(order(due).0, key.1.clone()));
+        }
+    }
+
     /// `BatchGetItem` of this table: the items, and the keys from the `unprocessed`th on, which are left.
     ///
     /// # Errors
@@ -157,20 +195,29 @@ impl Items {
         if asked["ConsistentRead"] != json!(true) {
             return Err(invalid("(of the fake) nic53 reads consistently"));
         }
-        let mut found: Vec<_> = self.by_key.values().filter(|item| item.contains_key(sort)).collect();
-        found.retain(|item| conditions.iter().all(|condition| condition.holds(Some(item))));
+        let Condition::Equal(_, zone) = &conditions[0] else { unreachable!("it was looked at") };
+        let zone = zone["S"].as_str().unwrap_or_default();
         let place = |item: &Attributes| (order(&item[sort]), order(&item["n"]));
-        found.sort_by_key(|item| place(item));
-        if let Some(after) = asked["ExclusiveStartKey"].as_object() {
-            found.retain(|item| place(item) > place(after));
-        }
+        let after = asked["ExclusiveStartKey"].as_object().map(place);
+        let holds = |item: &&Attributes| {
+            conditions.iter().all(|condition| condition.holds(Some(item)))
+                && after.as_ref().is_none_or(|after| place(item) > *after)
+        };
         let limit = asked["Limit"].as_u64().map_or(usize::MAX, |limit| usize::try_from(limit).expect("a limit"));
         let limit = limit.min(self.page.unwrap_or(usize::MAX));
         let projected = |item: &&Attributes| match sort {
             "n" => json!(item),
             _ => json!({ "z": item["z"], "n": item["n"], "d": item["d"] }),
         };
-        let page: Vec<_> = found.iter().take(limit).map(projected).collect();
+        let page: Vec<_> = if sort == "n" {
+            let from = after.as_ref().map(|(_, (_, name))| name.clone()).unwrap_or_default();
+            let items = self.by_key.range((zone.to_owned(), from)..).take_while(|((of, _), _)| of == zone);
+            items.map(|(_, item)| item).filter(holds).take(limit).map(|item| projected(&item)).collect()
+        } else {
+            let index = self.due.get(zone).into_iter().flatten();
+            let items = index.map(|(_, name)| &self.by_key[&(zone.to_owned(), name.clone())]);
+            items.filter(holds).take(limit).map(|item| projected(&item)).collect()
+        };
         let mut answer = json!({ "Items": page, "Count": page.len(), "ScannedCount": page.len() });
         // The real one says so too when nothing is left.
         if page.len() == limit {
@@ -215,21 +262,24 @@ impl Items {
 
     /// Makes an update.
     fn make(&mut self, ready: Ready) {
-        let Ready { key, changes, .. } = ready;
-        let new = || Map::from_iter([("z".to_owned(), json!({ "S": key.0 })), ("n".to_owned(), json!({ "S": key.1 }))]);
-        let item = self.by_key.entry(key.clone()).or_insert_with(new);
-        for (name, value) in changes {
-            match value {
-                Some(value) => item.insert(name, value),
-                None => item.remove(&name),
-            };
-        }
+        self.alter(ready.key, |item| {
+            for (name, value) in ready.changes {
+                match value {
+                    Some(value) => item.insert(name, value),
+                    None => item.remove(&name),
+                };
+            }
+        });
     }
 
     /// Removes what has expired, as `DynamoDB` does some time later.
     pub(crate) fn expire(&mut self, now_seconds: u64) {
         let expires = |item: &Attributes| item.get("x")?["N"].as_str()?.parse::<u64>().ok();
-        self.by_key.retain(|_, item| expires(item).is_none_or(|second| second >= now_seconds));
+        let is_over = |item: &Attributes| expires(item).is_some_and(|second| second < now_seconds);
+        let over: Vec<Key> = self.by_key.iter().filter(|(_, item)| is_over(item)).map(|(key, _)| key.clone()).collect();
+        for key in over {
+            self.remove(&key);
+        }
     }
 }
 
