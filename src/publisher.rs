@@ -1,8 +1,8 @@
 //! The publisher: carries what was promised from the table to Route 53, and compares the two.
 //!
 //! It is a Lambda function of its own (`_HANDLER=publisher`). What is pending is read from the table;
-//! an event or a tick only wakes it. Deciding is plain functions ([`batch`], [`course`], [`answer`],
-//! [`write`], [`judge`]), the rest acts on them. `docs/design.md` says why it is made so.
+//! an event or a tick only wakes it. Deciding is plain functions (`batch`, `course`, `answer`,
+//! `write`, `judge`), the rest acts on them. `docs/design.md` says why it is made so.
 
 mod answer;
 mod batch;
