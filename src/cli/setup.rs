@@ -74,6 +74,7 @@ impl Setup {
         if self.hosts.is_empty() {
             return Err(Problem(format!("setup {client}: expected a host, such as home.example.org")));
         }
+        limits::check_hosts(&recipe, &self.hosts)?;
         let (accounts, settings) = self.accounts(&recipe).await?;
         let url = self.url.clone().unwrap_or_else(default_url);
         let parts = filling::fill(recipe.body, &url, &accounts)?;

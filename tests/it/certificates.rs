@@ -265,22 +265,23 @@ fn the_page_shows_what_is_printed() {
 }
 
 #[test]
-fn a_gateway_that_refuses_and_a_wildcard_are_warned_about() {
-    for (settings, host, said) in [
+fn a_gateway_that_refuses_is_warned_about_and_a_wildcard_is_refused() {
+    for (settings, host, code, said) in [
         (
             &SETTINGS[..2],
             HOST,
+            0,
             "warning: lego gets certificates, which this gateway refuses: expected NIC53_ALLOW_ACME",
         ),
-        (&SETTINGS[..], HOST, ""),
-        (&SETTINGS[..], "*.home.example.com", "warning: lego breaks on the `*` of `*.home.example.com`"),
+        (&SETTINGS[..], HOST, 0, ""),
+        (&SETTINGS[..], "*.home.example.com", 2, "`*.home.example.com`: lego breaks on its `*`"),
     ] {
         let finished = program(NIC53)
             .settings(settings)
             .args(&["setup", "lego", host, "--url", "https://dyn.example.org"])
             .start()
             .finish();
-        assert_eq!(finished.code, Some(0), "{host}: {finished:?}");
+        assert_eq!(finished.code, Some(code), "{host}: {finished:?}");
         assert!(
             finished.stderr.contains(said) && said.is_empty() == finished.stderr.is_empty(),
             "{host}: {finished:?}"

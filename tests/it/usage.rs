@@ -202,6 +202,10 @@ fn flags_of_setup() {
         (&["setup", "frobnicate", HOST], &["`frobnicate`: expected a client that `nic53 setup` lists"]),
         (&["setup", "fritzbox"], &["setup fritzbox: expected a host, such as home.example.org"]),
         (
+            &["setup", "systemd", "*.example.org"],
+            &["`*.example.org`: systemd breaks on its `*`: expected another host or client"],
+        ),
+        (
             &["setup", "Sonicwall", HOST],
             &["`Sonicwall`: expected a client", "or `other` for one that it does not list"],
         ),
