@@ -98,7 +98,7 @@ class Routers:
     def work(self, ended):
         """Have one router after the other ask, until that event."""
         chance = random.Random(14)
-        while not ended.is_set():
+        while not ended.wait(0.05):
             number = chance.randrange(HOSTS)
             # Many ask for what they have already. One that was asked for with others has the address of the first.
             kept = self.answered.get(NAMES[number])
