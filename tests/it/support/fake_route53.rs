@@ -17,6 +17,7 @@ use std::{
 use aws_config::SdkConfig;
 use aws_sdk_route53::config::{Credentials, SharedCredentialsProvider};
 use aws_smithy_http_client::Builder;
+use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use http::{Method, Response, StatusCode, header::AUTHORIZATION};
 use tokio::time::{Instant, sleep};
 
@@ -215,6 +216,16 @@ impl FakeRoute53 {
                 config.endpoint_url("http://route53.test").http_client(http_service::http_client(self.answer())).build()
             }
         }
+    }
+
+    /// The same one, without its socket.
+    pub(crate) fn share(&self) -> Self {
+        Self { state: Arc::clone(&self.state), server: None }
+    }
+
+    /// What takes one request of the SDK's here.
+    pub(crate) fn connector(&self) -> SharedHttpConnector {
+        http_service::connector(self.answer())
     }
 
     /// What answers the calls.

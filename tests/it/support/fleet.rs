@@ -1,7 +1,10 @@
 //! Fleet mode without a network: a fake table, a fake Route 53, a clock that stands still, and the real
 //! publisher between them.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use aws_config::SdkConfig;
 use nic53::{
@@ -25,6 +28,7 @@ use super::{
     fake_route53::FakeRoute53,
     front_end::FrontEnd,
     gateway::{gateway, token},
+    weather::Believed,
 };
 
 /// A table, a Route 53 and a clock.
@@ -77,13 +81,14 @@ impl Fleet {
         Publisher::new(&aws, self.table(), self.zones.clone(), rules, captured::log())
     }
 
-    /// The zones.
-    pub(crate) fn zones(&self) -> &Zones {
-        &self.zones
-    }
-
     /// The table as a gateway uses it, with the settings of that state.
     pub(crate) fn store(&self, state: FleetState, narrow: bool) -> TableStore {
+        let settings = Self::settings(state, narrow);
+        TableStore::new(self.table(), Route53::new(&self.route53.configure(&self.aws)), &settings)
+    }
+
+    /// The settings of a gateway in that state.
+    pub(crate) fn settings(state: FleetState, narrow: bool) -> settings::Fleet {
         let word = match state {
             FleetState::Prepare => "prepare",
             FleetState::On => "on",
@@ -95,8 +100,7 @@ impl Fleet {
             "NIC53_FLEET_NARROW" => Some(narrow.to_string()),
             _ => None,
         });
-        let settings = settings.expect("settings").expect("fleet mode");
-        TableStore::new(self.table(), Route53::new(&self.route53.configure(&self.aws)), &settings)
+        settings.expect("settings").expect("fleet mode")
     }
 
     /// A gateway in front of the table, with the settings of that state.
@@ -108,6 +112,16 @@ impl Fleet {
             _ => None,
         };
         FleetGateway(gateway(FrontEnd::HttpApi, store, setting).await.expect("a gateway"), self.zones.clone())
+    }
+
+    /// The SDK's configuration, without an endpoint.
+    pub(crate) fn aws(&self) -> &SdkConfig {
+        &self.aws
+    }
+
+    /// The zones.
+    pub(crate) fn zones(&self) -> &Zones {
+        &self.zones
     }
 
     /// The table, by the clock that stands still.
@@ -144,6 +158,28 @@ impl Fleet {
             ..item
         };
         self.dynamodb.put(zone, host, &item);
+    }
+
+    /// A Route 53 as a publisher thinks it is that believes the table: a pending host for which nothing
+    /// seems left to do has what is wanted.
+    pub(crate) fn believed(&self) -> Believed {
+        let (route53, dynamodb) = (self.route53.share(), self.dynamodb.share());
+        Arc::new(move || {
+            let believed = FakeRoute53::new();
+            believed.zone("Z1", "example.org");
+            let seems_done = |(_, item): &(String, Item)| item.is_pending() && item.published == item.wanted;
+            let hosts: Vec<_> = dynamodb.items("Z1").into_iter().filter(seems_done).collect();
+            let is_of = |line: &str| hosts.iter().any(|(host, _)| line.starts_with(&format!("{host}. ")));
+            for line in route53.records("Z1").iter().filter(|line| !is_of(line)) {
+                believed.put("Z1", line).expect("a record set");
+            }
+            for (host, item) in &hosts {
+                for set in [&item.wanted.v4, &item.wanted.v6].into_iter().flatten() {
+                    believed.put("Z1", &format!("{host}. {set}")).expect("a record set");
+                }
+            }
+            believed.connector()
+        })
     }
 
     /// Lets a publisher work for so long at most.

@@ -90,7 +90,7 @@ async fn serve_connection(stream: TcpStream, answer: Answer) {
 
 /// What takes the SDK's requests to a service without a socket.
 pub(crate) fn http_client(answer: Answer) -> SharedHttpClient {
-    let connector = SharedHttpConnector::new(InProcess(answer));
+    let connector = connector(answer);
     http_client_fn(move |_, _| connector.clone())
 }
 
@@ -98,6 +98,11 @@ pub(crate) fn http_client(answer: Answer) -> SharedHttpClient {
 #[inline(never)]
 fn poll_service(answered: &mut Answered, context: &mut Context<'_>) -> Poll<io::Result<Response<String>>> {
     answered.as_mut().poll(context)
+}
+
+/// What takes one request of the SDK's there.
+pub(crate) fn connector(answer: Answer) -> SharedHttpConnector {
+    SharedHttpConnector::new(InProcess(answer))
 }
 
 /// The way of a call that needs no socket.

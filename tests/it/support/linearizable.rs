@@ -70,6 +70,7 @@ impl Search<'_> {
         // What may have been written matters only where it is seen: so it comes right before that.
         let may: Vec<(usize, &Value)> = ready
             .iter()
+            .filter(|index| !self.is_over(**index, done))
             .filter_map(|index| match &self.operations[*index].effect {
                 Effect::MayHaveWritten(candidates) => Some(candidates.iter().map(|value| (*index, value))),
                 Effect::Saw(_) | Effect::Wrote(_) => None,
@@ -95,6 +96,12 @@ impl Search<'_> {
             }
         }
         false
+    }
+
+    /// Whether an operation is over: something is done that began only after it had ended.
+    fn is_over(&self, index: usize, done: u128) -> bool {
+        let until = self.operations[index].until;
+        self.operations.iter().enumerate().any(|(other, operation)| done & (1 << other) != 0 && operation.from > until)
     }
 }
 

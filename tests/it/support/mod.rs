@@ -24,4 +24,6 @@ pub(crate) mod rows;
 pub(crate) mod runtime_api;
 pub(crate) mod stage;
 pub(crate) mod transcript;
+pub(crate) mod weather;
+pub(crate) mod wire_bug;
 pub(crate) mod xml;

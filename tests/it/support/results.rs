@@ -5,7 +5,12 @@ use std::{env, fs::OpenOptions, io::Write};
 
 /// How often something is tried: `usual` times, or `thorough` times if `NIC53_THOROUGH` is set.
 pub(crate) fn iterations(usual: u32, thorough: u32) -> u32 {
-    if env::var_os("NIC53_THOROUGH").is_some() { thorough } else { usual }
+    if is_thorough() { thorough } else { usual }
+}
+
+/// Whether what takes long is tried too: `NIC53_THOROUGH` is set.
+pub(crate) fn is_thorough() -> bool {
+    env::var_os("NIC53_THOROUGH").is_some()
 }
 
 /// Adds a row to the file that `NIC53_RESULTS` names, if it is set: the heading of the row's table,
