@@ -1,6 +1,6 @@
 //! Looks hosts up in Route 53. One page serves all that lie in it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_route53::types::ResourceRecordSet;
 
@@ -26,7 +26,7 @@ struct Found(HashMap<HostName, Vec<ResourceRecordSet>>);
 /// The hosts from one place of a zone to another, and what they have.
 pub(crate) struct Stretch {
     /// Each host that has a record set of any type.
-    pub(crate) hosts: HashMap<HostName, Current>,
+    pub(crate) hosts: BTreeMap<HostName, Current>,
     /// The first host after them; `None` at the zone's end.
     pub(crate) next: Option<HostName>,
     /// The calls that it took.
