@@ -1,7 +1,7 @@
 """The whole story of a fleet in the emulator, with the very template and archive: into fleet mode and back, twice, while
 routers keep asking. After each chapter Route 53 has what the routers were last answered, and nothing moved back.
 
-FLEET_HOSTS sets how many routers there are; scripts/fleet-test has more of them."""
+FLEET_HOSTS sets how many routers there are."""
 
 import contextlib
 import os
