@@ -5,6 +5,13 @@
 // Characters that break some client.
 var BREAKING = ':@/?#&=+%,\'"\\$`<>';
 
+// Why a client cannot be set up for a host, if it cannot. What would be pasted for `*` could remove another host's file.
+function breaking(recipe, hosts) {
+  return hosts.filter(function (host) { return firstOf(recipe.refuses, host); }).map(function (host) {
+    return recipe.title + ' fails on the `' + firstOf(recipe.refuses, host) + '` of `' + host + '`. Choose another client, or a host name without it.';
+  });
+}
+
 function warnings(recipe, accounts, found) {
   var it = recipe.title, https = recipe.https, said = [];
   function warn(applies, text) { if (applies) { said.push(text); } }
@@ -25,12 +32,10 @@ function warnings(recipe, accounts, found) {
   warn(recipe.address && isPrivate(gateway.host), it + ' reports the address that the gateway sees, and here that is a private one. The gateway answers `dnserr`, unless its operator allows private addresses.');
   warn(accounts.length > recipe.hosts, it + ' takes ' + recipe.hosts + ' host name(s), and you typed ' + accounts.length + '.');
   accounts.forEach(function (account) {
-    var host = account.host, token = account.token, letter = firstOf(recipe.refuses, host);
+    var host = account.host, token = account.token, letter = firstOf(BREAKING + recipe.refuses, token);
     warn(account.user !== host, it + ' does not take `' + host + '` as a user name. Type `' + account.user + '` there: the gateway looks at the token and the host name alone.');
     fit('host name', host, recipe.host);
     warn(token.length > recipe.token, it + ' takes ' + recipe.token + ' characters as a password, and your token has ' + token.length + '.');
-    warn(letter, it + ' fails on the `' + letter + '` of `' + host + '`.');
-    letter = firstOf(BREAKING + recipe.refuses, token);
     warn(letter, 'Your token has the character ' + letter + ' in it. Tokens of nic53 are 24 letters and digits: was something else pasted?');
   });
   fit('a URL', found.map(function (part) { return part.paste ? part.text : ''; }).join(' ').split(/\s+/).filter(function (word) {

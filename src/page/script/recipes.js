@@ -84,14 +84,18 @@ function fillLine(line, one) {
 
 // What a placeholder stands for, if that is not in the account itself.
 function value(word, one) {
-  function separatedBy(separator) { return one.host.replace(/[^A-Za-z0-9]/g, separator); }
+  // The host with these texts for some of its characters, so that no two hosts become the same.
+  function spelled(dot, hyphen, underscore, star, z) {
+    var texts = { '.': dot, '-': hyphen, '_': underscore, '*': star, z: z };
+    return one.host.replace(/[^a-y0-9]/g, function (letter) { return texts[letter]; });
+  }
   switch (word) {
     case 'SCHEME': return gateway.scheme.toUpperCase();
     case 'name': return gateway.host;
     case 'path': return gateway.prefix + '/nic/update';
-    case 'id': return separatedBy('_');
-    case 'dashed': return separatedBy('-');
-    case 'plain': return separatedBy('');
+    case 'id': return spelled('_', '__', '___', '_all', 'z');
+    case 'dashed': return spelled('-', '--', '---', '-all', 'z');
+    case 'plain': return spelled('zd', 'zh', 'zu', 'za', 'zz');
     default: return gateway[word];
   }
 }

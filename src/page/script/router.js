@@ -49,7 +49,8 @@ function showRecipe() {
   var accounts = (names.length ? names : ['home.example.org']).map(function (host) {
     return account(host, secret || 'YOUR-TOKEN', chosen);
   });
-  var found = parts(fill(chosen.body, accounts));
+  var breaks = breaking(chosen, names), found = breaks.length ? [] : parts(fill(chosen.body, accounts));
+  var said = breaks.length ? breaks : warnings(chosen, names.length ? accounts : [], found);
   var title = make('h3', '', [chosen.title]);
   title.tabIndex = -1;
   var elements = [make('div', 'title', [title, button('Choose another', '', function () { choose(null, true); })])];
@@ -60,7 +61,7 @@ function showRecipe() {
   } else if (!names.length || !secret) {
     elements.push(make('p', 'note', ['Type your host name and token above, and they are filled in here.']));
   }
-  warnings(chosen, names.length ? accounts : [], found).forEach(function (text) { elements.push(make('p', 'note warn', prose(text))); });
+  said.forEach(function (text) { elements.push(make('p', 'note warn', prose(text))); });
   var pasted = found.filter(function (part) { return part.paste; });
   found.forEach(function (part) {
     elements = elements.concat(part.paste ? [block(part.text)] : explanation(part.text));
