@@ -15,6 +15,7 @@ from sites import GATEWAY, SOURCES, Sites
 TOOLS = Path(os.environ["TEST_TOOLS"])
 MODULES = TOOLS / "node/node_modules"
 PICTURES = TOOLS / "page"
+PICTURES.mkdir(parents=True, exist_ok=True)
 SIZES = ((390, 844), (1024, 900))
 SCHEMES = ("light", "dark")
 # What a thumb can hit, in CSS pixels (WCAG 2.2, 2.5.5).
@@ -33,7 +34,6 @@ class Looks(unittest.TestCase):
         cls.browser = chromium.start()
         cls.addClassCleanup(cls.browser.quit)
         cls.axe = (MODULES / "axe-core/axe.min.js").read_text()
-        PICTURES.mkdir(parents=True, exist_ok=True)
 
     def open(self, target: str = "/ui") -> Page:
         return Page(self.browser, self.sites.url(GATEWAY, target))
