@@ -14,7 +14,7 @@ mod update;
 
 pub use self::{
     attribute::{Attribute, Value},
-    client::{Cursor, NotWritten, Page, Table},
+    client::{Cursor, NotRead, NotWritten, Page, Table},
     clock::{Clock, DAY, Millis, day},
     item::{Item, LeftAlone, same},
     key::Key,

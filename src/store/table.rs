@@ -23,7 +23,9 @@ use crate::{
         zone::Zone,
     },
     settings::Fleet,
-    table::{Attribute, Item, Key, Millis, NotWritten, Table, Update, asked_again, day, first_sight, overruled},
+    table::{
+        Attribute, Item, Key, Millis, NotRead, NotWritten, Table, Update, asked_again, day, first_sight, overruled,
+    },
 };
 
 /// How long a host at which a transaction was under way is left before it is tried again, in milliseconds.
@@ -65,11 +67,14 @@ impl TableStore {
         self.table.warm_up(&zone.id).await;
     }
 
-    /// The items of these hosts, as far as they are there.
-    async fn items(&self, grants: &[&Grant<'_>], budget: &Budget) -> Result<Vec<Option<Item>>, Problem> {
+    /// The items of these hosts that are there, or what is wrong with one.
+    async fn items(
+        &self,
+        grants: &[&Grant<'_>],
+        budget: &Budget,
+    ) -> Result<Vec<Option<Result<Item, Problem>>>, NotRead> {
         let keys: Vec<_> = grants.iter().map(|grant| key(grant)).collect();
-        let items = self.table.items(&keys, budget.deadline()).await?;
-        items.into_iter().map(Option::transpose).collect()
+        self.table.items(&keys, budget.deadline()).await
     }
 
     /// The items of these hosts, after Route 53 was asked about those of which the table does not know
@@ -123,7 +128,7 @@ impl TableStore {
             Err(NotWritten::Failed(problem)) => Err(problem),
             Err(NotWritten::Refused(None) | NotWritten::Conflict) => {
                 pause().await;
-                let again = self.items(&[grant], budget).await?.pop().flatten();
+                let again = self.items(&[grant], budget).await?.pop().flatten().transpose()?;
                 again.ok_or_else(|| Problem(format!("{}: it was changed by others meanwhile", grant.host())))
             }
         }
@@ -161,14 +166,19 @@ impl Store for TableStore {
     async fn record_sets(&self, grants: &[&Grant<'_>], budget: &Budget) -> Result<Present<Versions>, Problem> {
         let items = self.items(grants, budget).await;
         if self.authority == Authority::Route53OncePublished {
-            // One that is pending is changed in the table. So are the others of its request then, since a
-            // request is all or none.
-            let is_pending = |item: &Option<Item>| item.as_ref().is_some_and(Item::is_pending);
-            if !items.as_ref().is_ok_and(|items| items.iter().any(is_pending)) {
-                return self.in_route53(grants, budget).await;
+            let is_pending = |item: &Option<Result<Item, _>>| matches!(item, Some(Ok(item)) if item.is_pending());
+            match &items {
+                // One that is pending is changed in the table. So are the others of its request then, since a
+                // request is all or none.
+                Ok(items) if items.iter().any(is_pending) => {}
+                // One may be pending: in Route 53 the publisher would put the older promise in place of the
+                // newer one.
+                Err(NotRead::Failed(_)) => {}
+                Ok(_) | Err(NotRead::Refused(_)) => return self.in_route53(grants, budget).await,
             }
         }
-        let items = self.settled(grants, items?, budget).await?;
+        let items = items?.into_iter().map(Option::transpose).collect::<Result<_, _>>()?;
+        let items = self.settled(grants, items, budget).await?;
         let now = self.table.now();
         let since = items.iter().filter(|item| item.is_pending()).filter_map(|item| item.pending_since).min();
         let source = |(grant, item): (&&Grant<'_>, Item)| (grant.host().clone(), Source::Item(Box::new(item)));

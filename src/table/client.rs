@@ -67,6 +67,23 @@ pub enum NotWritten {
     Failed(Problem),
 }
 
+/// Why items were not read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotRead {
+    /// The table is not there, or may not be read. The next attempt will not succeed either.
+    Refused(Problem),
+    /// It failed. The next attempt may succeed.
+    Failed(Problem),
+}
+
+impl From<NotRead> for Problem {
+    fn from(not_read: NotRead) -> Self {
+        match not_read {
+            NotRead::Refused(problem) | NotRead::Failed(problem) => problem,
+        }
+    }
+}
+
 /// What a query found, up to a limit.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Page<T> {
@@ -109,7 +126,7 @@ impl Table {
     /// # Errors
     ///
     /// If they could not all be read by the deadline.
-    pub async fn items(&self, keys: &[Key], deadline: Instant) -> Result<Vec<Option<Result<Item, Problem>>>, Problem> {
+    pub async fn items(&self, keys: &[Key], deadline: Instant) -> Result<Vec<Option<Result<Item, Problem>>>, NotRead> {
         let mut found = self.attributes(keys, deadline).await?;
         Ok(keys.iter().map(|key| Some(named(key, Item::read(&found.remove(key)?)))).collect())
     }
@@ -123,7 +140,7 @@ impl Table {
         &self,
         keys: &[Key],
         deadline: Instant,
-    ) -> Result<HashMap<Key, HashMap<String, AttributeValue>>, Problem> {
+    ) -> Result<HashMap<Key, HashMap<String, AttributeValue>>, NotRead> {
         let mut found = HashMap::with_capacity(keys.len());
         for keys in keys.chunks(MAX_KEYS) {
             let mut left: Vec<_> = keys.iter().map(Key::attributes).collect();
@@ -137,7 +154,8 @@ impl Table {
                     break;
                 }
                 if Instant::now() + pause >= deadline {
-                    return Err(Problem(format!("could not read the table: {} keys were not processed", left.len())));
+                    let problem = format!("could not read the table: {} keys were not processed", left.len());
+                    return Err(NotRead::Failed(Problem(problem)));
                 }
                 sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
@@ -151,11 +169,15 @@ impl Table {
         &self,
         keys: Vec<HashMap<String, AttributeValue>>,
         deadline: Instant,
-    ) -> Result<(Vec<HashMap<String, AttributeValue>>, Vec<HashMap<String, AttributeValue>>), Problem> {
+    ) -> Result<(Vec<HashMap<String, AttributeValue>>, Vec<HashMap<String, AttributeValue>>), NotRead> {
         let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
-        let wanted = wanted.map_err(|error| Problem(error.to_string()))?;
+        let wanted = wanted.map_err(|error| NotRead::Failed(Problem(error.to_string())))?;
         let sent = self.client.batch_get_item().request_items(&self.name, wanted).send();
-        let answer = in_time("could not read the table", deadline, sent).await.map_err(|error| error.problem())?;
+        let answer = match in_time("could not read the table", deadline, sent).await {
+            Ok(answer) => answer,
+            Err(error) if error.is_refused() => return Err(NotRead::Refused(error.problem())),
+            Err(error) => return Err(NotRead::Failed(error.problem())),
+        };
         let items = answer.responses.and_then(|mut tables| tables.remove(&self.name)).unwrap_or_default();
         let unprocessed = answer.unprocessed_keys.and_then(|mut tables| tables.remove(&self.name));
         Ok((items, unprocessed.map(|keys| keys.keys).unwrap_or_default()))
@@ -360,6 +382,12 @@ impl<E: ProvideErrorMetadata + Error + 'static> CallError<E> {
             Self::TooLate(_) => None,
             Self::Sdk(_, error) => error.as_service_error(),
         }
+    }
+
+    /// Whether the table is not there or may not be used.
+    fn is_refused(&self) -> bool {
+        let code = self.service_error().and_then(ProvideErrorMetadata::code);
+        matches!(code, Some("ResourceNotFoundException" | "AccessDeniedException"))
     }
 
     /// The error as one line.

@@ -22,7 +22,7 @@ use nic53::{
         record::{Current, RecordSet},
         zone::ZoneId,
     },
-    table::{Attribute, Item, Key, NotWritten, Table, Update, Value, asked_again, first_sight},
+    table::{Attribute, Item, Key, NotRead, NotWritten, Table, Update, Value, asked_again, first_sight},
 };
 use serde_json::json;
 use tokio::time::{Instant, sleep};
@@ -382,7 +382,7 @@ async fn keys_that_were_not_processed_are_asked_for_again() {
 
     fake.process(0, u32::MAX);
     let problem = table.items(&[key("a")], Instant::now() + Duration::from_secs(2)).await.unwrap_err();
-    assert_eq!(problem.to_string(), "could not read the table: 1 keys were not processed");
+    assert_eq!(problem, NotRead::Failed(Problem("could not read the table: 1 keys were not processed".to_owned())));
 }
 
 #[tokio::test(start_paused = true)]

@@ -384,9 +384,40 @@ async fn while_draining_a_request_with_one_pending_host_is_written_into_the_tabl
 
 #[tokio::test(start_paused = true)]
 async fn while_draining_a_table_that_refuses_is_done_without() {
+    for kind in [Kind::AccessDenied, Kind::NoTable] {
+        let fleet = Fleet::new("example.org=Z1").await;
+        let gateway = fleet.gateway(FleetState::Drain, false).await;
+        fleet.dynamodb.fault(&[Operation::Get], Fault { kind, late: false }, None);
+        assert_eq!(gateway.ask(HOST, "myip=192.0.2.7").await, "good 192.0.2.7", "{kind:?}");
+        assert_eq!(fleet.route53.records("Z1"), ["home.example.org. 60 A 192.0.2.7"], "{kind:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_draining_a_table_that_fails_keeps_what_is_pending_from_being_overtaken() {
+    for kind in [Kind::Throttle, Kind::ServerError, Kind::Hang, Kind::Reset, Kind::Garbage] {
+        let fleet = Fleet::new("example.org=Z1").await;
+        let gateway = fleet.gateway(FleetState::Drain, false).await;
+        fleet.route53.put("Z1", "home.example.org. 60 A 192.0.2.1").expect("a record set");
+        let pending = Item { version: 2, due: Some(1), wanted: sets("60 192.0.2.7"), ..published(&fleet, "192.0.2.1") };
+        fleet.dynamodb.put("Z1", HOST, &pending);
+        fleet.dynamodb.fault(&[Operation::Get], Fault { kind, late: false }, None);
+        assert_eq!(gateway.ask(HOST, "myip=192.0.2.8").await, "dnserr", "{kind:?}");
+        assert_eq!(fleet.route53.take_calls(), [], "{kind:?}");
+        fleet.dynamodb.clear_faults();
+        // The router asks again.
+        assert_eq!(gateway.ask(HOST, "myip=192.0.2.8").await, "good 192.0.2.8", "{kind:?}");
+        Fleet::tick(&fleet.publisher(FleetState::Drain)).await;
+        assert_eq!(fleet.route53.records("Z1"), ["home.example.org. 60 A 192.0.2.8"], "{kind:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_draining_an_item_that_makes_no_sense_is_not_pending() {
     let fleet = Fleet::new("example.org=Z1").await;
     let gateway = fleet.gateway(FleetState::Drain, false).await;
-    fleet.dynamodb.fault(&[Operation::Get], Fault { kind: Kind::AccessDenied, late: false }, None);
+    fleet.dynamodb.put("Z1", HOST, &published(&fleet, "192.0.2.1"));
+    fleet.dynamodb.set("Z1", HOST, "v", Some(serde_json::json!({ "S": "one" })));
     assert_eq!(gateway.ask(HOST, "myip=192.0.2.7").await, "good 192.0.2.7");
     assert_eq!(fleet.route53.records("Z1"), ["home.example.org. 60 A 192.0.2.7"]);
 }
