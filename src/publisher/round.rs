@@ -99,7 +99,10 @@ impl Publisher {
                 Next::At(Instant::now() + PAUSE)
             }
             Err(Trouble::Route53(failure)) => match failure.kind {
-                Kind::Busy | Kind::Unknown | Kind::Refused => Next::At(Instant::now() + PAUSE),
+                Kind::Busy | Kind::Unknown | Kind::Refused => {
+                    self.warn_of(&lane.zone, &failure);
+                    Next::At(Instant::now() + PAUSE)
+                }
                 Kind::Denied | Kind::Impossible => Next::Rest(failure.text),
             },
         }
@@ -140,6 +143,9 @@ impl Publisher {
             return Ok(Next::At(Instant::now()));
         }
         let answer = self.calls.change(&lane.zone, &build.batch).await;
+        if let Err(failure @ Failure { kind: Kind::Busy | Kind::Unknown, .. }) = &answer {
+            self.warn_of(&lane.zone, failure);
+        }
         let step = match &answer {
             Ok(()) => lane.course.taken(),
             Err(failure) => lane.course.failed(&build.batch, failure),
@@ -154,6 +160,13 @@ impl Publisher {
             (Step::Rest, Err(failure)) => Next::Rest(failure.text),
             (Step::Rest, Ok(())) => Next::Done,
         })
+    }
+
+    /// Logs that a call failed: once a minute, since it may fail for hours.
+    fn warn_of(&self, zone: &Zone, failure: &Failure) {
+        if self.memory.is_first_failure(&zone.id) {
+            self.log.warn(&format!("zone {}: a call to Route 53 failed: {}", zone.name, failure.text));
+        }
     }
 
     /// The hosts of a zone that are due, as the table has them now.

@@ -47,6 +47,8 @@ struct Remembered {
     courses: HashMap<ZoneId, Course>,
     /// Zones that rest until the next tick.
     resting: BTreeSet<ZoneId>,
+    /// Zones of which a failed call was logged since the last tick.
+    failing: BTreeSet<ZoneId>,
     /// Hosts that keep changing.
     noise: Noise,
 }
@@ -171,7 +173,7 @@ impl<'a> Run<'a> {
         self.next_look = None;
         if is_tick {
             self.next_tick = now + TICK;
-            memory.end_rest();
+            memory.tick();
             let (zones, time) = (zones.iter().cloned().collect(), publisher.table.now());
             return Some(Box::pin(async move { Ended::Tick(publisher.see(zones, true).await, time) }));
         }
@@ -293,15 +295,23 @@ impl Memory {
         self.with(|remembered| remembered.resting.contains(zone))
     }
 
+    /// Whether a call of a zone that failed is to be logged: the first one after a tick is.
+    pub(crate) fn is_first_failure(&self, zone: &ZoneId) -> bool {
+        self.with(|remembered| remembered.failing.insert(zone.clone()))
+    }
+
     /// Counts the changes of a host that is published. Gives how many they were of late if that is to be
     /// said.
     pub(crate) fn count_changes(&self, zone: &ZoneId, host: &HostName, item: &Item, now: Millis) -> Option<u64> {
         self.with(|remembered| remembered.noise.count(zone, host, item, now))
     }
 
-    /// A tick has come: no zone rests any more.
-    fn end_rest(&self) {
-        self.with(|remembered| remembered.resting.clear());
+    /// A tick has come: no zone rests any more, and failures are logged again.
+    fn tick(&self) {
+        self.with(|remembered| {
+            remembered.resting.clear();
+            remembered.failing.clear();
+        });
     }
 
     /// Reads or changes it. A panic while it was locked left it whole.

@@ -6,14 +6,18 @@ use std::time::Duration;
 use crate::support::{
     captured,
     fake_dynamodb::{FakeDynamoDb, TABLE},
-    fake_route53::FakeRoute53,
+    fake_route53::{FakeRoute53, Operation},
+    fleet::sets,
     runtime_api::{Lambda, SecretsManager},
 };
 use base64::prelude::{BASE64_STANDARD, Engine};
-use nic53::protocol::{
-    hostname::HostName,
-    token::{Scope, Secret},
-    zone::Zone,
+use nic53::{
+    protocol::{
+        hostname::HostName,
+        token::{Scope, Secret},
+        zone::Zone,
+    },
+    table::Item,
 };
 use serde_json::{Value, json};
 
@@ -239,6 +243,29 @@ async fn in_fleet_mode_one_function_promises_and_the_other_keeps_it() {
     let log = gateway.log().await + &publisher.log().await;
     assert!(log.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{log}");
     assert!(!log.contains(&token) && !log.contains(SECRET), "{log}");
+}
+
+#[tokio::test]
+async fn a_zone_whose_calls_fail_is_named_in_the_log_once_a_minute() {
+    let (route53, dynamodb) = (route53().await, FakeDynamoDb::start().await);
+    let [record, wanted] = ["60 192.0.2.1", "60 192.0.2.7"].map(sets);
+    let item = Item { version: 1, due: Some(1), published: record, wanted, ..Item::default() };
+    dynamodb.put("Z1", "home.example.org", &item);
+    // What was sent is looked up, which fails too.
+    for (operation, fault, times) in
+        [(Operation::Change, "late-invalid-batch", 1), (Operation::List, "server-error", 3)]
+    {
+        route53.fault(operation, fault.parse().expect("a fault"), Some(times));
+    }
+    let publisher = in_fleet(&route53, &dynamodb, &[("_HANDLER", "publisher"), ("NIC53_FLEET", "on")]).await;
+    let keys = json!({"z": {"S": "Z1"}, "n": {"S": "org.example.home."}});
+    assert_eq!(publisher.invoke(json!({"Records": [{"dynamodb": {"Keys": keys}}]})).await, Value::Null);
+    assert_eq!(route53.records("Z1"), ["home.example.org. 60 A 192.0.2.7"]);
+    assert_eq!(calls(&route53, &dynamodb).matches("list").count(), 4);
+    let log = publisher.log().await;
+    let warnings: Vec<_> = log.lines().filter(|line| line.contains("\"warning\"")).collect();
+    let [warning] = warnings[..] else { panic!("{log}") };
+    assert!(warning.contains("zone example.org: ") && warning.contains("InternalError"), "{warning}");
 }
 
 #[tokio::test]
