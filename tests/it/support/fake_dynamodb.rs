@@ -17,11 +17,7 @@ use std::{
 };
 
 use aws_config::SdkConfig;
-use aws_sdk_dynamodb::{
-    config::{Credentials, SharedCredentialsProvider},
-    types::AttributeValue,
-};
-use aws_smithy_http_client::Builder;
+use aws_sdk_dynamodb::types::AttributeValue;
 use http::{Response, StatusCode, header::AUTHORIZATION, request::Parts};
 use nic53::{
     problem::Problem,
@@ -150,20 +146,12 @@ impl FakeDynamoDb {
 
     /// Its URL, if it has a socket: the value of `AWS_ENDPOINT_URL_DYNAMODB`.
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.server.as_ref().expect("one that was started").address)
+        self.server.as_ref().expect("one that was started").url()
     }
 
     /// An SDK configuration that is `aws`, timeouts and retries included, but leads here.
     pub(crate) fn configure(&self, aws: &SdkConfig) -> SdkConfig {
-        let credentials = Credentials::new("AKIAIOSFODNN7EXAMPLE", "secret", None, None, "test");
-        let config = aws.clone().into_builder().credentials_provider(SharedCredentialsProvider::new(credentials));
-        match self.server {
-            Some(_) => config.endpoint_url(self.url()).http_client(Builder::new().build_http()).build(),
-            None => config
-                .endpoint_url("http://dynamodb.test")
-                .http_client(http_service::http_client(self.answer()))
-                .build(),
-        }
+        http_service::configure(aws, self.server.as_ref(), "http://dynamodb.test", self.answer())
     }
 
     /// Its table, as nic53 uses it.

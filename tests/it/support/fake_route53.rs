@@ -15,8 +15,6 @@ use std::{
 };
 
 use aws_config::SdkConfig;
-use aws_sdk_route53::config::{Credentials, SharedCredentialsProvider};
-use aws_smithy_http_client::Builder;
 use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use http::{Method, Response, StatusCode, header::AUTHORIZATION};
 use tokio::time::{Instant, sleep};
@@ -202,20 +200,12 @@ impl FakeRoute53 {
 
     /// Its URL, if it has a socket: the value of `AWS_ENDPOINT_URL_ROUTE_53`.
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.server.as_ref().expect("one that was started").address)
+        self.server.as_ref().expect("one that was started").url()
     }
 
-    /// An SDK configuration that is `aws`, timeouts and retries included, but leads here. It has no
-    /// TLS, which takes longer to set up than most tests do.
+    /// An SDK configuration that is `aws`, timeouts and retries included, but leads here.
     pub(crate) fn configure(&self, aws: &SdkConfig) -> SdkConfig {
-        let credentials = Credentials::new("AKIAIOSFODNN7EXAMPLE", "secret", None, None, "test");
-        let config = aws.clone().into_builder().credentials_provider(SharedCredentialsProvider::new(credentials));
-        match self.server {
-            Some(_) => config.endpoint_url(self.url()).http_client(Builder::new().build_http()).build(),
-            None => {
-                config.endpoint_url("http://route53.test").http_client(http_service::http_client(self.answer())).build()
-            }
-        }
+        http_service::configure(aws, self.server.as_ref(), "http://route53.test", self.answer())
     }
 
     /// The same one, without its socket.

@@ -11,6 +11,9 @@ use std::{
     task::{Context, Poll},
 };
 
+use aws_config::SdkConfig;
+use aws_sdk_route53::config::{Credentials, SharedCredentialsProvider};
+use aws_smithy_http_client::Builder;
 use aws_smithy_runtime_api::client::{
     http::{HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn},
     orchestrator::{HttpRequest, HttpResponse},
@@ -52,6 +55,11 @@ impl Server {
         let address = listener.local_addr().expect("a bound socket");
         Self { address, task: tokio::spawn(serve(listener, answer)) }
     }
+
+    /// Its URL: the value of an `AWS_ENDPOINT_URL_…`.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
 }
 
 impl Drop for Server {
@@ -88,8 +96,20 @@ async fn serve_connection(stream: TcpStream, answer: Answer) {
     }
 }
 
+/// An SDK configuration that is `aws`, timeouts and retries included, but leads to a service: to its socket
+/// if it has one, else to the endpoint of that name below the SDK. It has no TLS, which takes longer to set
+/// up than most tests do.
+pub(crate) fn configure(aws: &SdkConfig, server: Option<&Server>, endpoint: &str, answer: Answer) -> SdkConfig {
+    let credentials = Credentials::new("AKIAIOSFODNN7EXAMPLE", "secret", None, None, "test");
+    let config = aws.clone().into_builder().credentials_provider(SharedCredentialsProvider::new(credentials));
+    match server {
+        Some(server) => config.endpoint_url(server.url()).http_client(Builder::new().build_http()).build(),
+        None => config.endpoint_url(endpoint).http_client(http_client(answer)).build(),
+    }
+}
+
 /// What takes the SDK's requests to a service without a socket.
-pub(crate) fn http_client(answer: Answer) -> SharedHttpClient {
+fn http_client(answer: Answer) -> SharedHttpClient {
     let connector = connector(answer);
     http_client_fn(move |_, _| connector.clone())
 }
