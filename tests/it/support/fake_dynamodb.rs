@@ -11,7 +11,6 @@ use std::{
     fmt,
     future::pending,
     io,
-    str::FromStr,
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
@@ -25,13 +24,17 @@ use nic53::{
     table::{Item, Key, Table},
 };
 use serde_json::{Map, Value, json};
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use self::{
     expression::Attributes,
     items::{Items, Refusal, canceled},
 };
-use super::http_service::{self, Answer, Server};
+use super::{
+    bucket::Bucket,
+    fault::{self, Faults, Kinds},
+    http_service::{self, Answer, Server},
+};
 
 /// The name of its table.
 pub(crate) const TABLE: &str = "nic53";
@@ -69,13 +72,7 @@ pub(crate) struct Call {
 }
 
 /// A way to fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Fault {
-    /// What the caller sees.
-    pub(crate) kind: Kind,
-    /// Whether the call is carried out before it fails, so that its effect is there all the same.
-    pub(crate) late: bool,
-}
+pub(crate) type Fault = fault::Fault<Kind>;
 
 /// What the caller of a failing call sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,8 +99,8 @@ pub(crate) enum Kind {
 struct State {
     /// The table.
     items: Items,
-    /// Faults, and for how many calls more; `None` for all.
-    faults: Vec<(Vec<Operation>, Fault, Option<u32>)>,
+    /// Faults to come.
+    faults: Faults<Operation, Kind>,
     /// How many keys of a `BatchGetItem` are processed, and for how many calls more.
     processed: Option<(usize, u32)>,
     /// Those that nobody has asked for yet.
@@ -115,9 +112,9 @@ struct State {
     /// How long a call takes.
     time: Duration,
     /// The write units that a zone may use a second, if there is a limit.
-    write_units: Option<f64>,
-    /// The write units that are left to each zone, and when that was so.
-    units: BTreeMap<String, (f64, Instant)>,
+    write_units: Option<u32>,
+    /// The write units of each zone that has used some.
+    units: BTreeMap<String, Bucket>,
 }
 
 impl FakeDynamoDb {
@@ -125,7 +122,7 @@ impl FakeDynamoDb {
     pub(crate) fn new() -> Self {
         let state = State {
             items: Items::default(),
-            faults: Vec::new(),
+            faults: Faults::new(),
             processed: None,
             calls: Vec::new(),
             keeps_calls: true,
@@ -243,7 +240,7 @@ impl FakeDynamoDb {
     /// Lets the next calls of these operations fail: this many, or all. Faults take their turns in the
     /// order given.
     pub(crate) fn fault(&self, operations: &[Operation], fault: Fault, times: Option<u32>) {
-        self.lock().faults.push((operations.to_vec(), fault, times));
+        self.lock().faults.order(operations, fault, times);
     }
 
     /// From now on nothing fails that was ordered before.
@@ -269,7 +266,7 @@ impl FakeDynamoDb {
     /// From now on each zone may use so many write units a second, as a partition may use 1,000; more are
     /// throttled.
     pub(crate) fn limit_writes(&self, units: u32) {
-        self.lock().write_units = Some(units.into());
+        self.lock().write_units = Some(units);
     }
 
     /// From now on calls are counted, and not kept: a day of them takes too much memory.
@@ -416,7 +413,7 @@ impl State {
         let throttled =
             matches!(operation, Operation::Update | Operation::Transact) && !self.take_units(operation, &about);
         let throttled = throttled.then_some(Fault { kind: Kind::Throttle, late: false });
-        let fault = self.next_fault(operation).or(throttled);
+        let fault = self.faults.next(operation).or(throttled);
         self.made[operation as usize] += 1;
         let size = about.len();
         if self.keeps_calls {
@@ -446,28 +443,13 @@ impl State {
         Some(keys)
     }
 
-    /// The fault of the next call of an operation, which is then used up.
-    fn next_fault(&mut self, operation: Operation) -> Option<Fault> {
-        let ordered = self.faults.iter_mut().find(|(of, _, times)| of.contains(&operation) && *times != Some(0));
-        let (_, fault, times) = ordered?;
-        *times = times.map(|times| times - 1);
-        Some(*fault)
-    }
-
     /// Takes the write units of a call from those of its zone: two an item, for itself and for the index,
     /// and twice that in a transaction. Whether there were so many.
     fn take_units(&mut self, operation: Operation, about: &[String]) -> bool {
         let Some(rate) = self.write_units else { return true };
         let zone = about.first().and_then(|key| key.split(' ').next()).unwrap_or_default();
-        let each = if operation == Operation::Transact { 4.0 } else { 2.0 };
-        let needed = each * f64::from(u32::try_from(about.len()).expect("at most 100 items"));
-        let now = Instant::now();
-        let (left, at) = self.units.entry(zone.to_owned()).or_insert((rate, now));
-        *left = (*left + rate * (now - *at).as_secs_f64()).min(rate);
-        *at = now;
-        let enough = *left >= needed;
-        *left -= if enough { needed } else { 0.0 };
-        enough
+        let each = if operation == Operation::Transact { 4 } else { 2 };
+        self.units.entry(zone.to_owned()).or_insert_with(|| Bucket::full(rate, rate)).take(each * about.len())
     }
 }
 
@@ -494,9 +476,8 @@ fn response(status: StatusCode, body: String) -> Response<String> {
     response.header("x-amzn-requestid", "0").body(body).expect("a valid response")
 }
 
-impl Kind {
-    /// All kinds and the words for them.
-    const WORDS: [(Self, &str); 8] = [
+impl Kinds for Kind {
+    const WORDS: &'static [(Self, &'static str)] = &[
         (Self::Throttle, "throttle"),
         (Self::Conflict, "conflict"),
         (Self::AccessDenied, "access-denied"),
@@ -506,7 +487,9 @@ impl Kind {
         (Self::Reset, "reset"),
         (Self::Garbage, "garbage"),
     ];
+}
 
+impl Kind {
     /// What is answered for an operation of so many items; `None` where that is no error in JSON.
     fn refusal(self, operation: Operation, size: usize) -> Option<Refusal> {
         let (code, message) = match self {
@@ -524,19 +507,6 @@ impl Kind {
             Self::Hang | Self::Reset | Self::Garbage => return None,
         };
         Some(Refusal { code, message: message.to_owned(), more: Map::new() })
-    }
-}
-
-impl FromStr for Fault {
-    type Err = String;
-
-    /// Reads a kind such as `throttle`, or `late-` and a kind.
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (late, word) = text.strip_prefix("late-").map_or((false, text), |word| (true, word));
-        let kind = Kind::WORDS.iter().find(|(_, other)| *other == word);
-        let (kind, _) =
-            kind.ok_or_else(|| format!("`{text}`: expected one of {:?}", Kind::WORDS.map(|(_, word)| word)))?;
-        Ok(Self { kind: *kind, late })
     }
 }
 

@@ -20,6 +20,8 @@ use http::{Method, Response, StatusCode, header::AUTHORIZATION};
 use tokio::time::{Instant, sleep};
 
 use super::{
+    bucket::Bucket,
+    fault::{self, Faults, Kinds},
     hosted_zone::{Action, Change, Content, HostedZone, Place, RecordSet, Refusal, canonical},
     http_service::{self, Answer, Server},
     xml,
@@ -56,13 +58,7 @@ pub(crate) struct Call {
 }
 
 /// A way to fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Fault {
-    /// What the caller sees.
-    pub(crate) kind: Kind,
-    /// Whether the call is carried out before it fails, so that its effect is there all the same.
-    pub(crate) late: bool,
-}
+pub(crate) type Fault = fault::Fault<Kind>;
 
 /// What the caller of a failing call sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,8 +89,8 @@ pub(crate) enum Kind {
 struct State {
     /// By their ids.
     zones: BTreeMap<String, HostedZone>,
-    /// Faults, and for how many calls more; `None` for all.
-    faults: Vec<(Operation, Fault, Option<u32>)>,
+    /// Faults to come.
+    faults: Faults<Operation, Kind>,
     /// Those that nobody has asked for yet.
     calls: Vec<Call>,
     /// The most record sets of a page, however many are asked for.
@@ -137,18 +133,6 @@ pub(crate) enum Naming {
     Nobody,
 }
 
-/// Calls or changes that an account may make: a bucket that fills up.
-struct Bucket {
-    /// The most that it holds.
-    size: f64,
-    /// How much flows in, a second.
-    rate: f64,
-    /// What is in it; parts of a call too.
-    holds: f64,
-    /// When that was so.
-    at: Instant,
-}
-
 /// An error as the service answers it.
 struct Error {
     /// 4xx or 5xx.
@@ -172,7 +156,7 @@ impl FakeRoute53 {
     pub(crate) fn new() -> Self {
         let state = State {
             zones: BTreeMap::new(),
-            faults: Vec::new(),
+            faults: Faults::new(),
             calls: Vec::new(),
             page: 300,
             changes: 0,
@@ -260,7 +244,7 @@ impl FakeRoute53 {
     /// Lets the next calls of an operation fail: this many, or all. Faults of one operation take
     /// their turns in the order given.
     pub(crate) fn fault(&self, operation: Operation, fault: Fault, times: Option<u32>) {
-        self.lock().faults.push((operation, fault, times));
+        self.lock().faults.order(&[operation], fault, times);
     }
 
     /// From now on nothing fails that was ordered before.
@@ -297,21 +281,21 @@ impl FakeRoute53 {
 
     /// From now on the account may make this many calls a second; more are refused (`Throttling`).
     pub(crate) fn limit_calls(&self, rate: u32) {
-        self.lock().bucket = Some(Bucket::full(rate.into(), rate.into()));
+        self.lock().bucket = Some(Bucket::full(rate, rate));
     }
 
     /// From now on it has the limits of the real one: buckets of 50 calls that fill up with 10 a second,
     /// one for the account and one for each operation (Developer Guide, "API request throttling").
     pub(crate) fn limit_as_aws_does(&self) {
         let mut state = self.lock();
-        state.bucket = Some(Bucket::full(50.0, 10.0));
-        state.buckets = Some([Bucket::full(50.0, 10.0), Bucket::full(50.0, 10.0)]);
+        state.bucket = Some(Bucket::full(50, 10));
+        state.buckets = Some([Bucket::full(50, 10), Bucket::full(50, 10)]);
     }
 
     /// From now on the account may make so many changes at once and so many a second. The real numbers
     /// are not published.
     pub(crate) fn limit_changes(&self, size: u32, rate: u32) {
-        self.lock().change_bucket = Some(Bucket::full(size.into(), rate.into()));
+        self.lock().change_bucket = Some(Bucket::full(size, rate));
     }
 
     /// What the refusals of batches name from now on.
@@ -460,7 +444,7 @@ impl State {
             Asked::List { .. } => (Operation::List, 0),
             Asked::Change { batch } => (Operation::Change, batch.len()),
         };
-        let fault = self.next_fault(operation).or_else(|| self.busy(operation, zone, changes));
+        let fault = self.faults.next(operation).or_else(|| self.busy(operation, zone, changes));
         self.made[operation as usize] += 1;
         if self.keeps_calls {
             let about = match &asked {
@@ -509,32 +493,6 @@ impl State {
         }
         let in_work = self.busy_until.get(zone).is_some_and(|until| Instant::now() < *until);
         if operation == Operation::Change && in_work { fails(Kind::PriorRequest) } else { None }
-    }
-
-    /// The fault of the next call of an operation, which is then used up.
-    fn next_fault(&mut self, operation: Operation) -> Option<Fault> {
-        let ordered = self.faults.iter_mut().find(|(other, _, times)| *other == operation && *times != Some(0));
-        let (_, fault, times) = ordered?;
-        *times = times.map(|times| times - 1);
-        Some(*fault)
-    }
-}
-
-impl Bucket {
-    /// A full one of that size, which fills up with so much a second.
-    fn full(size: f64, rate: f64) -> Self {
-        Self { size, rate, holds: size, at: Instant::now() }
-    }
-
-    /// Takes so much, if it is there.
-    fn take(&mut self, amount: usize) -> bool {
-        let now = Instant::now();
-        self.holds = (self.holds + self.rate * (now - self.at).as_secs_f64()).min(self.size);
-        self.at = now;
-        let amount = f64::from(u32::try_from(amount).unwrap_or(u32::MAX));
-        let allowed = self.holds >= amount;
-        self.holds -= if allowed { amount } else { 0.0 };
-        allowed
     }
 }
 
@@ -669,9 +627,8 @@ fn invalid_input(message: &str) -> Error {
     Error { status: StatusCode::BAD_REQUEST, code: "InvalidInput", message: message.to_owned() }
 }
 
-impl Kind {
-    /// All kinds and the words for them.
-    const WORDS: [(Self, &str); 10] = [
+impl Kinds for Kind {
+    const WORDS: &'static [(Self, &'static str)] = &[
         (Self::Throttle, "throttle"),
         (Self::PriorRequest, "prior-request"),
         (Self::InvalidBatch, "invalid-batch"),
@@ -683,7 +640,9 @@ impl Kind {
         (Self::Reset, "reset"),
         (Self::Garbage, "garbage"),
     ];
+}
 
+impl Kind {
     /// What is answered; `None` where that is no error in XML.
     fn error(self) -> Option<Error> {
         let (status, code, message) = match self {
@@ -701,19 +660,6 @@ impl Kind {
         };
         let status = StatusCode::from_u16(status).expect("a status");
         Some(Error { status, code, message: message.to_owned() })
-    }
-}
-
-impl FromStr for Fault {
-    type Err = String;
-
-    /// Reads a kind such as `throttle`, or `late-` and a kind.
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (late, word) = text.strip_prefix("late-").map_or((false, text), |word| (true, word));
-        let kind = Kind::WORDS.iter().find(|(_, other)| *other == word);
-        let (kind, _) =
-            kind.ok_or_else(|| format!("`{text}`: expected one of {:?}", Kind::WORDS.map(|(_, word)| word)))?;
-        Ok(Self { kind: *kind, late })
     }
 }
 

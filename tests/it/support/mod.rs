@@ -1,12 +1,14 @@
 //! What the tests share: servers, fakes, clients and models.
 
 pub(crate) mod authority;
+pub(crate) mod bucket;
 pub(crate) mod captured;
 pub(crate) mod clients;
 pub(crate) mod dig;
 pub(crate) mod fake_dynamodb;
 pub(crate) mod fake_route53;
 pub(crate) mod fake_server;
+pub(crate) mod fault;
 pub(crate) mod faulty_store;
 pub(crate) mod flaky_transport;
 pub(crate) mod fleet;
