@@ -5,7 +5,7 @@ use std::{fs, path::Path, sync::Arc};
 
 use crate::support::{
     fake_route53::{FakeRoute53, Operation},
-    front_end::{FrontEnd, OpenFrontEnd, Reply, Request},
+    front_end::{FrontEnd, OpenFrontEnd, Reply, Request, every_front_end_answers_every_client},
     gateway::{gateway, token},
     rows,
 };
@@ -25,35 +25,7 @@ const ZONES: &str = "example.com=Z1";
 /// What is there before each request.
 const BEFORE: [&str; 2] = ["a.example.com. 60 A 198.51.100.6", "b.example.com. 60 A 198.51.100.6"];
 
-#[tokio::test]
-async fn a_socket_answers_every_client() {
-    answers_every_client(FrontEnd::Socket).await;
-}
-
-#[tokio::test]
-async fn an_http_api_answers_every_client() {
-    answers_every_client(FrontEnd::HttpApi).await;
-}
-
-#[tokio::test]
-async fn an_http_api_with_a_stage_answers_every_client() {
-    answers_every_client(FrontEnd::HttpApiStage).await;
-}
-
-#[tokio::test]
-async fn a_function_url_answers_every_client() {
-    answers_every_client(FrontEnd::FunctionUrl).await;
-}
-
-#[tokio::test]
-async fn a_rest_api_answers_every_client() {
-    answers_every_client(FrontEnd::RestApi).await;
-}
-
-#[tokio::test]
-async fn a_load_balancer_answers_every_client() {
-    answers_every_client(FrontEnd::LoadBalancer).await;
-}
+every_front_end_answers_every_client!(answers_every_client);
 
 /// Without the row in which Route 53 fails: a disk cannot be made to.
 #[tokio::test(flavor = "multi_thread")]

@@ -18,40 +18,12 @@ use super::{ZONES, setting, token};
 use crate::support::{
     captured,
     fake_route53::FakeRoute53,
-    front_end::{FrontEnd, Reply, Request},
+    front_end::{FrontEnd, Reply, Request, every_front_end_answers_every_client},
     gateway::gateway,
     rows,
 };
 
-#[tokio::test]
-async fn a_socket_answers_every_client() {
-    answers_every_client(FrontEnd::Socket).await;
-}
-
-#[tokio::test]
-async fn an_http_api_answers_every_client() {
-    answers_every_client(FrontEnd::HttpApi).await;
-}
-
-#[tokio::test]
-async fn an_http_api_with_a_stage_answers_every_client() {
-    answers_every_client(FrontEnd::HttpApiStage).await;
-}
-
-#[tokio::test]
-async fn a_function_url_answers_every_client() {
-    answers_every_client(FrontEnd::FunctionUrl).await;
-}
-
-#[tokio::test]
-async fn a_rest_api_answers_every_client() {
-    answers_every_client(FrontEnd::RestApi).await;
-}
-
-#[tokio::test]
-async fn a_load_balancer_answers_every_client() {
-    answers_every_client(FrontEnd::LoadBalancer).await;
-}
+every_front_end_answers_every_client!(answers_every_client);
 
 /// Without the rows in which something else is at a name: nothing else can be in that store.
 #[tokio::test(flavor = "multi_thread")]
