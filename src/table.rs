@@ -16,7 +16,7 @@ pub use self::{
     attribute::{Attribute, Value},
     client::{Cursor, NotRead, NotWritten, Page, Table},
     clock::{Clock, DAY, Millis, day},
-    item::{Item, LeftAlone, same},
+    item::{Item, LeftAlone, Sets},
     key::Key,
     sight::{ASK_AGAIN_AFTER, GONE_AFTER, HOLD_DOWN, asked_again, due, expiry, first_sight, overruled, taken_over},
     update::Update,

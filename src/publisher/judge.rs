@@ -1,10 +1,9 @@
 //! What a pass makes of a host: a table of what Route 53 and the table have of it.
 
-use super::write::{as_known, is_wanted, left_alone, set_published};
 use crate::{
-    protocol::{address::Family, hostname::HostName, record::Current, zone::ZoneId},
+    protocol::{hostname::HostName, record::Current, zone::ZoneId},
     settings::FleetState,
-    table::{Attribute, Item, Key, Millis, Update, asked_again, day, first_sight, same, taken_over},
+    table::{Attribute, Item, Key, Millis, Sets, Update, asked_again, day, first_sight, taken_over},
 };
 
 /// What a pass corrects.
@@ -76,15 +75,16 @@ impl Judge {
                 let update = [Attribute::Imported, Attribute::PublishedVersion]
                     .into_iter()
                     .fold(update, |update, version| update.set(version, item.version));
-                let update = Family::BOTH.iter().fold(update, |update, family| {
-                    update.remove(Attribute::Wanted(*family)).remove(Attribute::Published(*family))
-                });
-                let update = left_alone(update.remove(Attribute::Expires), reason, self.now);
+                let update = update
+                    .set_both(Attribute::Wanted, &Sets::default())
+                    .set_both(Attribute::Published, &Sets::default())
+                    .remove(Attribute::Expires)
+                    .leave_alone(reason, self.now)
+                    .not_pending();
                 Correction::new(update, Why::LeftAlone)
             }
             Current::Simple(sets) => {
-                let is_same = *sets == item.published && *sets == item.wanted && item.left_alone.is_none();
-                if is_settled && is_same && (item.expires.is_some() == item.wants_nothing()) {
+                if is_settled && item.is_exactly(sets) && (item.expires.is_some() == item.wants_nothing()) {
                     return None;
                 }
                 Correction::new(taken_over(update, item, sets, self.now), Why::TakenOver)
@@ -100,8 +100,7 @@ impl Judge {
             Current::Simple(sets) => sets,
         };
         if item.left_alone.is_some() || !item.is_promised() {
-            let is_same = item.left_alone.is_none() && *sets == item.published && *sets == item.wanted;
-            if is_same && item.expires.is_some() == item.wants_nothing() {
+            if item.is_exactly(sets) && item.expires.is_some() == item.wants_nothing() {
                 return None;
             }
             let update = asked_again(key, item, found, self.now);
@@ -111,11 +110,10 @@ impl Judge {
         if item.is_pending() {
             return None;
         }
-        let is_known = Family::BOTH.iter().all(|of| same(sets[*of].as_ref(), item.published[*of].as_ref()));
-        if is_known && is_wanted(item, sets) {
+        if item.knows(sets) && item.wants(sets) {
             return self.stale(key, item);
         }
-        let update = set_published(as_read(key, item), sets);
+        let update = as_read(key, item).set_both(Attribute::Published, sets);
         Some(Correction::new(self.to_be_published(update, item), Why::Drift))
     }
 
@@ -125,8 +123,7 @@ impl Judge {
             Current::NotOurs(reason) | Current::Refused(reason) => return self.left_alone(key, item, reason),
             Current::Simple(sets) => sets,
         };
-        let is_known = Family::BOTH.iter().all(|of| same(sets[*of].as_ref(), item.published[*of].as_ref()));
-        let is_well = item.left_alone.is_none() && is_known && is_wanted(item, sets);
+        let is_well = item.left_alone.is_none() && item.knows(sets) && item.wants(sets);
         if item.is_pending() || is_well {
             return None;
         }
@@ -135,7 +132,7 @@ impl Judge {
 
     /// The name is somebody else's.
     fn left_alone(self, key: Key, item: &Item, reason: &str) -> Option<Correction> {
-        let update = || left_alone(as_read(key, item), reason, self.now);
+        let update = || as_read(key, item).leave_alone(reason, self.now).not_pending();
         (!is_left_alone(item, reason)).then(|| Correction::new(update(), Why::LeftAlone))
     }
 
@@ -145,10 +142,8 @@ impl Judge {
         if item.wants_nothing() || day(self.now).saturating_sub(heard) <= days {
             return None;
         }
-        let update = as_read(key, item)
-            .remove(Attribute::Wanted(Family::V4))
-            .remove(Attribute::Wanted(Family::V6))
-            .if_equal(Attribute::Heard, heard);
+        let update = as_read(key, item);
+        let update = update.set_both(Attribute::Wanted, &Sets::default()).if_equal(Attribute::Heard, heard);
         Some(Correction::new(self.to_be_published(update, item), Why::Stale))
     }
 
@@ -171,10 +166,10 @@ impl Correction {
 
 /// A change under the condition that the item is as it was read.
 fn as_read(key: Key, item: &Item) -> Update {
-    let update = Update::new(key)
+    Update::new(key)
         .if_equal(Attribute::Version, item.version)
-        .if_equal(Attribute::PublishedVersion, item.published_version);
-    as_known(update, item)
+        .if_equal(Attribute::PublishedVersion, item.published_version)
+        .if_both(Attribute::Published, &item.published)
 }
 
 /// Whether an item is left alone for that reason.

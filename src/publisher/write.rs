@@ -4,16 +4,9 @@
 
 use super::Host;
 use crate::{
-    protocol::{
-        address::{ByFamily, Family},
-        record::{Current, RecordSet},
-        zone::ZoneId,
-    },
-    table::{Attribute, HOLD_DOWN, Item, Key, LeftAlone, Millis, Update, expiry, same},
+    protocol::{record::Current, zone::ZoneId},
+    table::{Attribute, HOLD_DOWN, Item, Key, LeftAlone, Millis, Sets, Update, expiry},
 };
-
-/// The record sets of a host.
-type Sets = ByFamily<Option<RecordSet>>;
 
 /// A change of a host's item, and the one to try if the host has a newer version by now.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,7 +30,7 @@ pub(crate) struct Adoption {
 pub(crate) fn mark(zone: &ZoneId, host: &Host, now: Millis) -> Write {
     let item = &host.item;
     // A family that was not sent is there in the spelling that is known.
-    let published = ByFamily::from_fn(|family| {
+    let published = Sets::from_fn(|family| {
         let set = if item.is_as_wanted(family) { &item.published[family] } else { &item.wanted[family] };
         set.clone()
     });
@@ -52,79 +45,58 @@ pub(crate) fn adopt(zone: &ZoneId, host: &Host, found: &Current, refusal: Option
     let write = |update| Some(Write { update, if_newer: None });
     let sets = match found {
         Current::NotOurs(reason) | Current::Refused(reason) => {
-            return Adoption { write: write(left_alone(as_pending(key, item), reason, now)), is_new: true };
+            return Adoption {
+                write: write(as_pending(key, item).leave_alone(reason, now).not_pending()),
+                is_new: true,
+            };
         }
         Current::Simple(sets) => sets,
     };
-    if is_wanted(item, sets) {
+    if item.wants(sets) {
         return Adoption { write: Some(published_as(zone, host, sets, now)), is_new: true };
     }
     if *sets == item.published {
         // Nothing is in the way, and yet it was refused: it is what is wanted that Route 53 does not take.
         let refused = refusal.and_then(|text| {
-            let update = as_known(Update::new(key), item).if_equal(Attribute::Version, item.version);
-            write(left_alone(update, &LeftAlone::refused(text, now).why, now))
+            let update = Update::new(key).if_both(Attribute::Published, &item.published);
+            let update = update.if_equal(Attribute::Version, item.version);
+            write(update.leave_alone(&LeftAlone::refused(text, now).why, now).not_pending())
         });
         return Adoption { write: refused, is_new: false };
     }
     // In `drain` too: a host is pending only because a router asked the table for it, and what is found is older.
     // It may even be a promise of before, of a publisher that died before it made the mark.
-    let update = set_published(as_pending(key, item), sets);
-    Adoption { write: write(update), is_new: true }
+    Adoption { write: write(as_pending(key, item).set_both(Attribute::Published, sets)), is_new: true }
 }
 
 /// A host is due though it is not pending, which no rule allows: a hand wrote the item. It is due no more.
 pub(crate) fn not_pending(zone: &ZoneId, host: &Host) -> Update {
     let item = &host.item;
     Update::new(Key::host(zone, &host.name))
-        .remove(Attribute::Due)
-        .remove(Attribute::PendingSince)
+        .not_pending()
         .if_equal(Attribute::Version, item.version)
         .if_equal(Attribute::PublishedVersion, item.published_version)
         .if_equal(Attribute::LeftAloneSeen, item.left_alone.as_ref().map(|left_alone| left_alone.seen))
 }
 
-/// The host is left alone, and not pending.
-pub(crate) fn left_alone(update: Update, reason: &str, now: Millis) -> Update {
-    update
-        .set(Attribute::LeftAlone, reason)
-        .set(Attribute::LeftAloneSeen, now)
-        .remove(Attribute::Due)
-        .remove(Attribute::PendingSince)
-}
-
-/// Only if what is known of Route 53 is as it was read.
-pub(crate) fn as_known(update: Update, item: &Item) -> Update {
-    let only_if = |update: Update, family: &Family| {
-        update.if_equal(Attribute::Published(*family), item.published[*family].as_ref())
-    };
-    Family::BOTH.iter().fold(update, only_if)
-}
-
-/// The same, and only if the host was not published meanwhile. A newer wish is no hindrance.
+/// Only if what is known of Route 53 is as it was read, and the host was not published meanwhile. A newer
+/// wish is no hindrance.
 fn as_pending(key: Key, item: &Item) -> Update {
-    as_known(Update::new(key), item).if_equal(Attribute::PublishedVersion, item.published_version)
-}
-
-/// What Route 53 has, to the letter.
-pub(crate) fn set_published(update: Update, sets: &Sets) -> Update {
-    Family::BOTH.iter().fold(update, |update, family| update.set(Attribute::Published(*family), sets[*family].as_ref()))
-}
-
-/// Whether Route 53 has what is wanted.
-pub(crate) fn is_wanted(item: &Item, sets: &Sets) -> bool {
-    Family::BOTH.iter().all(|family| same(sets[*family].as_ref(), item.wanted[*family].as_ref()))
+    let update = Update::new(key).if_both(Attribute::Published, &item.published);
+    update.if_equal(Attribute::PublishedVersion, item.published_version)
 }
 
 /// The version that was read is in Route 53, in this spelling.
 fn published_as(zone: &ZoneId, host: &Host, published: &Sets, now: Millis) -> Write {
     let item = &host.item;
     let update = || {
-        let update = Update::new(Key::host(zone, &host.name)).set(Attribute::PublishedVersion, item.version);
-        as_known(set_published(update.set(Attribute::LastPublished, now), published), item)
+        Update::new(Key::host(zone, &host.name))
+            .set(Attribute::PublishedVersion, item.version)
+            .set(Attribute::LastPublished, now)
+            .set_both(Attribute::Published, published)
+            .if_both(Attribute::Published, &item.published)
     };
-    let done =
-        update().remove(Attribute::Due).remove(Attribute::PendingSince).if_equal(Attribute::Version, item.version);
+    let done = update().not_pending().if_equal(Attribute::Version, item.version);
     let done = if item.wants_nothing() { done.set(Attribute::Expires, expiry(now)) } else { done };
     // What is wanted has changed meanwhile. It waits like any host that was just published.
     let if_newer = update()

@@ -247,7 +247,7 @@ fn promises<'v>(batch: &ChangeBatch<'_>, versions: &'v [(HostName, Source)]) -> 
 /// Whether an item that is not left alone says what Route 53 has, to the letter.
 fn is_as_found(item: &Item, found: &Current) -> bool {
     let Current::Simple(sets) = found else { return false };
-    item.left_alone.is_none() && !item.is_pending() && item.published == *sets && item.wanted == *sets
+    item.is_exactly(sets) && !item.is_pending()
 }
 
 /// The key of a host's item.

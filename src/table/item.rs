@@ -17,6 +17,9 @@ use crate::{
     },
 };
 
+/// The record sets of a host.
+pub type Sets = ByFamily<Option<RecordSet>>;
+
 /// What the table has of one host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Item {
@@ -25,9 +28,9 @@ pub struct Item {
     /// The version at which the host was last taken over from Route 53.
     pub imported: u64,
     /// The record sets that are wanted.
-    pub wanted: ByFamily<Option<RecordSet>>,
+    pub wanted: Sets,
     /// The record sets in Route 53 as far as is known, to the letter.
-    pub published: ByFamily<Option<RecordSet>>,
+    pub published: Sets,
     /// The version that is in Route 53.
     pub published_version: u64,
     /// When a pending host may be published.
@@ -133,6 +136,22 @@ impl Item {
         same(self.published[family].as_ref(), self.wanted[family].as_ref())
     }
 
+    /// Whether these record sets mean the same as those that are wanted.
+    pub fn wants(&self, sets: &Sets) -> bool {
+        all_same(&self.wanted, sets)
+    }
+
+    /// Whether these record sets mean the same as those that are known to be in Route 53.
+    pub fn knows(&self, sets: &Sets) -> bool {
+        all_same(&self.published, sets)
+    }
+
+    /// Whether these record sets are both what is wanted and what is published, to the letter, and the host is
+    /// not left alone.
+    pub fn is_exactly(&self, sets: &Sets) -> bool {
+        self.left_alone.is_none() && self.published == *sets && self.wanted == *sets
+    }
+
     /// Whether nothing is wanted, so that the host is gone once that is published.
     pub fn wants_nothing(&self) -> bool {
         self.wanted.v4.is_none() && self.wanted.v6.is_none()
@@ -149,14 +168,18 @@ impl Item {
         if self.expires.is_some() && !self.wants_nothing() {
             return Some("only a host that is gone may expire");
         }
-        let differs = Family::BOTH.iter().any(|family| !self.is_as_wanted(*family));
-        (!self.is_promised() && differs && self.left_alone.is_none())
+        (!self.is_promised() && !self.wants(&self.published) && self.left_alone.is_none())
             .then_some("what is wanted may differ from Route 53 only if a router wrote it")
     }
 }
 
+/// Whether the record sets of both families mean the same.
+fn all_same(one: &Sets, other: &Sets) -> bool {
+    Family::BOTH.iter().all(|family| same(one[*family].as_ref(), other[*family].as_ref()))
+}
+
 /// Whether two record sets mean the same: TTL and addresses, in any order and spelling.
-pub fn same(one: Option<&RecordSet>, other: Option<&RecordSet>) -> bool {
+fn same(one: Option<&RecordSet>, other: Option<&RecordSet>) -> bool {
     match (one, other) {
         (None, None) => true,
         (Some(one), Some(other)) => {
@@ -190,7 +213,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The record sets of both families.
-    fn record_sets(&self, of: fn(Family) -> Attribute) -> Result<ByFamily<Option<RecordSet>>, Problem> {
+    fn record_sets(&self, of: fn(Family) -> Attribute) -> Result<Sets, Problem> {
         Ok(ByFamily {
             v4: self.record_set(of(Family::V4), Family::V4)?,
             v6: self.record_set(of(Family::V6), Family::V6)?,

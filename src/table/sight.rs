@@ -4,14 +4,11 @@
 use super::{
     attribute::Attribute,
     clock::{DAY, Millis, day},
-    item::{Item, same},
+    item::{Item, Sets},
     key::Key,
     update::Update,
 };
-use crate::protocol::{
-    address::{ByFamily, Family},
-    record::{Current, RecordSet},
-};
+use crate::protocol::{address::Family, record::Current};
 
 /// How long after it was published a host is not published again: one that keeps changing must not
 /// take the others' place.
@@ -38,7 +35,7 @@ pub fn first_sight(key: Key, found: &Current, now: Millis) -> Update {
         .if_absent(Attribute::Version);
     match found {
         Current::Simple(sets) => imported(update, sets, now),
-        Current::NotOurs(reason) | Current::Refused(reason) => left_alone(update, reason, now),
+        Current::NotOurs(reason) | Current::Refused(reason) => update.leave_alone(reason, now),
     }
 }
 
@@ -56,49 +53,35 @@ pub fn overruled(key: Key, item: &Item, found: &Current, now: Millis) -> Update 
     let update = as_read(key, item);
     match found {
         Current::Simple(sets) => taken_over(update, item, sets, now),
-        Current::NotOurs(reason) | Current::Refused(reason) => {
-            left_alone(update, reason, now).remove(Attribute::Due).remove(Attribute::PendingSince)
-        }
+        Current::NotOurs(reason) | Current::Refused(reason) => update.leave_alone(reason, now).not_pending(),
     }
 }
 
 /// What Route 53 has is wanted from now on, and nothing else was promised.
-pub fn taken_over(update: Update, item: &Item, sets: &ByFamily<Option<RecordSet>>, now: Millis) -> Update {
+pub fn taken_over(update: Update, item: &Item, sets: &Sets, now: Millis) -> Update {
     imported(update, sets, now)
         .set(Attribute::Imported, item.version)
         .set(Attribute::PublishedVersion, item.version)
-        .remove(Attribute::Due)
-        .remove(Attribute::PendingSince)
-        .remove(Attribute::LeftAlone)
-        .remove(Attribute::LeftAloneSeen)
+        .not_pending()
+        .not_left_alone()
 }
 
 /// Only if the item is as it was read.
 fn as_read(key: Key, item: &Item) -> Update {
     let seen = item.left_alone.as_ref().map(|left_alone| left_alone.seen);
-    let mut update = Update::new(key)
+    Update::new(key)
         .if_equal(Attribute::Version, item.version)
         .if_equal(Attribute::Imported, item.imported)
-        .if_equal(Attribute::LeftAloneSeen, seen);
-    for family in Family::BOTH {
-        update = update.if_equal(Attribute::Published(family), item.published[family].as_ref());
-    }
-    update
+        .if_equal(Attribute::LeftAloneSeen, seen)
+        .if_both(Attribute::Published, &item.published)
 }
 
 /// What a router wants stays wanted, and is published unless it is there.
-fn still_wanted(update: Update, item: &Item, found: &ByFamily<Option<RecordSet>>, now: Millis) -> Update {
-    let mut update = update.remove(Attribute::LeftAlone).remove(Attribute::LeftAloneSeen);
-    for family in Family::BOTH {
-        update = update.set(Attribute::Published(family), found[family].as_ref());
-    }
-    if Family::BOTH.iter().all(|family| same(found[*family].as_ref(), item.wanted[*family].as_ref())) {
+fn still_wanted(update: Update, item: &Item, found: &Sets, now: Millis) -> Update {
+    let update = update.not_left_alone().set_both(Attribute::Published, found);
+    if item.wants(found) {
         let gone = item.wants_nothing().then(|| expiry(now));
-        return update
-            .set(Attribute::PublishedVersion, item.version)
-            .set(Attribute::Expires, gone)
-            .remove(Attribute::Due)
-            .remove(Attribute::PendingSince);
+        return update.set(Attribute::PublishedVersion, item.version).set(Attribute::Expires, gone).not_pending();
     }
     update
         .set(Attribute::Version, item.version + 1)
@@ -107,7 +90,7 @@ fn still_wanted(update: Update, item: &Item, found: &ByFamily<Option<RecordSet>>
 }
 
 /// What Route 53 has is what is wanted.
-fn imported(mut update: Update, found: &ByFamily<Option<RecordSet>>, now: Millis) -> Update {
+fn imported(mut update: Update, found: &Sets, now: Millis) -> Update {
     for family in Family::BOTH {
         update = update
             .set(Attribute::Wanted(family), found[family].as_ref())
@@ -118,11 +101,6 @@ fn imported(mut update: Update, found: &ByFamily<Option<RecordSet>>, now: Millis
     update.set(Attribute::Expires, is_nothing.then(|| expiry(now)))
 }
 
-/// The host is somebody else's.
-fn left_alone(update: Update, reason: &str, now: Millis) -> Update {
-    update.set(Attribute::LeftAlone, reason).set(Attribute::LeftAloneSeen, now)
-}
-
 /// The second after which the item of a host that is gone is removed.
 pub fn expiry(now: Millis) -> u64 {
     (now + GONE_AFTER) / 1000
@@ -131,7 +109,7 @@ pub fn expiry(now: Millis) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table::item::LeftAlone;
+    use crate::{protocol::record::RecordSet, table::item::LeftAlone};
 
     /// A point in time, and what is there from it on: the day and the second of removal.
     const NOW: Millis = 20_000 * DAY + 5_000;
@@ -147,10 +125,10 @@ mod tests {
     }
 
     /// The same as record sets; none for an empty address.
-    fn sets(address: &str) -> ByFamily<Option<RecordSet>> {
+    fn sets(address: &str) -> Sets {
         let values = vec![address.to_owned()];
         let set = RecordSet { family: Family::V4, ttl: 60, values };
-        ByFamily { v4: (!address.is_empty()).then_some(set), v6: None }
+        Sets { v4: (!address.is_empty()).then_some(set), v6: None }
     }
 
     #[test]

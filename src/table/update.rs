@@ -6,8 +6,11 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{
     attribute::{Attribute, Value},
+    clock::Millis,
+    item::Sets,
     key::Key,
 };
+use crate::protocol::address::Family;
 
 /// One change of one item, under conditions. None of our attributes' names is a reserved word.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,6 +61,26 @@ impl Update {
         self.set(attribute, Value::ABSENT)
     }
 
+    /// Sets the record sets of both families: `Attribute::Wanted` or `Attribute::Published`.
+    pub fn set_both(self, of: fn(Family) -> Attribute, sets: &Sets) -> Self {
+        Family::BOTH.iter().fold(self, |update, family| update.set(of(*family), sets[*family].as_ref()))
+    }
+
+    /// The host is left alone for that reason.
+    pub fn leave_alone(self, reason: &str, now: Millis) -> Self {
+        self.set(Attribute::LeftAlone, reason).set(Attribute::LeftAloneSeen, now)
+    }
+
+    /// The host is not left alone any more.
+    pub fn not_left_alone(self) -> Self {
+        self.remove(Attribute::LeftAlone).remove(Attribute::LeftAloneSeen)
+    }
+
+    /// The host is not pending any more.
+    pub fn not_pending(self) -> Self {
+        self.remove(Attribute::Due).remove(Attribute::PendingSince)
+    }
+
     /// Only if the attribute has that value, or is not there if the value is absent.
     pub fn if_equal(mut self, attribute: Attribute, value: impl Into<Value>) -> Self {
         let Value(Some(value)) = value.into() else { return self.if_absent(attribute) };
@@ -65,6 +88,11 @@ impl Update {
         let placeholder = self.bind(format!(":if_{name}"), value);
         self.conditions.push(format!("{name} = {placeholder}"));
         self
+    }
+
+    /// Only if the record sets of both families are these, to the letter.
+    pub fn if_both(self, of: fn(Family) -> Attribute, sets: &Sets) -> Self {
+        Family::BOTH.iter().fold(self, |update, family| update.if_equal(of(*family), sets[*family].as_ref()))
     }
 
     /// Only if the attribute is a smaller number.
@@ -127,7 +155,6 @@ impl Update {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::address::Family;
 
     #[test]
     fn an_update_is_written_as_expressions() {

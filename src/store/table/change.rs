@@ -2,16 +2,12 @@
 
 use crate::{
     protocol::{
-        address::{ByFamily, Family},
         hostname::HostName,
-        record::{Action, Change, Current, RecordSet},
+        record::{Action, Change, Current},
         zone::Zone,
     },
-    table::{Attribute, Item, Key, Millis, Update, day, due},
+    table::{Attribute, Item, Key, Millis, Sets, Update, day, due},
 };
-
-/// The record sets of a host.
-type Sets = ByFamily<Option<RecordSet>>;
 
 /// What the table says a host has.
 pub(super) fn current(item: &Item) -> Current {
@@ -47,21 +43,16 @@ impl<'a> Promise<'a> {
 
     /// The change that makes the promise, if the item still is as it was read.
     pub(super) fn update(&self, zone: &Zone, now: Millis) -> Update {
-        let mut update = Update::new(Key::host(&zone.id, self.host)).set(Attribute::Version, self.item.version + 1);
-        for family in Family::BOTH {
-            update = update.set(Attribute::Wanted(family), self.wanted[family].as_ref());
-        }
-        update = update
+        Update::new(Key::host(&zone.id, self.host))
+            .set(Attribute::Version, self.item.version + 1)
+            .set_both(Attribute::Wanted, &self.wanted)
             .set_if_absent(Attribute::Due, due(self.item, now))
             .set_if_absent(Attribute::PendingSince, now)
             .set(Attribute::Heard, day(now))
             .remove(Attribute::Expires)
             .if_equal(Attribute::Version, self.item.version)
-            .if_absent(Attribute::LeftAlone);
-        for family in Family::BOTH {
-            update = update.if_equal(Attribute::Wanted(family), self.item.wanted[family].as_ref());
-        }
-        update
+            .if_absent(Attribute::LeftAlone)
+            .if_both(Attribute::Wanted, &self.item.wanted)
     }
 
     /// Whether an item is what the change has made of it: the answer to an attempt was lost, and the next
@@ -74,7 +65,13 @@ impl<'a> Promise<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table::LeftAlone;
+    use crate::{
+        protocol::{
+            address::{ByFamily, Family},
+            record::RecordSet,
+        },
+        table::LeftAlone,
+    };
 
     /// A zone.
     fn zone() -> Zone {
