@@ -175,7 +175,7 @@ impl Publisher {
         let (mut hosts, mut next_due, mut cursor) = (Vec::new(), None, None);
         while hosts.len() < COLLECTED && next_due.is_none() {
             let deadline = Instant::now() + TABLE_LIMIT;
-            let page = self.table.pending(&zone.id, None, most, cursor, deadline).await?;
+            let page = self.table.pending(&zone.id, most, cursor, deadline).await?;
             let now = self.table.now();
             let (due, later): (Vec<_>, Vec<_>) = page.found.into_iter().partition(|(_, due)| *due <= now);
             next_due = later.first().map(|(_, due)| *due);

@@ -71,10 +71,8 @@ struct Run<'a> {
 enum Ended {
     /// A step of a zone.
     Step(Box<Lane>, Next),
-    /// A tick: what there is to do in each zone, and the time.
-    Tick(Result<Vec<Seen>, Problem>, Millis),
-    /// A look between two ticks.
-    Look(Result<Vec<Seen>, Problem>),
+    /// A look: what there is to do in some zones, and the time if it was a tick.
+    Look(Result<Vec<Seen>, Problem>, Option<Millis>),
 }
 
 /// What there is to do in a zone.
@@ -122,7 +120,7 @@ impl Publisher {
     async fn oldest(&self, zones: &[Zone]) -> Result<Vec<Option<Millis>>, Problem> {
         let ids: Vec<ZoneId> = zones.iter().map(|zone| zone.id.clone()).collect();
         let oldest = ids.into_iter().map(|id| async move {
-            let page = self.table.pending(&id, None, 1, None, Instant::now() + TABLE_LIMIT).await?;
+            let page = self.table.pending(&id, 1, None, Instant::now() + TABLE_LIMIT).await?;
             Ok(page.found.first().map(|(_, due)| *due))
         });
         let oldest: Vec<_> = stream::iter(oldest).buffered(ZONES_AT_ONCE).collect().await;
@@ -174,16 +172,15 @@ impl<'a> Run<'a> {
         if is_tick {
             self.next_tick = now + TICK;
             memory.tick();
-            let (zones, time) = (zones.iter().cloned().collect(), publisher.table.now());
-            return Some(Box::pin(async move { Ended::Tick(publisher.see(zones, true).await, time) }));
         }
-        let is_idle = |zone: &&Zone| {
+        let is_idle = |zone: &Zone| {
             let is_at_work =
-                self.under_way.contains_key(&zone.id) || self.waiting.iter().any(|lane| lane.zone == **zone);
+                self.under_way.contains_key(&zone.id) || self.waiting.iter().any(|lane| lane.zone == *zone);
             !is_at_work && !memory.is_resting(&zone.id) && rules.state != FleetState::Prepare
         };
-        let zones = zones.iter().filter(is_idle).cloned().collect();
-        Some(Box::pin(async move { Ended::Look(publisher.see(zones, false).await) }))
+        let zones = zones.iter().filter(|zone| is_tick || is_idle(zone)).cloned().collect();
+        let tick = is_tick.then(|| publisher.table.now());
+        Some(Box::pin(async move { Ended::Look(publisher.see(zones, is_tick).await, tick) }))
     }
 
     /// Of the zones whose next step may begin, the one that has waited longest.
@@ -196,15 +193,14 @@ impl<'a> Run<'a> {
     /// Goes on after a step, or a look.
     fn finish(&mut self, ended: Ended) {
         let Publisher { log, .. } = self.publisher;
-        let (seen, now) = match ended {
+        let (seen, tick) = match ended {
             Ended::Step(lane, next) => return self.go_on(*lane, next),
-            Ended::Tick(seen, now) => (seen, Some(now)),
-            Ended::Look(seen) => (seen, None),
+            Ended::Look(seen, tick) => (seen, tick),
         };
         self.next_look = Some(Instant::now() + LOOK);
         match seen {
             Ok(seen) => {
-                if let Some(now) = now {
+                if let Some(now) = tick {
                     let age = seen.iter().filter_map(|seen| seen.oldest).map(|since| now.saturating_sub(since)).max();
                     log.pending(age.unwrap_or_default() / 1000);
                 }
@@ -269,7 +265,7 @@ impl<'a> Run<'a> {
 /// Makes the next step of a zone.
 fn step(publisher: &Publisher, mut lane: Box<Lane>) -> BoxFuture<'_, Ended> {
     Box::pin(async move {
-        let next = Box::pin(publisher.step(&mut lane)).await;
+        let next = publisher.step(&mut lane).await;
         Ended::Step(lane, next)
     })
 }

@@ -106,17 +106,17 @@ impl TableStore {
         now: Millis,
         budget: &Budget,
     ) -> Result<Item, Problem> {
-        let update = match (&item, found) {
+        let update = match (item, found) {
             (None, None) => return Err(Problem(format!("{}: it was not looked for", grant.host()))),
-            (Some(item), None) => return self.heard(grant, item.clone(), now, budget).await,
+            (Some(item), None) => return self.heard(grant, item, now, budget).await,
             (None, Some(found)) => first_sight(key(grant), &found, now),
-            (Some(item), Some(found)) if is_as_found(item, &found) => {
-                return self.heard(grant, item.clone(), now, budget).await;
+            (Some(item), Some(found)) if is_as_found(&item, &found) => {
+                return self.heard(grant, item, now, budget).await;
             }
             (Some(item), Some(found)) => {
                 let update = match self.authority {
-                    Authority::Route53OncePublished => overruled(key(grant), item, &found, now),
-                    Authority::Table | Authority::TableOnceWritten => asked_again(key(grant), item, &found, now),
+                    Authority::Route53OncePublished => overruled(key(grant), &item, &found, now),
+                    Authority::Table | Authority::TableOnceWritten => asked_again(key(grant), &item, &found, now),
                 };
                 update.set(Attribute::Heard, day(now))
             }

@@ -274,8 +274,8 @@ impl Table {
         Ok(TransactWriteItem::builder().update(update).build())
     }
 
-    /// The pending hosts of a zone and when they are due, those that are due first; all, or those that
-    /// are due by `until`. Consistently read.
+    /// The pending hosts of a zone and when they are due, the one that is due first in front. Consistently
+    /// read.
     ///
     /// # Errors
     ///
@@ -283,17 +283,11 @@ impl Table {
     pub async fn pending(
         &self,
         zone: &ZoneId,
-        until: Option<Millis>,
         most: u32,
         from: Option<Cursor>,
         deadline: Instant,
     ) -> Result<Page<(HostName, Millis)>, Problem> {
-        let mut query = self.query(zone, most, from).index_name(PENDING).key_condition_expression("z = :z");
-        if let Some(until) = until {
-            query = query
-                .key_condition_expression("z = :z AND d <= :d")
-                .expression_attribute_values(":d", AttributeValue::N(until.to_string()));
-        }
+        let query = self.query(zone, most, from).index_name(PENDING).key_condition_expression("z = :z");
         let host = |attributes: &HashMap<String, AttributeValue>| {
             let due = attributes.get(Attribute::Due.name())?.as_n().ok()?.parse().ok()?;
             Some((Key::of(attributes)?.as_host()?, due))

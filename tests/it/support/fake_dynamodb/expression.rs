@@ -21,8 +21,6 @@ pub(crate) enum Condition {
     Equal(String, Value),
     /// `a < :a`.
     Less(String, Value),
-    /// `a <= :a`.
-    AtMost(String, Value),
     /// `a >= :a`.
     AtLeast(String, Value),
 }
@@ -39,7 +37,6 @@ impl Condition {
             Self::NotExists(name) => !item.is_some_and(|item| item.contains_key(name)),
             Self::Equal(name, value) => compare(name, value).is_some_and(std::cmp::Ordering::is_eq),
             Self::Less(name, value) => compare(name, value).is_some_and(std::cmp::Ordering::is_lt),
-            Self::AtMost(name, value) => compare(name, value).is_some_and(std::cmp::Ordering::is_le),
             Self::AtLeast(name, value) => compare(name, value).is_some_and(std::cmp::Ordering::is_ge),
         }
     }
@@ -149,7 +146,6 @@ impl<'a> Reader<'a> {
         let make = match words.next().as_deref() {
             Some("=") => Condition::Equal,
             Some("<") => Condition::Less,
-            Some("<=") => Condition::AtMost,
             Some(">=") => Condition::AtLeast,
             other => return Err(format!("Syntax error; token: {other:?}")),
         };

@@ -303,7 +303,6 @@ fn named(condition: &Condition) -> &str {
         | Condition::NotExists(name)
         | Condition::Equal(name, _)
         | Condition::Less(name, _)
-        | Condition::AtMost(name, _)
         | Condition::AtLeast(name, _) => name,
     }
 }
