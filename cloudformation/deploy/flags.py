@@ -1,4 +1,4 @@
-"""Which flags each mode reads. One that a mode would not read is an error, so that nothing asked for is left undone."""
+"""The flags that each mode reads. Any other flag is an error, so that none is ignored in silence."""
 
 import sys
 
@@ -48,7 +48,7 @@ DOES = {
     "end_grace": "--end-grace refuses the previous tokens of all names",
     "remove": "--remove takes the whole stack down, with the tokens of all names",
 }
-# The way to what was probably meant, by mode and flag.
+# What to type instead, by mode and flag.
 WAY = {
     ("remove", "host"): "to take one name away: ./deploy --drop {value}",
     ("remove", "subtree"): "to take one name away: ./deploy --drop {value}",
@@ -74,7 +74,7 @@ INSTEAD = {
 
 
 def check_flags(options):
-    """End with 2 if a flag was given that the mode does not read, or an age that is none."""
+    """Exit with 2 if the mode does not read one of the flags, or if --stale is not an age."""
     mode = mode_of(options)
     for flag, value in given(options).items():
         if flag not in READ[mode]:
@@ -86,7 +86,7 @@ def check_flags(options):
 
 
 def refuse(complaint):
-    """End with 2: the command line itself is wrong."""
+    """Exit with 2: the command line itself is wrong."""
     print(f"deploy: {complaint}", file=sys.stderr)
     sys.exit(2)
 
@@ -98,10 +98,10 @@ def mode_of(options):
 
 
 def given(options):
-    """The flags that were given and are no mode, with their values."""
+    """The flags that were given, without the modes, with their values."""
     nothing = (None, False, [])
     values = {name: value for name, value in vars(options).items() if name not in READ and name not in ALWAYS}
-    # An explicit --no-... is False, and given.
+    # An explicit --no-... has the value False, but was given.
     return {
         name: value
         for name, value in values.items()
@@ -110,7 +110,7 @@ def given(options):
 
 
 def complaint(mode, flag, value):
-    """What is wrong with a flag in a mode, and the way to what was meant."""
+    """Why a mode does not read a flag, and what to type instead."""
     written = as_typed(flag, value)
     if mode in ("deploy", "dry_run"):
         return f"{written}: {DOES[mode]}; {instead(flag, value)}"
@@ -125,7 +125,7 @@ def complaint(mode, flag, value):
 
 
 def instead(flag, value):
-    """The command that reads a flag which belongs to one mode alone."""
+    """The command that reads a flag of one mode alone."""
     return INSTEAD[flag].format(value=value[0] if isinstance(value, list) else value)
 
 

@@ -50,7 +50,7 @@ class Heard:
         self.hosts = {}
 
     def read(self, time, message):
-        """Take in a line. Lines of one time come in their order; else the order does not matter."""
+        """Take in a line. The order matters only among lines of the same time."""
         line = parsed(message)
         for name, code in answers(line):
             host = self.hosts.setdefault(name, Host(name))
@@ -69,7 +69,7 @@ def answers(line):
 
 
 def is_granted(line, name, code):
-    """Whether the request had the token of a host that was answered so."""
+    """Whether the request had the host's token, as the answer shows."""
     if code != "nohost":
         return code in GRANTED
     # Any other reason is about the record: a CNAME is there, and the like.
@@ -78,12 +78,12 @@ def is_granted(line, name, code):
 
 
 def listed(line, key):
-    """A list of a line; empty if there is none."""
+    """A list in a line; empty if the line has no such list."""
     return line[key] if isinstance(line.get(key), list) else []
 
 
 def parsed(message):
-    """A line as a dictionary; empty for what is no line of the gateway's."""
+    """A line as a dictionary; empty if the gateway did not write it."""
     try:
         line = json.loads(message)
     except (ValueError, RecursionError):

@@ -4,15 +4,15 @@ from .trouble import Trouble
 
 # All routers come back within two minutes of an outage, and a fifth of them ask twice.
 HOSTS_A_REQUEST = 100
-# What the template has at least, and the most that AWS gives a bucket.
+# The lowest rate and burst of the template, and the highest burst that AWS allows.
 LEAST_RATE, LEAST_BURST, MOST_BURST = 1000, 2000, 5000
 # What Lambda leaves to functions that reserve no concurrency.
 UNRESERVED = 100
 
 
 def throttle(aws, stack, hosts):
-    """The parameters by which the HTTP API lets so many hosts in at once; empty if it does so already. An error if the
-    account does not allow it: whoever is refused there is answered 429, and inadyn ends for good on that."""
+    """The parameters with which the HTTP API serves this many hosts; empty if it does so already. It is an error if the
+    account's quota is too low: the API would answer 429, after which inadyn ends for good."""
     if stack.parameters.get("FrontDoor") == "FunctionUrl":
         return {}
     present = int(float(stack.parameters.get("ThrottleRate", LEAST_RATE)))
@@ -30,6 +30,6 @@ def throttle(aws, stack, hosts):
 
 
 def concurrency(aws):
-    """The parameter by which one publisher runs at a time, if the account can spare that."""
+    """The parameter that lets one publisher run at a time; empty if the account cannot reserve that."""
     left = aws("lambda get-account-settings")["AccountLimit"]["UnreservedConcurrentExecutions"]
     return {"PublisherConcurrency": "1" if left > UNRESERVED else ""}

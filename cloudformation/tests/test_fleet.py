@@ -1,5 +1,5 @@
-"""Fleet mode's steps, what they wait for, and what is printed of the table; against answers made up here, and then
-against the emulator with a publisher played here."""
+"""Fleet mode's steps, what they wait for, and what is printed of the table: first against made-up answers, then in the
+emulator, where the tests play the publisher."""
 
 import contextlib
 import io
@@ -78,7 +78,7 @@ class Steps(unittest.TestCase):
                 if then.gateway != state.gateway and then.gateway in ("on", "drain"):
                     self.assertEqual(then.publisher, state.publisher)
                     self.assertGreater(step.settles, timeout)
-                # It never drains or prepares at the side of a gateway that goes on promising, but for a moment.
+                # While the gateway promises, the publisher publishes. It drains beside it for a moment only.
                 if then.gateway == "on":
                     self.assertIn(then.publisher, ("on", "drain"))
                 if then.gateway == "drain":
@@ -121,7 +121,7 @@ class Quotas(unittest.TestCase):
             (1_000_001, {}, 10_000, "1,000,001 hosts come back from an outage with 10,001 requests a second"),
             (200_000, {"ThrottleRate": "3000"}, 10_000, {}),
             (300_000, {}, 2_500, "API Gateway allows this account 2,500 in us-east-1: have the quota L-8A5B8E43"),
-            # What is set already is no more than a wish, if the account does not allow it.
+            # What is set already has no effect if the account does not allow it.
             (0, {"ThrottleRate": "3000"}, 2_500, "ThrottleRate is 3,000"),
             (0, {}, 500, "API Gateway allows this account 500"),
             (10_000_000, {"FrontDoor": "FunctionUrl"}, 1, {}),
@@ -162,7 +162,7 @@ class WithoutTable(unittest.TestCase):
 
 class Permissions(unittest.TestCase):
     def switch(self, on, parameters, *refused):
-        """The error of a switch whose caller is refused these actions, and the calls that were made."""
+        """The error of a switch whose caller lacks these permissions, and the calls that were made."""
 
         def simulate(request):
             decision = {True: "implicitDeny", False: "allowed"}
@@ -191,7 +191,7 @@ class Permissions(unittest.TestCase):
 
 
 class FakeTable:
-    """A table of zones whose passes and pending hosts follow a script, one entry a look."""
+    """A table whose passes and pending hosts follow a script: each look takes the next entry."""
 
     def __init__(self, passes=(), pending=()):
         self.passes = {zone: list(script) for zone, script in dict(passes).items()}
@@ -219,7 +219,7 @@ class Waiting(unittest.TestCase):
         table = FakeTable({"Z1": [(None, 0), (None, 3), "more"], "Z2": [(None, 0), ("h.example.net", 0), (None, 9), "more"]})
         await_pass(table, {"example.org": "Z1", "example.net": "Z2"}, "hint")
         self.assertEqual(table.asked, ["Z1", "Z2"])
-        # None is looked at any more once its pass has ended.
+        # No zone is looked at again once its pass has ended.
         self.assertEqual(table.passes, {"Z1": ["more"], "Z2": ["more"]})
         said = [line.split("s  ")[1] for line in self.said.getvalue().splitlines()]
         self.assertEqual(
@@ -267,7 +267,7 @@ class Hosts(unittest.TestCase):
         return Stack("nic53", "id", "UPDATE_COMPLETE", parameters, outputs, self.NOW - 100 * DAY)
 
     def aws(self, *items, page=2):
-        """A DynamoDB with these items, so many a page."""
+        """A DynamoDB with these items, this many a page."""
 
         def query(request):
             zone = request["ExpressionAttributeValues"][":z"]["S"]
@@ -566,7 +566,7 @@ class Walk(unittest.TestCase):
         dynamodb = self.cloud.client("dynamodb")
         reached = []
         for on, words in ((True, ["--fleet"]), (False, ["--no-fleet"])):
-            # Each time at the first wait or the first event that it has not come to before.
+            # By turns it is interrupted at the first wait or end of a deployment, and where the second step begins.
             for turn in range(12):
                 given = [*words, *(["--archive", archive()] if on and self.state() == OFF else [])]
                 quick = {"NIC53_DEPLOY_SETTLE": "0.1"}

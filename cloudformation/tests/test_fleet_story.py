@@ -1,4 +1,4 @@
-"""The whole story of a fleet in the emulator, with the very template and archive: into fleet mode and back, twice, while
+"""The whole story of a fleet in the emulator, with the real template and archive: into fleet mode and back, twice, while
 routers keep asking. After each chapter Route 53 has what the routers were last answered, and nothing moved back.
 
 FLEET_HOSTS sets how many routers there are."""
@@ -22,7 +22,7 @@ from test_deploy import printed
 HOSTS = int(os.environ.get("FLEET_HOSTS", "200"))
 ZONE = "example.org"
 NAMES = [f"h{number:05}.dyn.{ZONE}" for number in range(HOSTS)]
-# These are somebody else's, or are changed by hand, from a chapter on.
+# The one becomes somebody else's alias, the other is changed by hand.
 ALIASED, BY_HAND = NAMES[3], NAMES[4]
 HAND = "9.9.9.9"
 # The emulator replaces a function at once; this is long enough for a request that is under way.
@@ -55,7 +55,7 @@ class Routers:
         self.lock = threading.Lock()
 
     def update(self, numbers, turn):
-        """One request for these hosts, of which all have the address of the first."""
+        """One request for these hosts. All of them get the address of the first."""
         names = [NAMES[number] for number in numbers]
         asked = address(numbers[0], turn)
         target = f"{self.url}?hostname={','.join(names)}&myip={asked}"
@@ -77,7 +77,7 @@ class Routers:
                     self.refused[name] = line
 
     def all(self, together=1):
-        """Every router asks for its next address, so many hosts a request."""
+        """Every router asks for its next address, with so many hosts in one request."""
         self.turn += 1
         groups = [list(range(HOSTS))[begin : begin + together] for begin in range(0, HOSTS, together)]
         with ThreadPoolExecutor(4) as pool:
@@ -85,7 +85,7 @@ class Routers:
 
     @contextlib.contextmanager
     def at_work(self):
-        """Routers ask one after the other, at any time, while the block lasts."""
+        """Routers ask one after the other while the block lasts."""
         ended = threading.Event()
         with ThreadPoolExecutor(1) as pool:
             working = pool.submit(self.work, ended)
@@ -100,7 +100,7 @@ class Routers:
         chance = random.Random(14)
         while not ended.wait(0.05):
             number = chance.randrange(HOSTS)
-            # Many ask for what they have already. One that was asked for with others has the address of the first.
+            # Many ask for what they have already. A host that was in a request with others may have another's address.
             kept = self.answered.get(NAMES[number])
             if kept and kept == address(number, turn_of(kept)) and chance.random() < 0.5:
                 self.update([number], turn_of(kept))
@@ -132,7 +132,7 @@ class Watcher:
             self.look()
 
     def look(self):
-        """The address of each host that has one, after it was compared with what was there before."""
+        """The address of each host that has one. Each was compared with what was there before."""
         with self.lock:
             pages = self.route53.get_paginator("list_resource_record_sets").paginate(HostedZoneId=self.zone_id)
             sets = [found for page in pages for found in page["ResourceRecordSets"] if found["Type"] == "A"]
