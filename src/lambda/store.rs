@@ -33,12 +33,12 @@ pub(super) enum LambdaStore {
 impl LambdaStore {
     /// Makes it; makes no call.
     pub(super) fn new(aws: &SdkConfig, fleet: Option<&Fleet>) -> Self {
-        let route53 = Route53::new(aws);
         match fleet {
             Some(fleet) if fleet.state != FleetState::Prepare => {
-                Self::Table(TableStore::new(Table::new(aws, &fleet.table), route53, fleet))
+                let (table, aws) = (Table::new(aws, &fleet.table), aws.clone());
+                Self::Table(TableStore::new(table, move || Route53::new(&aws), fleet))
             }
-            Some(_) | None => Self::Route53(route53),
+            Some(_) | None => Self::Route53(Route53::new(aws)),
         }
     }
 

@@ -3,7 +3,7 @@
 mod authority;
 mod change;
 
-use std::time::Duration;
+use std::{sync::LazyLock, time::Duration};
 
 use futures_util::future::try_join_all;
 use tokio::time::{Instant, sleep};
@@ -38,8 +38,8 @@ const NOTE_LIMIT: Duration = Duration::from_secs(1);
 pub struct TableStore {
     /// What was promised.
     table: Table,
-    /// What a host has at first sight.
-    route53: Route53,
+    /// What a host has at first sight. Making its client was a quarter of a start, and few instances need it.
+    route53: LazyLock<Route53, Box<dyn FnOnce() -> Route53 + Send>>,
     /// Which of the two is right.
     authority: Authority,
 }
@@ -57,9 +57,9 @@ enum Source {
 }
 
 impl TableStore {
-    /// Puts the parts together.
-    pub fn new(table: Table, route53: Route53, fleet: &Fleet) -> Self {
-        Self { table, route53, authority: fleet.into() }
+    /// Puts the parts together. Route 53 is made when it is first needed.
+    pub fn new(table: Table, route53: impl FnOnce() -> Route53 + Send + 'static, fleet: &Fleet) -> Self {
+        Self { table, route53: LazyLock::new(Box::new(route53)), authority: fleet.into() }
     }
 
     /// Opens the connection that the first request will need.

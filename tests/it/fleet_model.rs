@@ -335,7 +335,8 @@ impl World {
             let mut fleets = Vec::new();
             for (state, narrow) in [(FleetState::On, false), (FleetState::On, true), (FleetState::Drain, false)] {
                 let fleet = Fleet::settings(state, narrow);
-                let store = TableStore::new(world.table(who), route53(), &fleet);
+                let (table, route53) = (world.table(who), route53());
+                let store = TableStore::new(table, move || route53, &fleet);
                 fleets.push(gateway::gateway(FrontEnd::HttpApi, store, setting).await.expect("settings"));
             }
             world.stateless.push(stateless);

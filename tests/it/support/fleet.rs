@@ -83,8 +83,8 @@ impl Fleet {
 
     /// The table as a gateway uses it, with the settings of that state.
     pub(crate) fn store(&self, state: FleetState, narrow: bool) -> TableStore {
-        let settings = Self::settings(state, narrow);
-        TableStore::new(self.table(), Route53::new(&self.route53.configure(&self.aws)), &settings)
+        let (settings, aws) = (Self::settings(state, narrow), self.route53.configure(&self.aws));
+        TableStore::new(self.table(), move || Route53::new(&aws), &settings)
     }
 
     /// The settings of a gateway in that state.
