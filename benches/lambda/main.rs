@@ -14,7 +14,9 @@ mod tls_proxy;
 #[path = "../../tests/it/support"]
 #[expect(dead_code, reason = "the tests use the rest")]
 mod support {
+    pub(crate) mod bucket;
     pub(crate) mod fake_route53;
+    pub(crate) mod fault;
     pub(crate) mod hosted_zone;
     pub(crate) mod http_service;
     pub(crate) mod xml;

@@ -10,8 +10,10 @@ pub mod targets;
 #[path = "../../tests/it/support"]
 #[expect(dead_code, reason = "the tests use the rest")]
 mod support {
+    pub(crate) mod bucket;
     pub(crate) mod captured;
     pub(crate) mod fake_route53;
+    pub(crate) mod fault;
     pub(crate) mod front_end;
     pub(crate) mod gateway;
     pub(crate) mod hosted_zone;
