@@ -5,9 +5,9 @@ use std::{fs, path::Path, sync::Arc};
 
 use crate::support::{
     fake_route53::{FakeRoute53, Operation},
-    front_end::{FrontEnd, OpenFrontEnd, Reply, Request, every_front_end_answers_every_client},
+    front_end::{FrontEnd, OpenFrontEnd, Reply, Request},
     gateway::{gateway, token},
-    rows,
+    rows::{self, every_front_end_answers_every_client},
 };
 use aws_config::SdkConfig;
 use nic53::{

@@ -18,9 +18,9 @@ use super::{ZONES, setting, token};
 use crate::support::{
     captured,
     fake_route53::FakeRoute53,
-    front_end::{FrontEnd, Reply, Request, every_front_end_answers_every_client},
+    front_end::{FrontEnd, Reply, Request},
     gateway::gateway,
-    rows,
+    rows::{self, every_front_end_answers_every_client},
 };
 
 every_front_end_answers_every_client!(answers_every_client);

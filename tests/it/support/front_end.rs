@@ -84,42 +84,6 @@ const PAGE_TYPE: &str = "text/html; charset=utf-8";
 /// How long a reply may take before we take it for lost.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A test for each front end. `plays` is a function that plays the requests of clients through one.
-macro_rules! every_front_end_answers_every_client {
-    ($plays:ident) => {
-        #[tokio::test]
-        async fn a_socket_answers_every_client() {
-            $plays($crate::support::front_end::FrontEnd::Socket).await;
-        }
-
-        #[tokio::test]
-        async fn an_http_api_answers_every_client() {
-            $plays($crate::support::front_end::FrontEnd::HttpApi).await;
-        }
-
-        #[tokio::test]
-        async fn an_http_api_with_a_stage_answers_every_client() {
-            $plays($crate::support::front_end::FrontEnd::HttpApiStage).await;
-        }
-
-        #[tokio::test]
-        async fn a_function_url_answers_every_client() {
-            $plays($crate::support::front_end::FrontEnd::FunctionUrl).await;
-        }
-
-        #[tokio::test]
-        async fn a_rest_api_answers_every_client() {
-            $plays($crate::support::front_end::FrontEnd::RestApi).await;
-        }
-
-        #[tokio::test]
-        async fn a_load_balancer_answers_every_client() {
-            $plays($crate::support::front_end::FrontEnd::LoadBalancer).await;
-        }
-    };
-}
-pub(crate) use every_front_end_answers_every_client;
-
 impl FrontEnd {
     /// Opens it for a gateway.
     pub(crate) async fn open<S: Store>(self, gateway: Gateway<S>) -> OpenFrontEnd {

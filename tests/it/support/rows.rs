@@ -4,6 +4,42 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 
 use super::front_end::Request;
 
+/// A test for each front end. `plays` is a function that plays the requests of clients through one.
+macro_rules! every_front_end_answers_every_client {
+    ($plays:ident) => {
+        #[tokio::test]
+        async fn a_socket_answers_every_client() {
+            $plays($crate::support::front_end::FrontEnd::Socket).await;
+        }
+
+        #[tokio::test]
+        async fn an_http_api_answers_every_client() {
+            $plays($crate::support::front_end::FrontEnd::HttpApi).await;
+        }
+
+        #[tokio::test]
+        async fn an_http_api_with_a_stage_answers_every_client() {
+            $plays($crate::support::front_end::FrontEnd::HttpApiStage).await;
+        }
+
+        #[tokio::test]
+        async fn a_function_url_answers_every_client() {
+            $plays($crate::support::front_end::FrontEnd::FunctionUrl).await;
+        }
+
+        #[tokio::test]
+        async fn a_rest_api_answers_every_client() {
+            $plays($crate::support::front_end::FrontEnd::RestApi).await;
+        }
+
+        #[tokio::test]
+        async fn a_load_balancer_answers_every_client() {
+            $plays($crate::support::front_end::FrontEnd::LoadBalancer).await;
+        }
+    };
+}
+pub(crate) use every_front_end_answers_every_client;
+
 /// The request of a row, byte for byte: `TOKEN` is the token, and what is in double braces is sent in
 /// base64.
 pub(crate) fn request(text: &str, token: &str) -> Request {
