@@ -15,6 +15,7 @@ mod export;
 mod fake_route53;
 mod first_start;
 mod fleet_gateway;
+mod fleet_load;
 mod fleet_model;
 mod functions;
 mod fuzz;

@@ -109,6 +109,8 @@ struct State {
     keeps_calls: bool,
     /// The calls of each operation.
     made: [u64; 4],
+    /// The calls of them that were throttled.
+    throttled: u64,
     /// How long a call takes.
     time: Duration,
     /// The write units that a zone may use a second, if there is a limit.
@@ -127,6 +129,7 @@ impl FakeDynamoDb {
             calls: Vec::new(),
             keeps_calls: true,
             made: [0; 4],
+            throttled: 0,
             time: Duration::ZERO,
             write_units: None,
             units: BTreeMap::new(),
@@ -220,6 +223,11 @@ impl FakeDynamoDb {
         hosts.map(|((_, name), item)| (straight(name), read(item))).collect()
     }
 
+    /// Whether a host of a zone is pending.
+    pub(crate) fn is_pending(&self, zone: &str) -> bool {
+        self.lock().items.is_pending(zone)
+    }
+
     /// Removes items of hosts that make no sense, and says what is wrong with them.
     pub(crate) fn take_unreadable(&self, zone: &str) -> Vec<String> {
         let mut state = self.lock();
@@ -277,6 +285,11 @@ impl FakeDynamoDb {
     /// How many calls of an operation there were.
     pub(crate) fn made(&self, operation: Operation) -> u64 {
         self.lock().made[operation as usize]
+    }
+
+    /// How many calls were throttled.
+    pub(crate) fn throttled(&self) -> u64 {
+        self.lock().throttled
     }
 
     /// The calls since the last time this was asked.
@@ -415,6 +428,7 @@ impl State {
         let throttled = throttled.then_some(Fault { kind: Kind::Throttle, late: false });
         let fault = self.faults.next(operation).or(throttled);
         self.made[operation as usize] += 1;
+        self.throttled += u64::from(fault.is_some_and(|fault| fault.kind == Kind::Throttle));
         let size = about.len();
         if self.keeps_calls {
             self.calls.push(Call { operation, about, fault });

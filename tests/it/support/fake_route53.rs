@@ -4,7 +4,7 @@
 //! `AWS_ENDPOINT_URL_ROUTE_53`; a gateway in this process needs no socket.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     convert::Infallible,
     fmt,
     future::pending,
@@ -113,12 +113,29 @@ struct State {
     made: [u64; 2],
     /// Whether each call is kept.
     keeps_calls: bool,
+    /// What is noted of the calls.
+    noted: Noted,
     /// Names that no batch may have.
     refused: BTreeSet<String>,
     /// How long a list is on its way back.
     list_time: Duration,
     /// Whether the values of TXT are kept in another order than they were written.
     sorts_texts: bool,
+}
+
+/// What is noted of the calls of a day, which are too many to keep.
+#[derive(Default)]
+pub(crate) struct Noted {
+    /// The most calls within a second, whenever it began.
+    pub(crate) most_in_a_second: usize,
+    /// Calls that were refused as `Throttling`.
+    pub(crate) throttled: u64,
+    /// Calls that were refused as `PriorRequestNotComplete`.
+    pub(crate) prior_requests: u64,
+    /// The names of the record sets that were made or replaced, and when their batch was answered.
+    pub(crate) written: Vec<(String, Instant)>,
+    /// The calls of the last second.
+    last_second: VecDeque<Instant>,
 }
 
 /// Which of the record sets that are in the way a refusal of a batch names. Route 53 promises none.
@@ -168,6 +185,7 @@ impl FakeRoute53 {
             naming: Naming::All,
             made: [0, 0],
             keeps_calls: true,
+            noted: Noted::default(),
             refused: BTreeSet::new(),
             list_time: Duration::ZERO,
             sorts_texts: false,
@@ -303,9 +321,14 @@ impl FakeRoute53 {
         self.lock().naming = naming;
     }
 
-    /// From now on calls are counted, and not kept: a day of them takes too much memory.
+    /// From now on calls are counted and [noted](Noted), and not kept: a day of them takes too much memory.
     pub(crate) fn keep_no_calls(&self) {
         self.lock().keeps_calls = false;
+    }
+
+    /// What was noted since the last time this was asked.
+    pub(crate) fn take_noted(&self) -> Noted {
+        std::mem::take(&mut self.lock().noted)
     }
 
     /// How many calls of an operation there were.
@@ -331,12 +354,17 @@ async fn answer(parts: &http::request::Parts, body: &[u8], state: &Mutex<State>)
         match understand(parts, body) {
             Ok((zone, request)) => {
                 let changes = if let Asked::Change { batch } = &request { batch.len() } else { 0 };
+                let written = if state.keeps_calls { Vec::new() } else { request.written() };
                 let is_list = matches!(request, Asked::List { .. });
                 let (answer, fault) = state.carry_out(&zone, request);
                 let in_work = changes > 0 && answer.is_ok() && fault.is_none_or(|fault| fault.late);
                 let (batch, change) = state.work;
                 let work = batch + change * u32::try_from(changes).unwrap_or(u32::MAX);
                 let work = if in_work { work } else { Duration::ZERO };
+                if in_work {
+                    let answered = Instant::now() + work;
+                    state.noted.written.extend(written.into_iter().map(|name| (name, answered)));
+                }
                 if !work.is_zero() {
                     state.busy_until.insert(zone, Instant::now() + work);
                 }
@@ -446,6 +474,7 @@ impl State {
         };
         let fault = self.faults.next(operation).or_else(|| self.busy(operation, zone, changes));
         self.made[operation as usize] += 1;
+        self.noted.call(fault);
         if self.keeps_calls {
             let about = match &asked {
                 Asked::List { name, .. } => vec![name.clone()],
@@ -493,6 +522,29 @@ impl State {
         }
         let in_work = self.busy_until.get(zone).is_some_and(|until| Instant::now() < *until);
         if operation == Operation::Change && in_work { fails(Kind::PriorRequest) } else { None }
+    }
+}
+
+impl Noted {
+    /// Notes a call.
+    fn call(&mut self, fault: Option<Fault>) {
+        let now = Instant::now();
+        while self.last_second.front().is_some_and(|call| now - *call >= Duration::from_secs(1)) {
+            self.last_second.pop_front();
+        }
+        self.last_second.push_back(now);
+        self.most_in_a_second = self.most_in_a_second.max(self.last_second.len());
+        self.throttled += u64::from(fault.is_some_and(|fault| fault.kind == Kind::Throttle));
+        self.prior_requests += u64::from(fault.is_some_and(|fault| fault.kind == Kind::PriorRequest));
+    }
+}
+
+impl Asked {
+    /// The names of the record sets that it makes or replaces.
+    fn written(&self) -> Vec<String> {
+        let Self::Change { batch } = self else { return Vec::new() };
+        let written = batch.iter().filter(|change| change.action != Action::Delete);
+        written.map(|change| change.record_set.name.clone()).collect()
     }
 }
 

@@ -87,6 +87,17 @@ impl Fleet {
         TableStore::new(self.table(), move || Route53::new(&aws), &settings)
     }
 
+    /// Makes the stores of gateways that all have a table to themselves.
+    pub(crate) fn stores(&self) -> impl Fn() -> TableStore + 'static {
+        let (dynamodb, route53, clock) =
+            (self.dynamodb.configure(&self.aws), self.route53.configure(&self.aws), self.clock());
+        let settings = Self::settings(FleetState::On, true);
+        move || {
+            let (table, aws) = (Table::new(&dynamodb, TABLE).with_clock(clock.clone()), route53.clone());
+            TableStore::new(table, move || Route53::new(&aws), &settings)
+        }
+    }
+
     /// The settings of a gateway in that state.
     pub(crate) fn settings(state: FleetState, narrow: bool) -> settings::Fleet {
         let word = match state {

@@ -1,5 +1,6 @@
 //! What the tests share: servers, fakes, clients and models.
 
+pub(crate) mod arrivals;
 pub(crate) mod authority;
 pub(crate) mod bucket;
 pub(crate) mod captured;
@@ -17,6 +18,7 @@ pub(crate) mod gateway;
 pub(crate) mod history;
 pub(crate) mod hosted_zone;
 pub(crate) mod http_service;
+pub(crate) mod instances;
 pub(crate) mod linearizable;
 pub(crate) mod process;
 pub(crate) mod raw;

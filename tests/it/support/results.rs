@@ -1,5 +1,5 @@
 //! How thorough a test is, and the numbers it found. `scripts/reliability` writes them into
-//! `docs/reliability.md`.
+//! `docs/reliability.md`, and `scripts/load` into `docs/fleet.md`.
 
 use std::{env, fs::OpenOptions, io::Write};
 

@@ -102,9 +102,23 @@ impl Lambda {
 
     /// The same, or what the function reports as its error.
     pub async fn try_invoke(&self, event: Value) -> Result<Value, String> {
+        self.try_invoke_within(event, PATIENCE).await
+    }
+
+    /// The same, with more patience.
+    pub async fn try_invoke_within(&self, event: Value, patience: Duration) -> Result<Value, String> {
         let (answer, answered) = oneshot::channel();
         self.events.send((event, answer)).unwrap();
-        timeout(PATIENCE, answered).await.expect("an answer in time").unwrap()
+        timeout(patience, answered).await.expect("an answer in time").unwrap()
+    }
+
+    /// The most memory that the process had until now, in KiB (`VmHWM` of proc(5)).
+    pub fn peak_memory(&self) -> u64 {
+        let status = format!("/proc/{}/status", self.process.id().expect("a process that runs"));
+        let status = std::fs::read_to_string(status).expect("the status of the process");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let number = peak.and_then(|peak| peak.trim().strip_suffix(" kB"));
+        number.and_then(|number| number.parse().ok()).expect("a number of KiB")
     }
 
     /// Ends the function and returns its log.

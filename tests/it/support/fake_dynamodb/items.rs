@@ -63,6 +63,11 @@ impl Items {
         self.by_key.range((zone.to_owned(), String::new())..).take_while(move |((of, _), _)| of == zone)
     }
 
+    /// Whether the index has anything of a zone.
+    pub(super) fn is_pending(&self, zone: &str) -> bool {
+        self.due.get(zone).is_some_and(|due| !due.is_empty())
+    }
+
     /// Changes an item, which is made if it is not there.
     pub(super) fn alter(&mut self, key: Key, change: impl FnOnce(&mut Attributes)) {
         let new = || Map::from_iter([("z".to_owned(), json!({ "S": key.0 })), ("n".to_owned(), json!({ "S": key.1 }))]);
