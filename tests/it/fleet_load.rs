@@ -432,7 +432,7 @@ async fn a_zone_in_which_all_hosts_are_pending_at_once_is_drained() {
             biased;
             never = bell.publish(&fleet) => match never {},
             () = async {
-                while fleet.dynamodb.is_pending("Z0") {
+                while fleet.dynamodb.has_pending("Z0") {
                     sleep(Duration::from_millis(100)).await;
                 }
             } => {}
@@ -492,7 +492,7 @@ async fn peak_of_publisher(hosts: u32) -> u64 {
     let publisher = Lambda::start(&variables).await;
     let tick = json!({"source": "aws.events", "detail-type": "Scheduled Event"});
     publisher.try_invoke_within(tick, Duration::from_mins(10)).await.expect("a response, not an error");
-    assert!(!dynamodb.is_pending("Z0"));
+    assert!(!dynamodb.has_pending("Z0"));
     let peak = publisher.peak_memory();
     publisher.log().await;
     peak

@@ -223,21 +223,29 @@ impl FakeDynamoDb {
         hosts.map(|((_, name), item)| (straight(name), read(item))).collect()
     }
 
-    /// Whether a host of a zone is pending.
-    pub(crate) fn is_pending(&self, zone: &str) -> bool {
-        self.lock().items.is_pending(zone)
+    /// The same. Those that make no sense are removed, and what is wrong with them is said.
+    pub(crate) fn sound_items(&self, zone: &str) -> (Vec<(String, Item)>, Vec<String>) {
+        let mut state = self.lock();
+        let (mut sound, mut unsound) = (Vec::new(), Vec::new());
+        for (key, item) in state.items.zone(zone).filter(|((_, name), _)| name != "#") {
+            match try_read(item) {
+                Ok(item) => sound.push((straight(&key.1), item)),
+                Err(problem) => unsound.push((key.clone(), problem)),
+            }
+        }
+        unsound.iter().for_each(|(key, _)| state.items.remove(key));
+        let problems = unsound.into_iter().map(|((_, name), problem)| format!("{}: {problem}", straight(&name)));
+        (sound, problems.collect())
     }
 
-    /// Removes items of hosts that make no sense, and says what is wrong with them.
-    pub(crate) fn take_unreadable(&self, zone: &str) -> Vec<String> {
-        let mut state = self.lock();
-        let hosts = state.items.zone(zone).filter(|((_, name), _)| name != "#");
-        let problem = |(key, item): (&(String, String), &Attributes)| Some((key.clone(), try_read(item).err()?));
-        let unreadable: Vec<_> = hosts.filter_map(problem).collect();
-        for (key, _) in &unreadable {
-            state.items.remove(key);
-        }
-        unreadable.into_iter().map(|((_, name), problem)| format!("{}: {problem}", straight(&name))).collect()
+    /// Whether something is pending in a zone.
+    pub(crate) fn has_pending(&self, zone: &str) -> bool {
+        self.lock().items.has_due(zone)
+    }
+
+    /// How often an item was changed so far.
+    pub(crate) fn changes(&self) -> u64 {
+        self.lock().items.changes
     }
 
     /// Removes what has expired by that second since 1970.

@@ -97,6 +97,8 @@ struct State {
     page: usize,
     /// Batches applied so far.
     changes: u32,
+    /// Changes by hand so far.
+    edits: u32,
     /// How long it works on a batch, and on each change of it besides.
     work: (Duration, Duration),
     /// Until when it works on a batch of a zone.
@@ -177,6 +179,7 @@ impl FakeRoute53 {
             calls: Vec::new(),
             page: 300,
             changes: 0,
+            edits: 0,
             work: (Duration::ZERO, Duration::ZERO),
             busy_until: BTreeMap::new(),
             bucket: None,
@@ -240,12 +243,16 @@ impl FakeRoute53 {
     ///
     /// Why the real service could not hold it.
     pub(crate) fn put(&self, zone: &str, line: &str) -> Result<(), String> {
-        self.lock().zones.get_mut(zone).ok_or_else(|| format!("no zone {zone}"))?.put(line)
+        let mut state = self.lock();
+        state.edits += 1;
+        state.zones.get_mut(zone).ok_or_else(|| format!("no zone {zone}"))?.put(line)
     }
 
     /// Removes the record sets of a name by hand.
     pub(crate) fn remove(&self, zone: &str, name: &str) {
-        self.lock().zones.get_mut(zone).expect("a zone").remove(name);
+        let mut state = self.lock();
+        state.edits += 1;
+        state.zones.get_mut(zone).expect("a zone").remove(name);
     }
 
     /// From now on a batch with that name is refused, whatever it does.
@@ -257,6 +264,12 @@ impl FakeRoute53 {
     /// SOA.
     pub(crate) fn records(&self, zone: &str) -> Vec<String> {
         self.lock().zones.get(zone).map(HostedZone::lines).unwrap_or_default()
+    }
+
+    /// How often something was changed so far, by batches and by hand.
+    pub(crate) fn changes(&self) -> u32 {
+        let state = self.lock();
+        state.changes + state.edits
     }
 
     /// Lets the next calls of an operation fail: this many, or all. Faults of one operation take

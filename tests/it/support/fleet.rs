@@ -176,10 +176,13 @@ impl Fleet {
     pub(crate) fn believed(&self) -> Believed {
         let (route53, dynamodb) = (self.route53.share(), self.dynamodb.share());
         Arc::new(move || {
-            let believed = FakeRoute53::new();
-            believed.zone("Z1", "example.org");
             let seems_done = |(_, item): &(String, Item)| item.is_pending() && item.published == item.wanted;
             let hosts: Vec<_> = dynamodb.items("Z1").into_iter().filter(seems_done).collect();
+            if hosts.is_empty() {
+                return None;
+            }
+            let believed = FakeRoute53::new();
+            believed.zone("Z1", "example.org");
             let is_of = |line: &str| hosts.iter().any(|(host, _)| line.starts_with(&format!("{host}. ")));
             for line in route53.records("Z1").iter().filter(|line| !is_of(line)) {
                 believed.put("Z1", line).expect("a record set");
@@ -189,7 +192,7 @@ impl Fleet {
                     believed.put("Z1", &format!("{host}. {set}")).expect("a record set");
                 }
             }
-            believed.connector()
+            Some(believed.connector())
         })
     }
 

@@ -68,14 +68,21 @@ impl Search<'_> {
         let ready = |index: &&usize| due.is_none_or(|due| self.operations[**index].from <= due);
         let ready: Vec<usize> = open.iter().filter(ready).copied().collect();
         // What may have been written matters only where it is seen: so it comes right before that.
-        let may: Vec<(usize, &Value)> = ready
+        let mut writes: Vec<(usize, &[Value])> = ready
             .iter()
             .filter(|index| !self.is_over(**index, done))
             .filter_map(|index| match &self.operations[*index].effect {
-                Effect::MayHaveWritten(candidates) => Some(candidates.iter().map(|value| (*index, value))),
+                Effect::MayHaveWritten(candidates) => Some((*index, candidates.as_slice())),
                 Effect::Saw(_) | Effect::Wrote(_) => None,
             })
-            .flatten()
+            .collect();
+        // Of those that can have written one and the same thing only, the first that is over serves as well as any.
+        writes.sort_by_key(|(index, _)| self.operations[*index].until);
+        let mut alike = HashSet::new();
+        writes.retain(|(_, candidates)| candidates.len() > 1 || alike.insert(*candidates));
+        let may: Vec<(usize, &Value)> = writes
+            .into_iter()
+            .flat_map(|(index, candidates)| candidates.iter().map(move |value| (index, value)))
             .collect();
         if due.is_none() {
             return value.fits(self.last) || may.iter().any(|(_, value)| value.fits(self.last));

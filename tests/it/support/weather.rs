@@ -7,7 +7,10 @@ use std::{
     collections::BTreeMap,
     fmt,
     future::pending,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -26,9 +29,6 @@ use tokio::{
 };
 
 use super::wire_bug::Bug;
-
-/// How long after it was sent the last call may still be carried out.
-pub(crate) const LATEST: Duration = Duration::from_secs(70);
 
 /// Callers up to this number are gateways, those above it publishers.
 pub(crate) const GATEWAYS: usize = 1;
@@ -55,10 +55,14 @@ struct State {
     calls: Vec<Call>,
     /// How often each kind of trouble was drawn.
     troubles: BTreeMap<&'static str, u64>,
+    /// Calls that come late or again, and have not yet.
+    late: usize,
+    /// Calls that the bug has altered.
+    altered: Arc<AtomicU64>,
 }
 
-/// Makes a Route 53 as the table thinks it is.
-pub(crate) type Believed = Arc<dyn Fn() -> SharedHttpConnector + Send + Sync>;
+/// Makes a Route 53 as the table thinks it is; `None` if that changes nothing.
+pub(crate) type Believed = Arc<dyn Fn() -> Option<SharedHttpConnector> + Send + Sync>;
 
 /// A call to Route 53.
 #[derive(Clone, Debug)]
@@ -85,6 +89,13 @@ struct Fate {
     instead: Option<Instead>,
     /// How long the answer is under way; `None` if it is lost.
     answer: Option<Duration>,
+}
+
+impl Fate {
+    /// Whether the call is carried out, or carried out again, when nobody expects it any more.
+    fn is_late(&self) -> bool {
+        self.again.is_some() || self.travel.is_some_and(|travel| travel > Duration::from_secs(1))
+    }
 }
 
 /// What a caller gets instead of an answer.
@@ -119,6 +130,8 @@ impl Weather {
             began: Instant::now(),
             calls: Vec::new(),
             troubles: BTreeMap::new(),
+            late: 0,
+            altered: Arc::default(),
         })))
     }
 
@@ -140,6 +153,22 @@ impl Weather {
     /// How often each kind of trouble was drawn.
     pub(crate) fn troubles(&self) -> BTreeMap<&'static str, u64> {
         self.lock().troubles.clone()
+    }
+
+    /// Whether a call comes late or again that has not yet. The last one has
+    /// within a minute or two.
+    pub(crate) fn is_something_late(&self) -> bool {
+        self.lock().late > 0
+    }
+
+    /// How many calls the bug has altered so far.
+    pub(crate) fn altered(&self) -> u64 {
+        self.lock().altered.load(Ordering::Relaxed)
+    }
+
+    /// Counts something that a bug has altered elsewhere.
+    pub(crate) fn count_altered(&self) {
+        self.lock().altered.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The calls to Route 53 so far.
@@ -220,6 +249,23 @@ impl fmt::Debug for Connector {
     }
 }
 
+/// A call that comes late or again, until it has.
+struct Late(Weather);
+
+impl Late {
+    /// Such a call.
+    fn new(weather: &Weather) -> Self {
+        weather.lock().late += 1;
+        Self(weather.clone())
+    }
+}
+
+impl Drop for Late {
+    fn drop(&mut self) {
+        self.0.lock().late -= 1;
+    }
+}
+
 /// Notes when a caller waits no more.
 struct Ended(Weather, usize);
 
@@ -235,7 +281,7 @@ impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let kind = kind(&request);
         let is_route53 = request.uri().contains("/2013-04-01/");
-        let (fate, ended, bug, believed) = {
+        let (fate, ended, bug, believed, altered) = {
             let mut state = self.weather.lock();
             let fate = state.draw(kind, self.who);
             let ended = is_route53.then(|| {
@@ -245,12 +291,14 @@ impl HttpConnector for Connector {
                 Ended(self.weather.clone(), state.calls.len() - 1)
             });
             let believed = state.believed.clone().filter(|_| state.bug == Some(Bug::MarkUnseen) && is_lookup(&request));
-            (fate, ended, state.bug, believed)
+            (fate, ended, state.bug, believed, Arc::clone(&state.altered))
         };
+        let believed = believed.and_then(|believed| believed()).inspect(|_| self.weather.count_altered());
+        let below = believed.unwrap_or_else(|| self.below.clone());
+        let late = fate.is_late().then(|| Late::new(&self.weather));
         let (caller, answer) = oneshot::channel();
         // On its own: what was sent is under way, whether or not the caller waits.
-        let below = believed.map_or_else(|| self.below.clone(), |believed| believed());
-        tokio::spawn(carry_out(fate, request, below, bug, caller));
+        tokio::spawn(carry_out(fate, request, below, bug.map(|bug| (bug, altered)), late, caller));
         HttpConnectorFuture::new(async move {
             let _ended = ended;
             match answer.await {
@@ -266,15 +314,16 @@ async fn carry_out(
     fate: Fate,
     request: HttpRequest,
     below: SharedHttpConnector,
-    bug: Option<Bug>,
+    bug: Option<(Bug, Arc<AtomicU64>)>,
+    late: Option<Late>,
     caller: oneshot::Sender<Result<HttpResponse, ConnectorError>>,
 ) {
     let Some(travel) = fate.travel else { return pending().await };
     sleep(travel).await;
     let sent = |request: HttpRequest| async {
-        match bug {
+        match &bug {
             None => below.call(request).await,
-            Some(bug) => bug.call(request, &below).await,
+            Some((bug, altered)) => bug.call(request, &below, altered).await,
         }
     };
     let mut answer = match fate.instead {
@@ -298,7 +347,10 @@ async fn carry_out(
             tokio::spawn(async move {
                 sleep(again).await;
                 let _ = below.call(copy).await;
+                drop(late);
             });
+        } else {
+            drop(late);
         }
     }
     match fate.answer {

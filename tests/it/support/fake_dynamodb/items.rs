@@ -20,6 +20,8 @@ pub(crate) struct Items {
     by_key: BTreeMap<Key, Attributes>,
     /// The index: by zone, those that have `d`, in its order.
     due: BTreeMap<String, BTreeSet<(i128, String)>>,
+    /// How often an item was changed or removed.
+    pub(super) changes: u64,
     /// Transactions that were made, by their tokens.
     tokens: HashMap<String, Value>,
     /// The most items of a page of a query.
@@ -63,13 +65,14 @@ impl Items {
         self.by_key.range((zone.to_owned(), String::new())..).take_while(move |((of, _), _)| of == zone)
     }
 
-    /// Whether the index has anything of a zone.
-    pub(super) fn is_pending(&self, zone: &str) -> bool {
-        self.due.get(zone).is_some_and(|due| !due.is_empty())
+    /// Whether an item of a zone is in the index.
+    pub(super) fn has_due(&self, zone: &str) -> bool {
+        self.due.get(zone).is_some_and(|index| !index.is_empty())
     }
 
     /// Changes an item, which is made if it is not there.
     pub(super) fn alter(&mut self, key: Key, change: impl FnOnce(&mut Attributes)) {
+        self.changes += 1;
         let new = || Map::from_iter([("z".to_owned(), json!({ "S": key.0 })), ("n".to_owned(), json!({ "S": key.1 }))]);
         let item = self.by_key.entry(key.clone()).or_insert_with(new);
         let due = |item: &Attributes| item.get("d").map(|due| (order(due).0, key.1.clone()));
@@ -87,6 +90,7 @@ impl Items {
 
     /// Removes an item.
     pub(super) fn remove(&mut self, key: &Key) {
+        self.changes += 1;
         if let (Some(item), Some(index)) = (self.by_key.remove(key), self.due.get_mut(&key.0))
             && let Some(due) = item.get("d")
         {
