@@ -164,11 +164,12 @@ impl Correction {
     }
 }
 
-/// A change under the condition that the item is as it was read.
+/// A change under the condition that the item is as it was read, and left alone only if it was then.
 fn as_read(key: Key, item: &Item) -> Update {
     Update::new(key)
         .if_equal(Attribute::Version, item.version)
         .if_equal(Attribute::PublishedVersion, item.published_version)
+        .if_equal(Attribute::LeftAloneSeen, item.left_alone.as_ref().map(|left_alone| left_alone.seen))
         .if_both(Attribute::Published, &item.published)
 }
 
@@ -283,8 +284,9 @@ mod tests {
                 let item = (!text.is_empty()).then(|| item(text));
                 let Some(correction) = judged(judge, item.as_ref(), there) else { continue };
                 let conditions = format!("{:?}", correction.update);
+                let left_alone = if text.ends_with('e') { "ea = :if_ea" } else { "attribute_not_exists(ea)" };
                 let expected: &[&str] = if item.is_some() {
-                    &["v = :if_v", "pv = :if_pv", "p4 = :if_p4", "attribute_not_exists(p6)"]
+                    &["v = :if_v", "pv = :if_pv", "p4 = :if_p4", "attribute_not_exists(p6)", left_alone]
                 } else {
                     &["attribute_not_exists(v)"]
                 };
