@@ -70,6 +70,13 @@ pub(crate) fn changes(host: &Host) -> Vec<Change<'_>> {
     families.flat_map(|family| changes_of(host, family)).collect()
 }
 
+/// Whether Route 53 has what is wanted of a host once it took its changes. A family that is not sent may be
+/// otherwise: a publisher that died may have sent what was wanted in between, and made no mark.
+pub(crate) fn is_known_once_taken(host: &Host) -> bool {
+    let is_next = host.item.version == host.item.published_version + 1;
+    is_next || Family::BOTH.iter().all(|family| !host.item.is_as_wanted(*family))
+}
+
 /// The same for one family.
 fn changes_of(host: &Host, family: Family) -> impl Iterator<Item = Change<'_>> {
     let change = move |action, record_set| Change { action, host, record_set };
@@ -123,6 +130,21 @@ mod tests {
             ("60 2001:DB8::7", "60 2001:db8::8", &["DELETE 60 AAAA 2001:DB8::7", "CREATE 60 AAAA 2001:db8::8"]),
         ] {
             assert_eq!(shown(&pending("a", published, wanted)), expected, "{published} → {wanted}");
+        }
+    }
+
+    #[test]
+    fn a_family_that_went_back_is_not_known_to_be_there() {
+        for (version, published, wanted, v6, expected) in [
+            (1, "60 192.0.2.1", "60 192.0.2.7", "", true),
+            (2, "60 192.0.2.1", "60 192.0.2.7", "", false),
+            (2, "60 192.0.2.7", "60 192.0.2.7", "60 2001:db8::7", false),
+            (2, "60 192.0.2.1", "60 192.0.2.7", "60 2001:db8::7", true),
+        ] {
+            let mut host = pending("a", published, wanted);
+            host.item.version = version;
+            host.item.wanted.v6 = pending("a", "", v6).item.wanted.v6;
+            assert_eq!(is_known_once_taken(&host), expected, "{version}: {published} → {wanted} {v6}");
         }
     }
 

@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep};
 use super::{
     Host, Publisher,
     answer::{Failure, Kind},
+    batch::is_known_once_taken,
     course::{Course, Step},
     lookup::Search,
     write::{Write, adopt, mark, not_pending},
@@ -226,7 +227,7 @@ impl Publisher {
         Ok(())
     }
 
-    /// Marks the hosts of a batch that Route 53 took.
+    /// Marks the hosts of a batch that Route 53 took, but for those that are not known to be there as a whole.
     async fn mark(&self, zone: &Zone, course: &mut Course, hosts: &[Host]) {
         let now = self.table.now();
         for Host { name, item } in hosts {
@@ -234,8 +235,10 @@ impl Publisher {
                 self.log.warn(&format!("noisy: {name}: {changes} changes within an hour"));
             }
         }
-        let marks = hosts.iter().map(|host| (host, mark(&zone.id, host, now))).collect();
-        for host in self.publish(marks).await {
+        let (known, unknown): (Vec<_>, Vec<_>) = hosts.iter().partition(|host| is_known_once_taken(host));
+        let marks = known.into_iter().map(|host| (host, mark(&zone.id, host, now))).collect();
+        let unknown = unknown.into_iter().map(|host| host.name.clone());
+        for host in self.publish(marks).await.into_iter().chain(unknown) {
             course.look_up(host);
         }
     }
