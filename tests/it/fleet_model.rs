@@ -517,7 +517,9 @@ impl World {
             self.ask_for_pass();
             sleep(Duration::from_millis(random.u64(0..2_500))).await;
         }
-        EDITED.into_iter().for_each(|host| self.edit(host, random));
+        for host in EDITED {
+            self.edit(host, random);
+        }
         let free = format!("{FREE}. 60 A 198.51.100.{}", random.u8(10..200));
         self.fleet.route53.remove("Z1", &format!("{FREE}."));
         self.fleet.route53.put("Z1", &free).expect("a record set");

@@ -233,7 +233,9 @@ impl FakeDynamoDb {
                 Err(problem) => unsound.push((key.clone(), problem)),
             }
         }
-        unsound.iter().for_each(|(key, _)| state.items.remove(key));
+        for (key, _) in &unsound {
+            state.items.remove(key);
+        }
         let problems = unsound.into_iter().map(|((_, name), problem)| format!("{}: {problem}", straight(&name)));
         (sound, problems.collect())
     }
