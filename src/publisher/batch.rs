@@ -70,6 +70,11 @@ pub(crate) fn changes(host: &Host) -> Vec<Change<'_>> {
     families.flat_map(|family| changes_of(host, family)).collect()
 }
 
+/// Whether nothing of a host is there yet, as far as the table knows: a zone that is full takes no such host.
+pub(crate) fn only_creates(host: &Host) -> bool {
+    changes(host).iter().all(|change| change.action == ChangeAction::Create)
+}
+
 /// Whether Route 53 has what is wanted of a host once it took its changes. A family that is not sent may be
 /// otherwise: a publisher that died may have sent what was wanted in between, and made no mark.
 pub(crate) fn is_known_once_taken(host: &Host) -> bool {

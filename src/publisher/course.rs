@@ -7,12 +7,15 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use super::{
     Host,
     answer::{Failure, Kind, named},
-    batch::Build,
+    batch::{Build, only_creates},
 };
 use crate::protocol::hostname::HostName;
 
 /// The most hosts of a batch: as many as there are records in one at least for each host.
 const LONGEST: usize = 500;
+
+/// The zone is taken to be full if so many hosts in a row were refused alone that have no record yet.
+const FULL: usize = 8;
 
 /// How a zone's batches go.
 #[derive(Debug)]
@@ -39,6 +42,8 @@ pub(crate) struct Course {
     /// Hosts that the role was denied alone. They go behind all others, so that two of them do not hold up
     /// a zone.
     suspects: HashSet<HostName>,
+    /// How many hosts without a record were refused alone since Route 53 last took one.
+    refused_alone: usize,
 }
 
 /// A batch that failed.
@@ -48,8 +53,9 @@ struct Doubt {
     failure: Failure,
     /// How many hosts it had.
     size: usize,
-    /// Its only host, as it was sent.
-    alone: Option<Host>,
+    /// The hosts that the refusal is held against, as they were sent: the only one of the batch, or all of them if the
+    /// zone is full.
+    blamed: Vec<Host>,
     /// Whether the hosts that are looked up are those that Route 53 named.
     is_named: bool,
 }
@@ -81,6 +87,7 @@ impl Course {
             is_allowed: true,
             denied: None,
             suspects: HashSet::new(),
+            refused_alone: 0,
         }
     }
 
@@ -96,7 +103,14 @@ impl Course {
             hosts.sort_by_key(|host| host.name != *alone);
         }
         let most = if self.alone.is_empty() { self.length } else { 1 };
+        let most = if self.is_full() && self.alone.is_empty() { apart(&mut hosts, most) } else { most };
         Build::new(hosts, most, |host| self.lookups.contains(&host.name) || self.refused.contains_key(&host.name))
+    }
+
+    /// Whether the zone takes no more records. Then hosts without one are refused together: one by one, thousands of
+    /// them would hold up all others of the zone.
+    fn is_full(&self) -> bool {
+        self.refused_alone >= FULL
     }
 
     /// Whether the only host that is left is one that the role was denied, so that the role itself may
@@ -108,8 +122,8 @@ impl Course {
     /// What Route 53 said of a host that it refused alone.
     pub(crate) fn refusal(&self, host: &Host) -> Option<&str> {
         let doubt = self.doubt.as_ref().filter(|doubt| doubt.failure.kind == Kind::Refused);
-        let alone = doubt.filter(|doubt| doubt.alone.as_ref().is_some_and(|sent| is_sent_alike(sent, host)));
-        self.refused.get(&host.name).or(alone.map(|doubt| &doubt.failure.text)).map(String::as_str)
+        let blamed = doubt.filter(|doubt| doubt.blamed.iter().any(|sent| is_sent_alike(sent, host)));
+        self.refused.get(&host.name).or(blamed.map(|doubt| &doubt.failure.text)).map(String::as_str)
     }
 
     /// A host is looked up before it is sent again: its mark was refused.
@@ -124,11 +138,15 @@ impl Course {
 
     /// The same once nothing is pending: of single hosts nothing has to be remembered any more.
     pub(crate) fn at_rest(self) -> Self {
-        Self { length: self.length, is_allowed: self.is_allowed, ..Self::new() }
+        let Self { length, is_allowed, refused_alone, .. } = self;
+        Self { length, is_allowed, refused_alone, ..Self::new() }
     }
 
     /// Route 53 took a batch.
-    pub(crate) fn taken(&mut self) -> Step {
+    pub(crate) fn taken(&mut self, batch: &[Host]) -> Step {
+        if batch.iter().any(only_creates) {
+            self.refused_alone = 0;
+        }
         self.length = (self.length * 2).min(LONGEST);
         self.is_halving = false;
         self.believes_names = true;
@@ -164,12 +182,13 @@ impl Course {
         }
         let all = || batch.iter().map(|host| &host.name);
         let named = named(&failure.text, all());
-        let is_named = self.believes_names && batch.len() > 1 && !named.is_empty();
+        let is_full = self.is_full() && batch.iter().all(only_creates);
+        let is_named = self.believes_names && batch.len() > 1 && !named.is_empty() && !is_full;
         self.believes_names = false;
         let looked_up = if is_named { named } else { all().collect() };
         self.lookups.extend(looked_up.into_iter().cloned());
-        let alone = if let [alone] = batch { Some(alone.clone()) } else { None };
-        self.doubt = Some(Doubt { failure: failure.clone(), size: batch.len(), alone, is_named });
+        let blamed = if is_full || batch.len() == 1 { batch.to_vec() } else { Vec::new() };
+        self.doubt = Some(Doubt { failure: failure.clone(), size: batch.len(), blamed, is_named });
         Step::GoOn
     }
 
@@ -206,16 +225,36 @@ impl Course {
             self.suspects.remove(host);
         }
         let Some(doubt) = self.doubt.take() else { return };
-        if hosts.iter().any(|(_, is_new)| *is_new) || doubt.size == 1 {
+        if hosts.iter().any(|(_, is_new)| *is_new) {
             return;
         }
-        if doubt.is_named && doubt.failure.kind == Kind::Refused {
+        if !doubt.blamed.is_empty() {
+            self.blame(&doubt);
+        } else if doubt.is_named && doubt.failure.kind == Kind::Refused {
             self.alone.extend(hosts.iter().map(|(host, _)| host.clone()));
         } else {
             self.is_halving = doubt.failure.kind == Kind::Refused;
             self.length = (doubt.size / 2).max(1);
         }
     }
+
+    /// Route 53 has refused hosts that are as the table knows them.
+    fn blame(&mut self, doubt: &Doubt) {
+        if doubt.failure.kind == Kind::Refused && doubt.blamed.iter().all(only_creates) {
+            self.refused_alone += doubt.blamed.len();
+            if self.is_full() {
+                (self.length, self.is_halving) = (LONGEST, false);
+            }
+        }
+    }
+}
+
+/// Puts hosts that have a record in front of those that have none, and gives the most hosts of a batch in which they are
+/// not mixed.
+fn apart(hosts: &mut [Host], most: usize) -> usize {
+    hosts.sort_by_key(only_creates);
+    let with_record = hosts.iter().filter(|host| !only_creates(host)).count();
+    if with_record == 0 { most } else { most.min(with_record) }
 }
 
 /// Whether a host would be sent as it was. If another publisher has changed what is known of it meanwhile, a
@@ -274,7 +313,7 @@ mod tests {
             }
             calls += 1;
             let step = match answer(&build.batch) {
-                Ok(()) => course.taken(),
+                Ok(()) => course.taken(&build.batch),
                 Err(failure) => course.failed(&build.batch, &failure),
             };
             match step {
@@ -326,6 +365,39 @@ mod tests {
     }
 
     #[test]
+    fn a_zone_that_is_full_holds_up_nobody_who_has_a_record() {
+        for count in [FULL, 100, 2000] {
+            let new = |number| pending(&format!("n{number}"), "", "60 192.0.2.7");
+            let pending = (0..count).map(new).chain(hosts(3)).collect();
+            let (mut batches, mut moved) = (0, None);
+            let answer = |batch: &[Host]| {
+                batches += 1;
+                if batch.iter().any(only_creates) {
+                    return Err(failure(Kind::Refused, "no more records"));
+                }
+                moved = Some(batches);
+                Ok(())
+            };
+            let (ends, calls) = play(pending, answer, |_| false);
+            let refused = ends.iter().filter(|(_, end)| end == "no more records").count();
+            assert_eq!((refused, ends.len()), (count, count + 3), "{count}");
+            assert!(moved.is_some_and(|moved| moved < 40) && calls < 70, "{count}: {moved:?}, {calls}");
+        }
+    }
+
+    #[test]
+    fn a_zone_that_has_room_again_takes_new_hosts_again() {
+        let new: Vec<_> = (0..20).map(|number| pending(&format!("n{number}"), "", "60 192.0.2.7")).collect();
+        let mut course = Course { refused_alone: FULL, ..Course::new() };
+        let build = course.build(new.clone());
+        assert_eq!(build.batch, new);
+        course.taken(&new);
+        // A refusal is held against one host again.
+        course.failed(&new, &failure(Kind::Refused, "no"));
+        assert_eq!(course.refusal(&new[0]), None);
+    }
+
+    #[test]
     fn a_role_that_is_denied_two_hosts_alone_lets_the_zone_rest() {
         for count in [1, 2, 3, 500] {
             let (ends, calls) = play(hosts(count), |_| Err(failure(Kind::Denied, "AccessDenied")), |_| false);
@@ -350,7 +422,7 @@ mod tests {
                     }
                     let is_forbidden = build.batch.iter().any(|host| forbidden.contains(host));
                     let denied = failure(Kind::Denied, "AccessDenied");
-                    match if is_forbidden { course.failed(&build.batch, &denied) } else { course.taken() } {
+                    match if is_forbidden { course.failed(&build.batch, &denied) } else { course.taken(&build.batch) } {
                         Step::Mark => {
                             published += build.batch.len();
                             pending.retain(|host| !build.batch.contains(host));
@@ -374,7 +446,7 @@ mod tests {
         let mut course = course.without_denial();
         assert_eq!(course.build(one.clone()).batch, one);
         // Nor is it blamed for another one that is allowed by then.
-        assert_eq!((course.taken(), course.refusal(&one[0])), (Step::Mark, None));
+        assert_eq!((course.taken(&one), course.refusal(&one[0])), (Step::Mark, None));
     }
 
     #[test]

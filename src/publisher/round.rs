@@ -29,6 +29,10 @@ const WRITES_AT_ONCE: usize = 32;
 /// The longest that a call to the table may take, its retries included.
 pub(crate) const TABLE_LIMIT: Duration = Duration::from_secs(10);
 
+/// The most pages that are looked up in one step, so that a step ends in time. What is left is looked up in the
+/// next one.
+const PAGES_AT_ONCE: usize = 8;
+
 /// How often a change is tried that meets a transaction.
 const ATTEMPTS: u32 = 4;
 
@@ -96,7 +100,9 @@ impl Publisher {
         match self.try_step(lane).await {
             Ok(next) => next,
             Err(Trouble::Table(problem)) => {
-                self.log.error(&format!("zone {}: {problem}", lane.zone.name));
+                if self.memory.is_first_failure(&lane.zone.id) {
+                    self.log.error(&format!("zone {}: {problem}", lane.zone.name));
+                }
                 Next::At(Instant::now() + PAUSE)
             }
             Err(Trouble::Route53(failure)) => match failure.kind {
@@ -148,7 +154,7 @@ impl Publisher {
             self.warn_of(&lane.zone, failure);
         }
         let step = match &answer {
-            Ok(()) => lane.course.taken(),
+            Ok(()) => lane.course.taken(&build.batch),
             Err(failure) => lane.course.failed(&build.batch, failure),
         };
         Ok(match (step, answer) {
@@ -163,7 +169,7 @@ impl Publisher {
         })
     }
 
-    /// Logs that a call failed: once a minute, since it may fail for hours.
+    /// Logs that a call failed: once a tick, since it may fail for hours.
     fn warn_of(&self, zone: &Zone, failure: &Failure) {
         if self.memory.is_first_failure(&zone.id) {
             self.log.warn(&format!("zone {}: a call to Route 53 failed: {}", zone.name, failure.text));
@@ -206,7 +212,8 @@ impl Publisher {
     async fn look_up(&self, zone: &Zone, course: &mut Course, hosts: &[Host]) -> Result<(), Trouble> {
         let mut search = Search::new(hosts.iter().map(|host| &host.name));
         let (mut looked_up, mut again) = (Vec::new(), Vec::new());
-        while let Some((found, _)) = search.next(&self.calls, zone).await? {
+        for _ in 0..PAGES_AT_ONCE {
+            let Some((found, _)) = search.next(&self.calls, zone).await? else { break };
             let mut writes = Vec::new();
             for host in hosts {
                 let Some(current) = found.get(&host.name) else { continue };
