@@ -20,9 +20,9 @@ use crate::{
 /// The name of its handler.
 pub(super) const HANDLER: &str = "publisher";
 
-/// How long before the function's time-out no step may begin any more: the longest call to Route 53, and
-/// marks of a full batch.
-const LEFT: Duration = Duration::from_secs(20);
+/// How long before the function's time-out no step may begin any more: the pages that it looks up and its batch, while
+/// other zones take their turns too, the longest call to Route 53, and the marks of a full batch.
+const LEFT: Duration = Duration::from_secs(40);
 
 /// Starts the publisher and answers events until the process ends. An event that makes no sense is a tick.
 ///

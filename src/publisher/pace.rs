@@ -56,6 +56,13 @@ impl Pace {
         sleep_until(at).await;
     }
 
+    /// When the call after so many others may be made.
+    pub(crate) fn turn_after(&self, others: usize) -> Instant {
+        let now = self.lock();
+        let others = u32::try_from(others).unwrap_or(u32::MAX);
+        now.next.max(Instant::now()) + now.interval() * others
+    }
+
     /// Takes the turn of a pass, if it has come.
     pub(crate) fn take_turn_of_pass(&self) -> bool {
         let is_due = self.lock().next_of_passes <= Instant::now();
@@ -111,6 +118,7 @@ mod tests {
         let pace = Pace::new(4.0, true);
         tokio::time::sleep(Duration::from_mins(1)).await;
         let started = Instant::now();
+        assert_eq!((pace.turn_after(8) - started).as_millis(), 2000);
         for _ in 0..9 {
             pace.turn().await;
         }

@@ -51,6 +51,8 @@ struct Remembered {
     failing: BTreeSet<ZoneId>,
     /// Hosts that keep changing.
     noise: Noise,
+    /// When the next tick is due. Runs that follow each other closely may keep the rule from being heard.
+    next_tick: Option<Instant>,
 }
 
 /// A run of the publisher.
@@ -97,7 +99,7 @@ impl Publisher {
             next_look: Some(now + LOOK),
         };
         if let Wake::Zones(ids) = wake {
-            run.next_tick += TICK;
+            run.next_tick = self.memory.next_tick(now);
             for zone in self.zones.iter().filter(|zone| ids.contains(zone.id.as_str())) {
                 if !self.memory.is_resting(&zone.id) {
                     run.add(zone.clone(), 0, false);
@@ -139,13 +141,13 @@ impl<'a> Run<'a> {
                 steps.extend(self.look(now));
             }
             while self.under_way.len() < ZONES_AT_ONCE
-                && now < until
+                && self.turn() < until
                 && let Some(lane) = self.next_lane(now)
             {
                 self.under_way.insert(lane.zone.id.clone(), false);
                 steps.push(step(publisher, Box::new(lane)));
             }
-            let is_over = now >= until;
+            let is_over = self.turn() >= until;
             if steps.is_empty() && (is_over || self.waiting.is_empty()) {
                 break;
             }
@@ -160,6 +162,11 @@ impl<'a> Run<'a> {
         self.waiting.drain(..).for_each(|lane| publisher.memory.keep(lane.zone.id, lane.course));
     }
 
+    /// When Route 53 may be called by a step that begins now, if each that is under way makes a call before.
+    fn turn(&self) -> Instant {
+        self.publisher.calls.pace().turn_after(self.under_way.len())
+    }
+
     /// Begins to look for what there is to do, if it is time for it.
     fn look(&mut self, now: Instant) -> Option<BoxFuture<'a, Ended>> {
         let Self { publisher, .. } = *self;
@@ -170,8 +177,7 @@ impl<'a> Run<'a> {
         }
         self.next_look = None;
         if is_tick {
-            self.next_tick = now + TICK;
-            memory.tick();
+            self.next_tick = memory.tick(now);
         }
         let is_idle = |zone: &Zone| {
             let is_at_work =
@@ -302,12 +308,18 @@ impl Memory {
         self.with(|remembered| remembered.noise.count(zone, host, item, now))
     }
 
-    /// A tick has come: no zone rests any more, and failures are logged again.
-    fn tick(&self) {
+    /// A tick has come: no zone rests any more, and failures are logged again. Gives when the next one is due.
+    fn tick(&self, now: Instant) -> Instant {
         self.with(|remembered| {
             remembered.resting.clear();
             remembered.failing.clear();
-        });
+            *remembered.next_tick.insert(now + TICK)
+        })
+    }
+
+    /// When the next tick is due: a minute after the last one, or after the process began to work.
+    fn next_tick(&self, now: Instant) -> Instant {
+        self.with(|remembered| *remembered.next_tick.get_or_insert(now + TICK))
     }
 
     /// Reads or changes it. A panic while it was locked left it whole.
