@@ -23,6 +23,15 @@ use crate::{
 /// The most items of a page of the table.
 const ITEMS: u32 = 400;
 
+/// What the table has of a stretch.
+#[derive(Debug, Default)]
+struct Items {
+    /// Hosts with their items.
+    hosts: Vec<Host>,
+    /// All hosts that have an item, even one that makes no sense.
+    known: HashSet<HostName>,
+}
+
 /// Where the pass of a zone is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Place {
@@ -70,18 +79,19 @@ impl Publisher {
         self.move_on(&zone.id, &place, stretch.next).await
     }
 
-    /// The items from a host up to another one, by host.
-    async fn items(&self, zone: &Zone, from: Option<&HostName>, to: Option<&HostName>) -> Result<Vec<Host>, Problem> {
+    /// The items from a host up to another one.
+    async fn items(&self, zone: &Zone, from: Option<&HostName>, to: Option<&HostName>) -> Result<Items, Problem> {
         let end = to.map(|to| Key::host(&zone.id, to));
-        let (mut items, mut cursor) = (Vec::new(), None);
+        let (mut items, mut cursor) = (Items::default(), None);
         loop {
             let page = self.table.hosts(&zone.id, from, ITEMS, cursor, Instant::now() + TABLE_LIMIT).await?;
             for (name, item) in page.found {
                 if end.as_ref().is_some_and(|end| Key::host(&zone.id, &name) >= *end) {
                     return Ok(items);
                 }
+                items.known.insert(name.clone());
                 match item {
-                    Ok(item) => items.push(Host { name, item }),
+                    Ok(item) => items.hosts.push(Host { name, item }),
                     Err(problem) => self.log.error(&format!("the table: {problem}")),
                 }
             }
@@ -98,7 +108,7 @@ impl Publisher {
         &self,
         zone: &Zone,
         stretch: &Stretch,
-        items: &[Host],
+        items: &Items,
     ) -> Result<Vec<(HostName, Correction)>, Trouble> {
         let Self { rules, .. } = self;
         let judge = Judge { state: rules.state, stale_days: rules.stale_days, now: self.table.now() };
@@ -107,15 +117,14 @@ impl Publisher {
             judge.correction(&zone.id, &host.name, Some(&host.item), found)
         };
         let doubtful = |host: &&Host| judged(host, stretch.hosts.get(&host.name)).is_some();
-        let doubtful: Vec<&Host> = items.iter().filter(doubtful).collect();
+        let doubtful: Vec<&Host> = items.hosts.iter().filter(doubtful).collect();
         let names: Vec<HostName> = doubtful.iter().map(|host| host.name.clone()).collect();
         let (found, calls) = look_up(&self.calls, zone, &names).await?;
         (0..calls).for_each(|_| self.calls.pace().charge_pass());
         let corrected = |host: &&Host| Some((host.name.clone(), judged(host, found.get(&host.name))?));
         let mut corrections: Vec<_> = doubtful.iter().filter_map(corrected).collect();
-        let known: HashSet<&HostName> = items.iter().map(|host| &host.name).collect();
         for (name, found) in &stretch.hosts {
-            if !known.contains(name) {
+            if !items.known.contains(name) {
                 let correction = judge.correction(&zone.id, name, None, found);
                 corrections.extend(correction.map(|correction| (name.clone(), correction)));
             }

@@ -22,15 +22,19 @@ const ZONES: &str = "example.org=Z1";
 async fn moved(count: usize) -> Fleet {
     let fleet = Fleet::new(ZONES).await;
     for number in 0..count {
-        let host = format!("h{number}.example.org");
-        fleet.route53.put("Z1", &format!("{host}. 60 A 192.0.2.1")).expect("a record set");
-        let item = Item { wanted: sets("60 192.0.2.1"), published: sets("60 192.0.2.1"), ..Item::default() };
-        fleet.dynamodb.put("Z1", &host, &item);
-        fleet.promise(&host, "60 192.0.2.7");
+        move_host(&fleet, &format!("h{number}.example.org"));
     }
     // There is a pass only if a test wants one.
     fleet.dynamodb.set_zone("Z1", "ca", Some(serde_json::json!({ "N": fleet.now().to_string() })));
     fleet
+}
+
+/// Adds a host that was published and has a new address since.
+fn move_host(fleet: &Fleet, host: &str) {
+    fleet.route53.put("Z1", &format!("{host}. 60 A 192.0.2.1")).expect("a record set");
+    let item = Item { wanted: sets("60 192.0.2.1"), published: sets("60 192.0.2.1"), ..Item::default() };
+    fleet.dynamodb.put("Z1", host, &item);
+    fleet.promise(host, "60 192.0.2.7");
 }
 
 /// How many changes and lists Route 53 was asked for since the last time.
@@ -136,6 +140,24 @@ async fn a_host_that_route_53_refuses_delays_the_others_by_a_few_calls() {
         let (changes, lists) = calls(&fleet);
         assert!(changes + lists <= most, "{naming:?}: {changes} {lists}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_zone_that_is_full_delays_those_who_have_a_record_by_seconds() {
+    let fleet = moved(0).await;
+    for number in 0..1000 {
+        fleet.route53.refuse(&format!("new{number}.example.org."));
+        fleet.promise(&format!("new{number}.example.org"), "60 192.0.2.7");
+    }
+    fleet.route53.set_naming(Naming::Nobody);
+    sleep(Duration::from_secs(1)).await;
+    move_host(&fleet, "h0.example.org");
+    let before = fleet.now();
+    Fleet::tick(&fleet.publisher(FleetState::On)).await;
+    assert_eq!((differences(&fleet), pending(&fleet)), (Vec::new(), Vec::new()));
+    let published = fleet.dynamodb.item("Z1", "h0.example.org").expect("an item").last_published;
+    let waited = published.expect("a time") - before;
+    assert!(waited < 20_000, "{waited} ms");
 }
 
 #[tokio::test(start_paused = true)]
@@ -405,4 +427,8 @@ async fn an_item_that_makes_no_sense_stops_nobody() {
             .left_alone
             .is_some_and(|alone| alone.is_refused())
     );
+    // Nor does it stop a pass.
+    fleet.dynamodb.set_zone("Z1", "ca", None);
+    Fleet::tick(&fleet.publisher(FleetState::On)).await;
+    assert!(fleet.dynamodb.zone_number("Z1", "ca").is_some());
 }
