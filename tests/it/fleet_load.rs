@@ -60,8 +60,8 @@ const PACE: usize = 4;
 /// After this time without changes everything must have been published.
 const SETTLED: Duration = Duration::from_mins(5);
 
-/// The least changes a second of a zone that `docs/fleet.md` states.
-const ZONE_TAKES: f64 = 190.0;
+/// The least changes a second with which a zone is drained. The table allows 500 marks a second.
+const ZONE_TAKES: f64 = 450.0;
 
 /// Six hours, from one pass to the next.
 const PASS_EVERY: Duration = Duration::from_hours(6);
@@ -461,9 +461,9 @@ async fn the_publisher_holds_few_hosts_however_many_are_pending() {
     let found = format!("{:.1} and {:.1} MiB", mib(of_few), mib(of_many));
     let what = "memory of the publisher's process at most, with 10,000 and with 100,000";
     record("100,000 hosts pending at once in one zone", what, &found);
-    // It counts the changes of each host for an hour, in a few hundred bytes. What it read of them all would
-    // be several times as much.
-    let allowed = 4 * 1024 + u64::from(many - few) / 2;
+    // It counts the changes of each host for an hour, in 200 bytes. If it held what it read of them all, that would be
+    // three times as much. Few hosts show a gross leak only; `publisher` looks at what is held of a zone.
+    let allowed = 4 * 1024 + u64::from(many - few) * 3 / 10;
     assert!(of_many <= of_few + allowed, "{found}");
 }
 

@@ -143,6 +143,24 @@ async fn a_host_that_route_53_refuses_delays_the_others_by_a_few_calls() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_batch_of_a_zone_is_held_however_many_hosts_are_pending() {
+    let fleet = moved(1700).await;
+    fleet.dynamodb.take_calls();
+    Fleet::tick(&fleet.publisher(FleetState::On)).await;
+    assert_eq!(differences(&fleet), Vec::<String>::new());
+    let (mut held, mut most) = (0, 0);
+    for call in fleet.dynamodb.take_calls() {
+        match call.operation {
+            Table::Get => held += call.about.iter().filter(|key| !key.ends_with('#')).count(),
+            Table::Update => held = held.saturating_sub(1),
+            Table::Query | Table::Transact => {}
+        }
+        most = most.max(held);
+    }
+    assert_eq!(most, 500);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_zone_that_is_full_delays_those_who_have_a_record_by_seconds() {
     let fleet = moved(0).await;
     for number in 0..1000 {
