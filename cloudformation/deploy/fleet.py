@@ -7,7 +7,7 @@ from .permissions import check_permissions
 from .quotas import concurrency, throttle
 from .settings import planned
 from .stack import Stack, deployed
-from .steps import OFF, PREPARE, State, next_step, remaining
+from .steps import ANEW, OFF, PREPARE, State, next_step, remaining
 from .table import table_of, zones_of
 from .trouble import Trouble
 from .waiting import await_drained, await_pass, settle
@@ -41,14 +41,19 @@ def walk(aws, identity, stack, options, on):
         needed = {"Fleet": "on", "CodeBucket": bucket_of(identity["Account"], stack, options)}
         check_permissions(aws, identity, options, planned(stack, needed))
     known = known_parameters(aws, template)
+    before = None
     while step := next_step(state := State.of(stack.parameters), on):
         left = remaining(state, on)
         print(f"\n{left} step{'s'[: left != 1]} to go. Next: {step.says}.", flush=True)
         await_conditions(aws, stack, step, on)
+        if begins_anew(aws, stack, step, before):
+            print("A step that was taken back had promised something: the table begins anew.", flush=True)
+            step = ANEW
         changed = {**step.changes, **beside(aws, identity, stack, options, on)}
         stack = update(aws, stack, template, known, changed, options)
         if State.of(stack.parameters) == state:
             raise Trouble(f"CloudFormation left stack {stack.name} as it was; see its events")
+        before = state
     if on and (raised := throttle(aws, stack, hosts_of(aws, stack))):
         stack = update(aws, stack, template, known, raised, options)
     return stack
@@ -72,6 +77,15 @@ def await_conditions(aws, stack, step, on):
         await_pass(table_of(aws, stack), zones_of(stack), hint)
     if step.needs_drained:
         await_drained(table_of(aws, stack), zones_of(stack), hint)
+
+
+def begins_anew(aws, stack, step, before):
+    """Whether the table holds promises that the gateway may have broken since. Right after a pass in `prepare`, which
+    this run has waited for, there are none."""
+    if not step.needs_unpromised or before == PREPARE:
+        return False
+    table = table_of(aws, stack)
+    return any(host.promised for zone_id in zones_of(stack).values() for host in table.hosts(zone_id))
 
 
 def without_table(stack, on):

@@ -2,7 +2,10 @@
 
 One step changes a little and is safe to stop after; docs/fleet.md says what each is for. The publisher is switched
 before the gateway, and only when its old invocations are over: a publisher that still prepares would undo what the
-gateway promises, and one that is still on would undo what a stateless gateway wrote."""
+gateway promises, and one that is still on would undo what a stateless gateway wrote.
+
+CloudFormation may have taken back the step that led on from a state. So no step relies on what the gateway has not done
+yet: it may have promised for a moment, or written Route 53."""
 
 from dataclasses import dataclass, field
 
@@ -54,6 +57,8 @@ class Step:
     needs_pass: bool = False
     # Nothing may be pending after that.
     needs_drained: bool = False
+    # Nothing may be promised after that; else the table begins anew.
+    needs_unpromised: bool = False
 
 
 OFF = State("off", "off", False)
@@ -72,15 +77,22 @@ TO_ON = {
         settles=GATEWAY_SETTLES,
         needs_pass=True,
     ),
-    READY: Step("the gateway answers from the table", {"FleetGateway": "on"}, settles=PUBLISHER_SETTLES),
+    # The gateway may have asked the table already, and then have written Route 53 again.
+    READY: Step(
+        "the gateway answers from the table",
+        {"FleetGateway": "on"},
+        settles=PUBLISHER_SETTLES,
+        needs_drained=True,
+        needs_unpromised=True,
+    ),
     ON: Step(
         "the gateway loses the right to change addresses",
         {"FleetNarrow": "true"},
         settles=GATEWAY_SETTLES,
         needs_pass=True,
     ),
-    # The gateway has been on all the time.
-    DRAINING: Step("the publisher goes to work again", {"Fleet": "on"}),
+    # The gateway may have drained already, and have written Route 53: the table learns that first.
+    DRAINING: Step("the publisher goes to work again", {"Fleet": "on"}, settles=PUBLISHER_SETTLES, needs_pass=True),
     # Route 53 is right again once nothing is pending, and the table learns it anew.
     DRAIN: Step(
         "the gateway is back on Route 53; the table begins anew",
@@ -89,6 +101,7 @@ TO_ON = {
         needs_drained=True,
     ),
 }
+ANEW = Step("the table begins anew", {"Fleet": "prepare"})
 TO_OFF = {
     NARROW: Step("the gateway gets back the right to change addresses", {"FleetNarrow": "false"}),
     # The right takes a moment to arrive; it is needed only two steps later.
@@ -104,8 +117,8 @@ TO_OFF = {
         settles=GATEWAY_SETTLES,
         needs_drained=True,
     ),
-    # The gateway has never asked the table.
-    READY: Step("the publisher is removed", {"Fleet": "off"}),
+    # The gateway may have asked the table already.
+    READY: Step("the publisher is removed", {"Fleet": "off"}, settles=GATEWAY_SETTLES, needs_drained=True),
     PREPARE: Step("the publisher is removed", {"Fleet": "off"}),
 }
 ENDS = {True: NARROW, False: OFF}

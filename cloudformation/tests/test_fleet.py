@@ -20,14 +20,14 @@ from cloud import AwsCli, Cloud, archive
 from deploy.__main__ import arguments
 from deploy.aws import AwsError
 from deploy.deployment import code
-from deploy.fleet import await_conditions, switch
+from deploy.fleet import await_conditions, begins_anew, switch
 from deploy.fleet_hosts import fleet_hosts
 from deploy.forget import forget_added, forget_dropped
 from deploy.quotas import concurrency, throttle
 from deploy.remove import promised
 from deploy.settings import others
 from deploy.stack import Stack
-from deploy.steps import DRAIN, DRAINING, NARROW, OFF, ON, PREPARE, READY, State, after, next_step, remaining
+from deploy.steps import ANEW, DRAIN, DRAINING, NARROW, OFF, ON, PREPARE, READY, State, after, next_step, remaining
 from deploy.table import straight
 from deploy.trouble import Trouble
 from deploy.waiting import await_drained, await_pass
@@ -94,10 +94,12 @@ class Steps(unittest.TestCase):
     def test_nothing_that_was_promised_is_left_behind(self):
         for name, on, state, step, then in self.ways():
             with self.subTest(name, on=on):
-                leaves = state.asks_table and not then.asks_table
+                # If CloudFormation took its step back, the gateway has asked the table in READY, and drained in DRAINING.
+                leaves = (state.asks_table and not then.asks_table) or state == READY
                 self.assertEqual(step.needs_drained, leaves)
-                # What the stateless gateway wrote is in the table before the table counts for more.
-                joins = (state, then) in ((PREPARE, READY), (ON, NARROW))
+                self.assertEqual(step.needs_unpromised, state == READY and on)
+                # What was written to Route 53 is in the table before the table counts for more.
+                joins = (state, then) in ((PREPARE, READY), (ON, NARROW), (DRAINING, ON))
                 self.assertEqual(step.needs_pass, joins)
                 if step.needs_drained or step.needs_pass:
                     self.assertGreaterEqual(step.settles, 60)
@@ -141,6 +143,27 @@ class Quotas(unittest.TestCase):
         for left, expected in ((1000, "1"), (101, "1"), (100, ""), (10, "")):
             aws = Stub(get_account_settings={"AccountLimit": {"UnreservedConcurrentExecutions": left}})
             self.assertEqual(concurrency(aws), {"PublisherConcurrency": expected}, left)
+
+
+class TakenBack(unittest.TestCase):
+    """CloudFormation may have taken back a step that had switched the gateway."""
+
+    def test_the_table_begins_anew_if_anything_was_promised(self):
+        taken_over, promised = item("a.example.org", v=3, i=3, pv=3), item("b.example.org", v=3, i=2, pv=3)
+        zone = item("#", c="org.example.x.", ca=1)
+        stack = Stack("nic53", parameters={"Zones": "example.org=Z1,example.net=Z2"}, outputs={"TableName": "table"})
+        for (name, state), on, before, found in itertools.product(
+            NAMED.items(), (True, False), (None, PREPARE, ON), ([zone, taken_over], [zone, taken_over, promised])
+        ):
+
+            def query(request):
+                return {"Items": found if request["ExpressionAttributeValues"][":z"]["S"] == "Z2" else []}
+
+            if step := next_step(state, on):
+                expected = (state, on) == (READY, True) and before != PREPARE and promised in found
+                with self.subTest(name, on=on, before=before, found=found):
+                    self.assertEqual(begins_anew(Stub(query=query), stack, step, before), expected)
+        self.assertEqual(after(READY, ANEW), PREPARE)
 
 
 class WithoutTable(unittest.TestCase):
@@ -587,6 +610,21 @@ class Walk(unittest.TestCase):
             self.assertEqual(self.state(), NARROW if on else OFF)
         # It was interrupted in between, not only at the ends.
         self.assertGreater(len(set(reached)), 4, reached)
+
+    def test_after_a_step_that_was_taken_back_the_table_begins_anew(self):
+        dynamodb = self.cloud.client("dynamodb")
+        with Publisher(dynamodb, lambda: self.stack()["Outputs"]["TableName"]):
+            third = (lambda printed: sum("to go" in line for line in printed) > 2)
+            slow = {"NIC53_DEPLOY_SETTLE": "2"}
+            self.cloud.interrupt(third, "--fleet", "--archive", archive(), environment=slow)
+        self.assertEqual(self.state(), READY)
+        # The gateway promised this when it was on.
+        promised = item("home.example.org", zone=self.zone_id, v=2, i=0, pv=2, w4="60 192.0.2.1", p4="60 192.0.2.1", s=20_000)
+        dynamodb.put_item(TableName=self.stack()["Outputs"]["TableName"], Item=promised)
+        output = self.switch("--fleet")
+        self.assertIn("pending: 0\nA step that was taken back had promised something: the table begins anew.\n", output)
+        self.assertEqual(output.count("the table has what Route 53 has"), 1)
+        self.assertEqual(self.state(), NARROW)
 
     def await_stack(self):
         """Wait until CloudFormation is done with what it has begun."""
