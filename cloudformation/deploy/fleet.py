@@ -7,7 +7,7 @@ from .permissions import check_permissions
 from .quotas import concurrency, throttle
 from .settings import planned
 from .stack import Stack, deployed
-from .steps import ANEW, OFF, PREPARE, State, next_step, remaining
+from .steps import ANEW, OFF, PREPARE, State, next_step, remaining, settling
 from .table import table_of, zones_of
 from .trouble import Trouble
 from .waiting import await_drained, await_pass, settle
@@ -45,7 +45,7 @@ def walk(aws, identity, stack, options, on):
     while step := next_step(state := State.of(stack.parameters), on):
         left = remaining(state, on)
         print(f"\n{left} step{'s'[: left != 1]} to go. Next: {step.says}.", flush=True)
-        await_conditions(aws, stack, step, on)
+        await_conditions(aws, stack, step, on, before)
         if begins_anew(aws, stack, step, before):
             print("A step that was taken back had promised something: the table begins anew.", flush=True)
             step = ANEW
@@ -66,12 +66,13 @@ def update(aws, stack, template, known, changed, options):
     return Stack.read(aws, stack.name)
 
 
-def await_conditions(aws, stack, step, on):
-    """Wait for what has to come true before a step."""
-    if not State.of(stack.parameters).is_off and not table_of(aws, stack).exists():
+def await_conditions(aws, stack, step, on, before):
+    """Wait for what has to come true before a step. This run has come here from the state before, if it has made a step."""
+    state = State.of(stack.parameters)
+    if not state.is_off and not table_of(aws, stack).exists():
         return without_table(stack, on)
-    if step.settles:
-        settle(step.settles)
+    if seconds := settling(step, state, before):
+        settle(seconds)
     hint = f"aws logs tail {stack.outputs.get('PublisherLog')} --region {aws.region} --since 10m"
     if step.needs_pass:
         await_pass(table_of(aws, stack), zones_of(stack), hint)

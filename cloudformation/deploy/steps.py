@@ -51,7 +51,7 @@ class Step:
 
     says: str
     changes: dict = field(hash=False)
-    # Seconds to wait before anything else.
+    # Seconds to wait before anything else, unless `settling` says that fewer will do.
     settles: int = 0
     # A pass that begins and ends after that.
     needs_pass: bool = False
@@ -74,7 +74,7 @@ TO_ON = {
     PREPARE: Step(
         "the table has what Route 53 has; the publisher goes to work",
         {"Fleet": "on"},
-        settles=GATEWAY_SETTLES,
+        settles=PUBLISHER_SETTLES,
         needs_pass=True,
     ),
     # The gateway may have asked the table already, and then have written Route 53 again.
@@ -88,7 +88,7 @@ TO_ON = {
     ON: Step(
         "the gateway loses the right to change addresses",
         {"FleetNarrow": "true"},
-        settles=GATEWAY_SETTLES,
+        settles=PUBLISHER_SETTLES,
         needs_pass=True,
     ),
     # The gateway may have drained already, and have written Route 53: the table learns that first.
@@ -135,6 +135,13 @@ def next_step(state, on):
             "set Fleet=prepare and FleetGateway=off in CloudFormation's console, then run this again"
         )
     return way[state]
+
+
+def settling(step, state, before):
+    """How many seconds a step from a state waits first, if this run has just come there from another state; None if an
+    earlier run has. The gateway's time is enough where no publisher of another kind can be left."""
+    is_alone = before is not None and (before.is_off or before.publisher == state.publisher)
+    return min(step.settles, GATEWAY_SETTLES) if is_alone else step.settles
 
 
 def after(state, step):

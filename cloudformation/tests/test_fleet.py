@@ -27,7 +27,7 @@ from deploy.quotas import concurrency, throttle
 from deploy.remove import promised
 from deploy.settings import others
 from deploy.stack import Stack
-from deploy.steps import ANEW, DRAIN, DRAINING, NARROW, OFF, ON, PREPARE, READY, State, after, next_step, remaining
+from deploy.steps import ANEW, DRAIN, DRAINING, NARROW, OFF, ON, PREPARE, READY, State, after, next_step, remaining, settling
 from deploy.table import straight
 from deploy.trouble import Trouble
 from deploy.waiting import await_drained, await_pass
@@ -83,6 +83,24 @@ class Steps(unittest.TestCase):
                     self.assertIn(then.publisher, ("on", "drain"))
                 if then.gateway == "drain":
                     self.assertEqual(then.publisher, "drain")
+
+    def test_a_pass_is_never_that_of_an_old_publisher(self):
+        timeout = resources["Publisher"]["Properties"]["Timeout"]
+        quick = []
+        for name, on, state, step, _ in self.ways():
+            befores = {before: name for name, way, before, _, then in self.ways() if (way, then) == (on, state)}
+            for before, came_from in {None: "anywhere", **befores}.items():
+                seconds = settling(step, state, before)
+                with self.subTest(name, on=on, came_from=came_from):
+                    self.assertGreaterEqual(seconds, min(step.settles, 60))
+                    if step.needs_pass and seconds <= timeout:
+                        quick.append((came_from, name))
+        # There is no old one if there was none before, or one that works the same.
+        self.assertEqual(quick, [("off", "prepare"), ("ready", "on")])
+        # The usual way waits no longer than it must.
+        waits = ((READY, PREPARE, 310), (DRAINING, ON, 310), (DRAIN, DRAINING, 60))
+        for state, before, expected in waits:
+            self.assertEqual(settling(next_step(state, state == READY), state, before), expected)
 
     def test_a_gateway_that_changes_route53_itself_has_the_right_to(self):
         for name, on, state, step, then in self.ways():
@@ -176,7 +194,7 @@ class WithoutTable(unittest.TestCase):
                 if step is None or State.of(STATES[name]).is_off:
                     continue
                 with self.subTest(name, on=on):
-                    given = (Stub(describe_table=gone), stack, step, on)
+                    given = (Stub(describe_table=gone), stack, step, on, None)
                     if on:
                         self.assertRaisesRegex(Trouble, "the table table is gone: .*--no-fleet", await_conditions, *given)
                     else:
