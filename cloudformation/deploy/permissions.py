@@ -183,7 +183,8 @@ def of_fleet(region, account, stack, parameters):
         ),
         f"arn:aws:dynamodb:{region}:{account}:table/{stack}-Table-*": words(
             "dynamodb",
-            "CreateTable DescribeTable UpdateTable UpdateTimeToLive DescribeTimeToLive GetItem Query UpdateItem",
+            "CreateTable DescribeTable UpdateTable DeleteTable UpdateTimeToLive DescribeTimeToLive GetItem Query "
+            "UpdateItem",
         ),
         function_arn(region, account, publisher): words(
             "lambda",

@@ -16,7 +16,7 @@ from pathlib import Path
 from unittest import mock
 
 from botocore.exceptions import ClientError
-from cloud import AwsCli, Cloud, archive
+from cloud import TEMPLATE, AwsCli, Cloud, archive
 from deploy.__main__ import arguments
 from deploy.aws import AwsError
 from deploy.deployment import code
@@ -27,7 +27,21 @@ from deploy.quotas import concurrency, throttle
 from deploy.remove import promised
 from deploy.settings import others
 from deploy.stack import Stack
-from deploy.steps import ANEW, DRAIN, DRAINING, NARROW, OFF, ON, PREPARE, READY, State, after, next_step, remaining, settling
+from deploy.steps import (
+    ANEW,
+    DRAIN,
+    DRAINING,
+    NARROW,
+    OFF,
+    ON,
+    PREPARE,
+    READY,
+    State,
+    after,
+    next_step,
+    remaining,
+    settling,
+)
 from deploy.table import straight
 from deploy.trouble import Trouble
 from deploy.waiting import await_drained, await_pass
@@ -112,7 +126,7 @@ class Steps(unittest.TestCase):
     def test_nothing_that_was_promised_is_left_behind(self):
         for name, on, state, step, then in self.ways():
             with self.subTest(name, on=on):
-                # If CloudFormation took its step back, the gateway has asked the table in READY, and drained in DRAINING.
+                # In READY the gateway has asked the table if CloudFormation took the next step back.
                 leaves = (state.asks_table and not then.asks_table) or state == READY
                 self.assertEqual(step.needs_drained, leaves)
                 self.assertEqual(step.needs_unpromised, state == READY and on)
@@ -626,8 +640,35 @@ class Walk(unittest.TestCase):
                 if done.returncode == 0:
                     break
             self.assertEqual(self.state(), NARROW if on else OFF)
+        # The emulator takes a changed condition alone for no change.
+        self.cloud.deploy("--set", "FleetTable=false", "--set", "Memory=256")
+        self.assertNotIn("TableName", self.stack()["Outputs"])
+        self.assertEqual(len(dynamodb.list_tables()["TableNames"]), 1)
         # It was interrupted in between, not only at the ends.
         self.assertGreater(len(set(reached)), 4, reached)
+
+    def test_a_first_step_that_fails_leaves_no_table(self):
+        cloudformation = self.cloud.client("cloudformation")
+        # Something else of the same update fails: there is no such zone.
+        record = {"HostedZoneId": "ZNOTHING", "Name": "x.example.org", "Type": "A", "TTL": "60", "ResourceRecords": ["192.0.2.1"]}
+        failing = {"Type": "AWS::Route53::RecordSet", "DependsOn": "Table", "Properties": record}
+        template = TEMPLATE.read_text().replace("\nResources:\n", f"\nResources:\n  Failing: {json.dumps(failing)}\n")
+        given = STATES["prepare"]
+        kept = self.stack()["Parameters"].keys() - given.keys()
+        cloudformation.update_stack(
+            StackName="nic53",
+            TemplateBody=template,
+            Parameters=[
+                *({"ParameterKey": name, "ParameterValue": value} for name, value in given.items()),
+                *({"ParameterKey": name, "UsePreviousValue": True} for name in kept),
+            ],
+            Capabilities=["CAPABILITY_IAM"],
+        )
+        self.await_stack()
+        events = cloudformation.describe_stack_events(StackName="nic53")["StackEvents"]
+        events = {(event["LogicalResourceId"], event["ResourceStatus"]) for event in events}
+        self.assertLessEqual({("Table", "DELETE_COMPLETE"), ("nic53", "UPDATE_ROLLBACK_COMPLETE")}, events)
+        self.assertEqual((self.state(), self.cloud.client("dynamodb").list_tables()["TableNames"]), (OFF, []))
 
     def test_after_a_step_that_was_taken_back_the_table_begins_anew(self):
         dynamodb = self.cloud.client("dynamodb")

@@ -169,7 +169,7 @@ class Promises(unittest.TestCase):
 
     def test_the_table_is_as_the_gateway_and_the_publisher_know_it(self):
         table = resources["Table"]
-        self.assertEqual((table["DeletionPolicy"], table["UpdateReplacePolicy"]), ("Retain", "Retain"))
+        self.assertEqual((table["DeletionPolicy"], table["UpdateReplacePolicy"]), ("RetainExceptOnCreate", "Retain"))
         table = table["Properties"]
         # With a name of its own it could not be replaced.
         self.assertNotIn("TableName", table)
