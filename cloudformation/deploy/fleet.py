@@ -67,7 +67,7 @@ def update(aws, stack, template, known, changed, options):
 
 
 def await_conditions(aws, stack, step, on, before):
-    """Wait for what has to come true before a step. This run has come here from the state before, if it has made a step."""
+    """Wait for what has to come true before a step. `before` is the state that this run came from, None for its first step."""
     state = State.of(stack.parameters)
     if not state.is_off and not table_of(aws, stack).exists():
         return without_table(stack, on)
@@ -81,8 +81,8 @@ def await_conditions(aws, stack, step, on, before):
 
 
 def begins_anew(aws, stack, step, before):
-    """Whether the table holds promises that the gateway may have broken since. Right after a pass in `prepare`, which
-    this run has waited for, there are none."""
+    """Whether the table holds promises that the gateway may have broken since. There are none if this run has just come
+    from `prepare`, where it waited for a pass."""
     if not step.needs_unpromised or before == PREPARE:
         return False
     table = table_of(aws, stack)

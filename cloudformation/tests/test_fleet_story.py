@@ -77,7 +77,7 @@ class Routers:
                     self.refused[name] = line
 
     def all(self, together=1):
-        """Every router asks for its next address, with so many hosts in one request."""
+        """Every router asks for its next address. `together` is the number of hosts in one request."""
         self.turn += 1
         groups = [list(range(HOSTS))[begin : begin + together] for begin in range(0, HOSTS, together)]
         with ThreadPoolExecutor(4) as pool:

@@ -14,7 +14,7 @@ use crate::protocol::hostname::HostName;
 /// The most hosts of a batch: as many as there are records in one at least for each host.
 const LONGEST: usize = 500;
 
-/// The zone is taken to be full if so many hosts in a row were refused alone that have no record yet.
+/// The zone counts as full after this many refusals in a row, each of one host that has no record yet.
 const FULL: usize = 8;
 
 /// How a zone's batches go.
@@ -253,7 +253,7 @@ impl Course {
 /// not mixed.
 fn apart(hosts: &mut [Host], most: usize) -> usize {
     hosts.sort_by_key(only_creates);
-    let with_record = hosts.iter().filter(|host| !only_creates(host)).count();
+    let with_record = hosts.partition_point(|host| !only_creates(host));
     if with_record == 0 { most } else { most.min(with_record) }
 }
 

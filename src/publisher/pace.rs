@@ -56,7 +56,7 @@ impl Pace {
         sleep_until(at).await;
     }
 
-    /// When the call after so many others may be made.
+    /// When a call may be made that has to wait for this many others.
     pub(crate) fn turn_after(&self, others: usize) -> Instant {
         let now = self.lock();
         let others = u32::try_from(others).unwrap_or(u32::MAX);

@@ -9,9 +9,9 @@ from page import Page
 from sites import Sites
 
 HOSTS = (HOST, "nas.example.org")
-# A name that fits no field, two with every character of a name, which some clients refuse, and a token that is none of
-# ours.
+# A name that is too long for every field, and two that have every kind of character. Some clients refuse the star.
 ODD = (f"{'a' * 60}.{'b' * 60}.example.org", "*.example.org", "_z-1.zz--o.example.org")
+# A password that is not a token of nic53.
 NO_TOKEN = "it:is-a-password"
 # Forms of the URL: scheme, the authority in it, and the path in front of /nic/update.
 SHAPES = (

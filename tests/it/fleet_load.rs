@@ -52,7 +52,7 @@ const PARTITION: u32 = 1000;
 const WINDOW: Duration = Duration::from_secs(1);
 
 /// How long a run of the publisher may begin steps: its time-out of 300 s, less what it leaves.
-const RUN: Duration = Duration::from_secs(280);
+const RUN: Duration = Duration::from_secs(260);
 
 /// The calls a second that the publisher may make.
 const PACE: usize = 4;
@@ -134,7 +134,7 @@ impl Bell {
 }
 
 impl<S: Store> Load<S> {
-    /// Routers in so many zones.
+    /// The routers of a number of zones.
     fn new(zones: u32, gateways: Instances<S>) -> Self {
         Self { gateways, zones, bell: Bell::default(), tally: RefCell::default() }
     }
@@ -233,7 +233,7 @@ fn pending(router: u32, now: u64) -> Item {
     Item { version: 2, wanted, due: Some(now), pending_since: Some(now), ..item(router, now) }
 }
 
-/// A fleet of so many routers, whose zones are compared with the table from then on.
+/// A fleet of that many routers and zones. The first pass of each zone is due after `next_pass`.
 async fn fleet(routers: u32, zone_count: u32, next_pass: Duration, item: fn(u32, u64) -> Item) -> Fleet {
     fastrand::seed(53);
     let aws = nic53::aws::config().await.expect("an SDK configuration");
@@ -273,7 +273,7 @@ fn assert_published(fleet: &Fleet, zone_count: u32) {
     }
 }
 
-/// The part of some times at which so many of a hundred are over.
+/// A percentile of some times: `part` of a hundred are not longer.
 fn of_hundred(times: &mut [Duration], part: usize) -> Duration {
     times.sort_unstable();
     times.get((times.len() * part).div_ceil(100).saturating_sub(1)).copied().unwrap_or_default()
