@@ -10,9 +10,7 @@ use std::{
 };
 
 use aws_config::SdkConfig;
-use base64::prelude::{BASE64_STANDARD, Engine};
 use futures_util::future::join_all;
-use http::{Request, header::AUTHORIZATION};
 use nic53::{
     aws,
     gateway::Gateway,
@@ -75,12 +73,7 @@ impl Busy {
     async fn ask(&self, number: usize, hosts: &str, addresses: &str) -> (String, Duration) {
         let zones = Zones::parse(ZONES).expect("zones");
         let token = gateway::token("subtree example.org", &zones).expect("a token");
-        let credentials = BASE64_STANDARD.encode(format!("router:{token}"));
-        let request = Request::get(format!("/nic/update?hostname={hosts}&{addresses}"))
-            .header(AUTHORIZATION, format!("Basic {credentials}"))
-            .body(())
-            .expect("a request");
-        let (parts, ()) = request.into_parts();
+        let (parts, ()) = gateway::update(&format!("hostname={hosts}&{addresses}"), &token).into_parts();
         let started = Instant::now();
         let gateway = &self.gateways[number % self.gateways.len()];
         let reply = gateway.answer(&parts, Body::Whole(b""), None).await;

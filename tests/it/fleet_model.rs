@@ -29,10 +29,8 @@ use crate::support::{
     wire_bug::Bug,
 };
 use aws_config::{Region, SdkConfig};
-use base64::prelude::{BASE64_STANDARD, Engine};
 use fastrand::Rng;
 use futures_util::{FutureExt, StreamExt, future::join_all, stream::FuturesUnordered};
-use http::{Request, header::AUTHORIZATION};
 use nic53::{
     gateway::Gateway,
     protocol::{address::Family, parameters::Body, zone::Zones},
@@ -683,12 +681,7 @@ impl World {
             .collect();
         let wish = if is_offline { "offline=YES".to_owned() } else { format!("myip={}", addresses.join(",")) };
         let token = gateway::token("subtree example.org", &Zones::parse(ZONES).expect("zones")).expect("a token");
-        let credentials = BASE64_STANDARD.encode(format!("router:{token}"));
-        let request = Request::get(format!("/nic/update?hostname={}&{wish}", hosts.join(",")))
-            .header(AUTHORIZATION, format!("Basic {credentials}"))
-            .body(())
-            .expect("a request");
-        let (parts, ()) = request.into_parts();
+        let (parts, ()) = gateway::update(&format!("hostname={}&{wish}", hosts.join(",")), &token).into_parts();
         let phase = self.now().phase;
         let called = self.note(&format!("client {client} asks {phase:?} for {} {wish}", hosts.join(",")));
         let which = client % 2;

@@ -27,10 +27,9 @@ use crate::support::{
     results::{iterations, record},
 };
 use aws_config::SdkConfig;
-use base64::prelude::{BASE64_STANDARD, Engine};
 use fastrand::Rng;
 use futures_util::future;
-use http::{Request, header::AUTHORIZATION};
+use http::Request;
 use nic53::{
     aws,
     gateway::Gateway,
@@ -397,10 +396,7 @@ impl Asked {
         let query = format!("hostname={}&{wish}{ttl}", hosts.join(","));
         let wanted = if let [host] = hosts[..] { format!("host {host}") } else { "subtree example.org".to_owned() };
         let token = gateway::token(&wanted, &Zones::parse(ZONES).expect("zones")).expect("a token");
-        let credentials = BASE64_STANDARD.encode(format!("router:{token}").as_bytes());
-        let request =
-            Request::get(format!("/nic/update?{query}")).header(AUTHORIZATION, format!("Basic {credentials}"));
-        request.body(()).expect("a request")
+        gateway::update(&query, &token)
     }
 }
 

@@ -1,5 +1,7 @@
 //! A gateway with secrets that the tests know.
 
+use base64::prelude::{BASE64_STANDARD, Engine};
+use http::{Request, header::AUTHORIZATION};
 use nic53::{
     gateway::Gateway,
     protocol::{
@@ -80,4 +82,11 @@ pub(crate) fn token(wanted: &str, zones: &Zones) -> Result<String, String> {
     }
     let zone = zone.ok_or("no zone holds it")?;
     Ok(Secret::new(secret)?.mint(scope, &name, &zone, generation).reveal().to_owned())
+}
+
+/// A request for an update with that query, from a router with that token.
+pub(crate) fn update(query: &str, token: &str) -> Request<()> {
+    let credentials = BASE64_STANDARD.encode(format!("router:{token}"));
+    let request = Request::get(format!("/nic/update?{query}")).header(AUTHORIZATION, format!("Basic {credentials}"));
+    request.body(()).expect("a request")
 }

@@ -2,8 +2,6 @@
 
 use std::cell::{Cell, RefCell};
 
-use base64::prelude::{BASE64_STANDARD, Engine};
-use http::{Request, header::AUTHORIZATION};
 use nic53::{
     gateway::Gateway,
     protocol::{parameters::Body, zone::Zones},
@@ -42,12 +40,7 @@ impl<S: Store> Instances<S> {
     /// `refused` if there is no instance for it.
     pub(crate) async fn ask(&self, host: &str, address: &str) -> String {
         let token = gateway::token(&format!("host {host}"), &self.zones).expect("a token");
-        let credentials = BASE64_STANDARD.encode(format!("router:{token}"));
-        let request = Request::get(format!("/nic/update?hostname={host}&myip={address}"))
-            .header(AUTHORIZATION, format!("Basic {credentials}"))
-            .body(())
-            .expect("a request");
-        let (parts, ()) = request.into_parts();
+        let (parts, ()) = gateway::update(&format!("hostname={host}&myip={address}"), &token).into_parts();
         let Some(instance) = self.instance().await else { return "refused".to_owned() };
         let body = instance.answer(&parts, Body::Whole(b""), None).await.into_body();
         self.idle.borrow_mut().push(instance);
